@@ -1,0 +1,75 @@
+"""Runs the benchmark cases and writes results/<processor>.json; see README.md beside this file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+# NumPy's BLAS must choose its own kernels: a forced choice from outside would handicap the rival.
+for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+    os.environ.pop(variable, None)
+
+from cases import CASES, Record  # noqa: E402  (after the environment is set)
+
+import barren  # noqa: E402
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    """Runs what was asked for and writes one JSON file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that every case runs; writes nothing")
+    parser.add_argument("--only", choices=list(CASES), action="append", help="a case; may be given more than once")
+    parser.add_argument("--name", default=processor(), help="name of the results file")
+    options = parser.parse_args()
+    records: dict[str, Record] = {}
+    for name in options.only or CASES:
+        start = time.perf_counter()
+        records[name] = CASES[name](options.quick)
+        print(
+            f"{name} ({time.perf_counter() - start:.1f} s)\n{json.dumps(records[name], indent=2, ensure_ascii=False)}",
+            flush=True,
+        )
+    if options.quick:
+        return
+    path = HERE / "results" / f"{options.name}.json"
+    known = json.loads(path.read_text())["cases"] if options.only and path.exists() else {}
+    result = {"machine": machine(), "cases": {**known, **records}}
+    path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    print(f"wrote {path}")
+
+
+def machine() -> dict[str, str]:
+    """What the numbers were measured on."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HERE, check=False
+    )
+    return {
+        "processor": processor(),
+        "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": commit.stdout.strip() or "unknown",
+        **barren.configuration(),
+    }
+
+
+def processor() -> str:
+    """A short name of the processor, fit for a file."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        fields = dict(line.split(":", 1) for line in info.read_text().split("\n\n")[0].splitlines() if ":" in line)
+        names = {key.strip(): value.strip() for key, value in fields.items()}
+        vendor, family, model = (names.get(key, "") for key in ("vendor_id", "cpu family", "model"))
+        if vendor:
+            return f"{vendor}-{family}-{model}".lower()
+    return platform.machine()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+// NumPy arrays to views and back. No conversion ever happens here: a wrong dtype, layout or alignment is refused.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+
+#include "barren/errors.hpp"
+#include "barren/threads.hpp"
+#include "barren/view.hpp"
+
+namespace barren::bindings {
+
+namespace py = pybind11;
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+
+inline void require_rank(const py::array& array, int rank, const char* name) {
+    require(array.ndim() == rank, std::string(name) + " must have " + std::to_string(rank) + " dimension(s), got " +
+                                      std::to_string(array.ndim()));
+}
+
+template <class T>
+void require_aligned(const Array<T>& array, const char* name) {
+    require(reinterpret_cast<std::uintptr_t>(array.data()) % alignof(T) == 0, std::string(name) + " must be aligned");
+}
+
+template <class T>
+Vector<const T> vector_view(const Array<T>& array, const char* name) {
+    require_rank(array, 1, name);
+    require_aligned(array, name);
+    return {array.data(), static_cast<std::size_t>(array.size())};
+}
+
+template <class T>
+Matrix<const T> matrix_view(const Array<T>& array, const char* name) {
+    require_rank(array, 2, name);
+    require_aligned(array, name);
+    return {array.data(), static_cast<std::size_t>(array.shape(0)), static_cast<std::size_t>(array.shape(1))};
+}
+
+template <class T>
+Vector<T> output(Array<T>& array) {
+    return {array.mutable_data(), static_cast<std::size_t>(array.size())};
+}
+
+inline Matrix<double> output_matrix(Array<double>& array) {
+    return {array.mutable_data(), static_cast<std::size_t>(array.shape(0)), static_cast<std::size_t>(array.shape(1))};
+}
+
+inline std::uint64_t modulus_of(std::int64_t modulus) {
+    require(modulus >= 1, "modulus must be at least 1");
+    return static_cast<std::uint64_t>(modulus);
+}
+
+// The interpreter's signals are looked at from the calling thread; a pending Ctrl-C stays set as the Python error.
+inline Execution execution(int threads) {
+    require(threads >= 0 && threads <= 4096, "threads must be in 0..4096 (0: all that may be used)");
+    return {threads, [] {
+                py::gil_scoped_acquire gil;
+                return PyErr_CheckSignals() != 0;
+            }};
+}
+
+}  // namespace barren::bindings

@@ -1,0 +1,34 @@
+#include <pybind11/pybind11.h>
+
+#include "barren/errors.hpp"
+#include "barren/threads.hpp"
+
+namespace barren::bindings {
+
+void register_configuration(pybind11::module_& module);
+void register_modular(pybind11::module_& module);
+void register_group(pybind11::module_& module);
+void register_responses(pybind11::module_& module);
+void register_pairing(pybind11::module_& module);
+
+}  // namespace barren::bindings
+
+PYBIND11_MODULE(_core, module) {
+    using namespace barren::bindings;
+    module.doc() =
+        "The compiled core of barren. Arguments are checked for memory safety only; call the package instead.";
+    pybind11::register_exception_translator([](std::exception_ptr error) {
+        try {
+            if (error) std::rethrow_exception(error);
+        } catch (const barren::Interrupted&) {
+            // PyErr_CheckSignals has set the error already, unless a signal handler swallowed it.
+            if (!PyErr_Occurred()) PyErr_SetNone(PyExc_KeyboardInterrupt);
+        }
+    });
+    barren::watch_forks();
+    register_configuration(module);
+    register_modular(module);
+    register_group(module);
+    register_responses(module);
+    register_pairing(module);
+}

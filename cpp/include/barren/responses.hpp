@@ -1,0 +1,36 @@
+// Sums over the inputs for many multipliers at once (docs/theory, sections 2 and 3.1). Residues are generated as they
+// are needed: nothing of size multipliers × points is kept, except by values(), whose result that is.
+#pragma once
+
+#include <cstdint>
+
+#include "barren/targets.hpp"
+#include "barren/threads.hpp"
+#include "barren/view.hpp"
+
+namespace barren {
+
+// The family x -> ψ(a·x mod m) at given multipliers and points, all in 0..m-1.
+template <class T>
+struct Family {
+    Vector<const std::int64_t> multipliers;
+    Vector<const std::int64_t> points;
+    std::uint64_t modulus = 1;
+    Target<T> target;
+};
+
+// out[a, x] = ψ(a·x mod m).
+void values(const Family<double>& family, Matrix<double> out, const Execution& execution);
+
+// out[a, c] = Σ_x weights[x]·ψ(a·x mod m)·jacobian[x, c]. Products are summed in T over short runs of points, runs in
+// float64.
+template <class T>
+void responses(const Family<T>& family, Vector<const double> weights, Matrix<const T> jacobian, Matrix<double> out,
+               const Execution& execution);
+
+// out[a] = Σ_{x,y} (ψ(ax) − offset[x])·Θ[x, y]·(ψ(ay) − offset[y]) for a symmetric Θ.
+template <class T>
+void quadratic_forms(const Family<T>& family, Vector<const double> offset, Matrix<const T> ntk, Vector<double> out,
+                     const Execution& execution);
+
+}  // namespace barren

@@ -1,0 +1,25 @@
+// Non-owning views of row-major memory. The core never sees a Python object.
+#pragma once
+
+#include <cstddef>
+
+namespace barren {
+
+template <class T>
+struct Vector {
+    T* data = nullptr;
+    std::size_t size = 0;
+
+    T& operator[](std::size_t i) const { return data[i]; }
+};
+
+template <class T>
+struct Matrix {
+    T* data = nullptr;
+    std::size_t rows = 0;
+    std::size_t columns = 0;
+
+    T* row(std::size_t i) const { return data + i * columns; }
+};
+
+}  // namespace barren

@@ -1,0 +1,173 @@
+"""
+The compiled core of barren. Arguments are checked for memory safety only; call the package instead.
+"""
+
+from __future__ import annotations
+
+import typing
+
+import numpy
+import numpy.typing
+
+__all__: list[str] = [
+    "available_kernels",
+    "available_threads",
+    "compiler",
+    "kernel",
+    "logarithm_table",
+    "pairing",
+    "power_table",
+    "powers",
+    "quadratic_forms",
+    "responses",
+    "values",
+]
+
+def available_kernels() -> list[str]:
+    """
+    The instruction sets that this machine runs, best last.
+    """
+
+def available_threads() -> int:
+    """
+    How many threads a call uses when it is not told.
+    """
+
+def kernel() -> str:
+    """
+    The instruction set whose kernels are in use.
+    """
+
+def logarithm_table(
+    powers: numpy.typing.NDArray[numpy.int64], p: typing.SupportsInt | typing.SupportsIndex
+) -> numpy.typing.NDArray[numpy.int64]:
+    """
+    The inverse of power_table: int64 of shape (p,), -1 at 0.
+    """
+
+@typing.overload
+def pairing(
+    kernel: numpy.typing.NDArray[numpy.float64],
+    row_logarithms: numpy.typing.NDArray[numpy.int64],
+    row_weights: numpy.typing.NDArray[numpy.float64],
+    column_logarithms: numpy.typing.NDArray[numpy.int64],
+    column_weights: numpy.typing.NDArray[numpy.float64],
+    ntk: numpy.typing.NDArray[numpy.float32],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> float:
+    """
+    sum of row_weights[i]·column_weights[j]·kernel[log x_i − log y_j]·ntk[i, j]; points of logarithm -1 are left out.
+    """
+
+@typing.overload
+def pairing(
+    kernel: numpy.typing.NDArray[numpy.float64],
+    row_logarithms: numpy.typing.NDArray[numpy.int64],
+    row_weights: numpy.typing.NDArray[numpy.float64],
+    column_logarithms: numpy.typing.NDArray[numpy.int64],
+    column_weights: numpy.typing.NDArray[numpy.float64],
+    ntk: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> float:
+    """
+    sum of row_weights[i]·column_weights[j]·kernel[log x_i − log y_j]·ntk[i, j]; points of logarithm -1 are left out.
+    """
+
+def power_table(
+    root: typing.SupportsInt | typing.SupportsIndex,
+    p: typing.SupportsInt | typing.SupportsIndex,
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.int64]:
+    """
+    root**i modulo p for i = 0..p-2, int64 of shape (p-1,).
+    """
+
+def powers(
+    base: typing.SupportsInt | typing.SupportsIndex,
+    exponents: numpy.typing.NDArray[numpy.int64],
+    modulus: typing.SupportsInt | typing.SupportsIndex,
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.int64]:
+    """
+    base**exponents modulo modulus, exponents int64 of shape (n,).
+    """
+
+@typing.overload
+def quadratic_forms(
+    multipliers: numpy.typing.NDArray[numpy.int64],
+    points: numpy.typing.NDArray[numpy.int64],
+    modulus: typing.SupportsInt | typing.SupportsIndex,
+    formula: str,
+    parameter: typing.SupportsInt | typing.SupportsIndex,
+    table: numpy.typing.NDArray[numpy.float32],
+    offset: numpy.typing.NDArray[numpy.float64],
+    ntk: numpy.typing.NDArray[numpy.float32],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    (ψ_a − offset)ᵀ·ntk·(ψ_a − offset) for a symmetric ntk, float64 of shape (members,).
+    """
+
+@typing.overload
+def quadratic_forms(
+    multipliers: numpy.typing.NDArray[numpy.int64],
+    points: numpy.typing.NDArray[numpy.int64],
+    modulus: typing.SupportsInt | typing.SupportsIndex,
+    formula: str,
+    parameter: typing.SupportsInt | typing.SupportsIndex,
+    table: numpy.typing.NDArray[numpy.float64],
+    offset: numpy.typing.NDArray[numpy.float64],
+    ntk: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    (ψ_a − offset)ᵀ·ntk·(ψ_a − offset) for a symmetric ntk, float64 of shape (members,).
+    """
+
+@typing.overload
+def responses(
+    multipliers: numpy.typing.NDArray[numpy.int64],
+    points: numpy.typing.NDArray[numpy.int64],
+    modulus: typing.SupportsInt | typing.SupportsIndex,
+    formula: str,
+    parameter: typing.SupportsInt | typing.SupportsIndex,
+    table: numpy.typing.NDArray[numpy.float32],
+    weights: numpy.typing.NDArray[numpy.float64],
+    jacobian: numpy.typing.NDArray[numpy.float32],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    sum over x of weights[x]·ψ(a·x mod m)·jacobian[x], float64 of shape (members, columns).
+    """
+
+@typing.overload
+def responses(
+    multipliers: numpy.typing.NDArray[numpy.int64],
+    points: numpy.typing.NDArray[numpy.int64],
+    modulus: typing.SupportsInt | typing.SupportsIndex,
+    formula: str,
+    parameter: typing.SupportsInt | typing.SupportsIndex,
+    table: numpy.typing.NDArray[numpy.float64],
+    weights: numpy.typing.NDArray[numpy.float64],
+    jacobian: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    sum over x of weights[x]·ψ(a·x mod m)·jacobian[x], float64 of shape (members, columns).
+    """
+
+def values(
+    multipliers: numpy.typing.NDArray[numpy.int64],
+    points: numpy.typing.NDArray[numpy.int64],
+    modulus: typing.SupportsInt | typing.SupportsIndex,
+    formula: str,
+    parameter: typing.SupportsInt | typing.SupportsIndex,
+    table: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    ψ(a·x mod m), float64 of shape (members, points).
+    """
+
+__version__: str
+compiler: str

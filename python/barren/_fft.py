@@ -1,0 +1,46 @@
+"""Real Fourier transforms along one axis: ducc0 when it is installed, scipy otherwise.
+
+Both transform every column by itself, so the number of workers changes no bit of the result.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import cast
+
+import numpy as np
+
+
+@lru_cache(maxsize=1)
+def _has_ducc0() -> bool:
+    return find_spec("ducc0") is not None
+
+
+def backend() -> str:
+    """Name and version of the library that does the transforms."""
+    name = "ducc0" if _has_ducc0() else "scipy"
+    return f"{name} {version(name)}"
+
+
+def rfft(x: np.ndarray, axis: int = 0, workers: int = 1) -> np.ndarray:
+    """Transform of real data, non-negative frequencies only: X[k] = Σ_i x[i]·e(−ik/n) for k = 0..n//2."""
+    if _has_ducc0():
+        from ducc0 import fft
+
+        return cast(np.ndarray, fft.r2c(x, axes=(axis,), forward=True, nthreads=workers))
+    from scipy import fft
+
+    return cast(np.ndarray, fft.rfft(x, axis=axis, workers=workers))
+
+
+def irfft(x: np.ndarray, n: int, axis: int = 0, workers: int = 1) -> np.ndarray:
+    """Inverse of `rfft` for data of length n."""
+    if _has_ducc0():
+        from ducc0 import fft
+
+        return cast(np.ndarray, fft.c2r(x, axes=(axis,), lastsize=n, forward=False, inorm=2, nthreads=workers))
+    from scipy import fft
+
+    return cast(np.ndarray, fft.irfft(x, n=n, axis=axis, workers=workers))

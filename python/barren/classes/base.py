@@ -1,0 +1,39 @@
+"""What the pairing needs of a target class."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from numpy.typing import ArrayLike, NDArray
+
+from barren._validate import Floats
+
+
+class TargetClass(ABC):
+    """A family h_a of functions of x, with the multiplier a drawn uniformly from the members.
+
+    To the gradient variance a class is its kernel K(x, y) = Cov_a(h_a(x), h_a(y)) (docs/theory, section 1).
+    """
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """The number of members."""
+
+    @property
+    @abstractmethod
+    def members(self) -> NDArray[Any]:
+        """The multipliers, of shape ``(size,)``, read-only."""
+
+    @abstractmethod
+    def values(self, a: ArrayLike, x: ArrayLike, *, threads: int | None = None) -> Floats:
+        """h_a(x), float64 of shape ``(len(a), len(x))``."""
+
+    @abstractmethod
+    def mean(self, x: ArrayLike, *, threads: int | None = None) -> Floats:
+        """E_a h_a(x), float64 of shape ``(len(x),)``."""
+
+    @abstractmethod
+    def kernel(self, x: ArrayLike, y: ArrayLike, *, threads: int | None = None) -> Floats:
+        """K(x, y) = Cov_a(h_a(x), h_a(y)), float64 of shape ``(len(x), len(y))``."""

@@ -1,0 +1,371 @@
+"""Modular multiplication: h_a(x) = ψ(a·x mod p), the class of docs/theory, section 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from barren import _core, _fft, _validate
+from barren._validate import Floats, Integers, came
+from barren.classes.base import TargetClass
+from barren.classes.group import unit_group
+from barren.targets import Sawtooth, Target
+
+_BLOCK_BYTES = 1 << 25  # values of a block of members; with a few intermediate arrays this stays below 64 MiB
+_NO_TABLE: Floats = np.empty(0)
+
+
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class ModularMultiplication(TargetClass):
+    """The class of h_a(x) = ψ(a·x mod p), with the multiplier a drawn uniformly from the members.
+
+    Args:
+        p: the modulus, any integer from 3 on, prime or composite. A modulus of 2**63 or more can be
+            constructed; what needs residues or a table then raises.
+        target: ψ, default ``targets.Sawtooth()``.
+        multipliers: ``"units"``, all a in 1..p−1 coprime to p; ``"all"``, all of 0..p−1; or the multipliers
+            themselves, distinct residues of shape ``(A,)``.
+
+    Attributes:
+        p: the modulus.
+        target: ψ.
+        multipliers: ``"units"``, ``"all"`` or ``"set"``.
+
+    Raises:
+        TypeError: p is not an integer, target not a ``Target``, multipliers neither a word nor integers.
+        ValueError: p < 3, a target that does not fit p, another word, or multipliers that are out of range,
+            repeated or none.
+
+    >>> from barren import targets
+    >>> cls = ModularMultiplication(7, target=targets.Bit(0))
+    >>> cls
+    ModularMultiplication(7, target=Bit(j=0), multipliers='units')
+    >>> cls.values([1, 3], [0, 1, 2, 3])
+    array([[0., 1., 0., 1.],
+           [0., 1., 0., 0.]])
+    >>> cls.kernel([1], [1, 2, 6])
+    array([[ 0.25      , -0.08333333, -0.25      ]])
+    """
+
+    p: int
+    target: Target
+    multipliers: str
+    _given: Integers | None
+
+    def __init__(
+        self,
+        p: int,
+        target: Target = Sawtooth(),  # noqa: B008  (immutable)
+        multipliers: str | ArrayLike = "units",
+    ) -> None:
+        p = _validate.integer("p", p, low=3)
+        _validate.instance("target", target, Target, "a target such as targets.Sawtooth()")
+        target.check(p)
+        given = None if isinstance(multipliers, str) else _distinct_residues(multipliers, p)
+        word = _validate.choice("multipliers", multipliers, ("units", "all")) if given is None else "set"
+        for name, value in (("p", p), ("target", target), ("multipliers", word), ("_given", given)):
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def is_prime(self) -> bool:
+        """Whether p is prime (for p >= 2**64: a probable prime by the Baillie–PSW test)."""
+        import sympy
+
+        return bool(sympy.isprime(self.p))
+
+    @cached_property
+    def _prime_divisors(self) -> tuple[int, ...]:
+        import sympy
+
+        return (self.p,) if self.is_prime else tuple(int(q) for q in sympy.primefactors(self.p))
+
+    @cached_property
+    def size(self) -> int:
+        """The number of members: φ(p) (which needs the factors of p), p, or how many were given."""
+        if self._given is not None:
+            return int(self._given.size)
+        size = self.p
+        if self.multipliers == "units":
+            for q in self._prime_divisors:
+                size = size // q * (q - 1)
+        return size
+
+    @cached_property
+    def members(self) -> Integers:
+        """The multipliers, int64 of shape ``(size,)``, read-only: increasing, or as given.
+
+        Raises:
+            ValueError: p is 2**63 or more, or they do not fit in memory.
+        """
+        if self._given is not None:
+            return self._given
+        _validate.tabulated("p", self.p, 8, "the list of all members")
+        if self.multipliers == "all":
+            members = np.arange(self.p, dtype=np.int64)
+        else:
+            members = np.flatnonzero(self._coprime(self.p)).astype(np.int64, copy=False)
+        members.setflags(write=False)
+        return members
+
+    def with_multipliers(self, multipliers: str | ArrayLike) -> ModularMultiplication:
+        """The class of the same p and ψ with other multipliers.
+
+        Raises:
+            TypeError: they are neither a word nor integers.
+            ValueError: another word than "units" and "all", or multipliers out of range, repeated or none.
+        """
+        return ModularMultiplication(self.p, self.target, multipliers)
+
+    def values(self, a: ArrayLike, x: ArrayLike, *, threads: int | None = None) -> Floats:
+        """h_a(x) = ψ(a·x mod p).
+
+        Args:
+            a: multipliers, residues of shape ``(A,)``; they need not be members.
+            x: points, residues of shape ``(n,)``.
+            threads: how many threads to use, default all that may be used; the result does not depend on it.
+
+        Returns:
+            float64 of shape ``(A, n)``.
+
+        Raises:
+            TypeError: ``a`` or ``x`` are not integers.
+            ValueError: a residue is out of range, or p is 2**63 or more.
+
+        Cost: O(A·n).
+        """
+        return self._values(self._residues("a", a), self._residues("x", x), _validate.threads(threads))
+
+    def table(self) -> Floats:
+        """(ψ(0), …, ψ(p−1)), float64 of shape ``(p,)``, read-only; kept after the first call.
+
+        Raises:
+            ValueError: p is 2**63 or more, or the table does not fit in memory.
+        """
+        return self._table
+
+    def mean(self, x: ArrayLike, *, threads: int | None = None) -> Floats:
+        """h̄(x) = E_a h_a(x).
+
+        Let d = gcd(x, p). When a runs through the units, a·x takes every residue t with gcd(t, p) = d equally
+        often; when a runs through Z_p, every multiple of d. So the mean is that of ψ over those residues, and
+        for a prime p it has two values: at x = 0, and elsewhere.
+
+        Args:
+            x: points, residues of shape ``(n,)``.
+            threads: how many threads to use, default all that may be used; the result does not depend on it.
+
+        Returns:
+            float64 of shape ``(n,)``.
+
+        Raises:
+            TypeError: ``x`` are not integers.
+            ValueError: a residue is out of range, or p is too large for a table (a set needs none).
+
+        Cost: O(p) for each different d; for a set of A multipliers O(A·n).
+        """
+        points, workers = self._residues("x", x), _validate.threads(threads)
+        if self._given is None:
+            divisors, which = np.unique(np.gcd(points, self.p), return_inverse=True)
+            means = np.array([self._mean_at_divisor(int(d)) for d in divisors], dtype=np.float64)
+            return means[which.reshape(-1)]
+        total = np.zeros(points.size)
+        for (block,) in self._member_blocks((points,), workers):
+            total += block.sum(axis=0)
+        return total / self.size
+
+    def kernel(self, x: ArrayLike, y: ArrayLike, *, threads: int | None = None) -> Floats:
+        """The class kernel K(x, y) = Cov_a(ψ(ax), ψ(ay)).
+
+        For a prime p and ``"units"`` K(x, y) = κ[log y − log x] for x, y ≠ 0, and 0 where one of them is 0.
+        For ``"all"`` the member a = 0 adds, by the law of total covariance,
+        K_all = ((p−1)/p)·K + ((p−1)/p²)·(ψ(0) − m)² for x, y ≠ 0, with m the mean of ψ over the units.
+        For a composite p and for a set of multipliers the covariance is summed over the members, a block at a
+        time.
+
+        Args:
+            x: points, residues of shape ``(n,)``.
+            y: points, residues of shape ``(m,)``.
+            threads: how many threads to use, default all that may be used.
+
+        Returns:
+            float64 of shape ``(n, m)``.
+
+        Raises:
+            TypeError: ``x`` or ``y`` are not integers.
+            ValueError: a residue is out of range, or p is too large for the tables.
+
+        Cost: O(p log p) once and O(n·m) for a prime p; else O(A·n·m) for A members.
+        Source: docs/theory, section 2.
+        """
+        rows, columns = self._residues("x", x), self._residues("y", y)
+        workers = _validate.threads(threads)
+        if self._given is None and self.is_prime:
+            return self._kernel_from_ratios(rows, columns)
+        return self._kernel_from_members(rows, columns, workers)
+
+    def kernel_by_ratio(self) -> Floats:
+        """κ[k] = Cov(ψ(a), ψ(a·g^k)) over the units a, with g the root of ``unit_group(p)``.
+
+        κ = (1/(p−1)²)·Σ_{χ≠0} |P[χ]|² e(χk/(p−1)), an FFT of the centred ψ(g^i) and one back; κ[−k] = κ[k] to
+        the last bit.
+
+        Returns:
+            float64 of shape ``(p−1,)``, read-only; kept after the first call.
+
+        Raises:
+            ValueError: p is not an odd prime, or too large for the tables.
+
+        Cost: O(p log p). Source: docs/theory, section 2.
+        """
+        return self._ratios
+
+    def spectrum(self) -> Floats:
+        """|P[χ]|² for the characters χ = 0..p−2, P the discrete Fourier transform of ψ(g^i) over i = 0..p−2.
+
+        Index 0 is the trivial character.
+
+        Returns:
+            float64 of shape ``(p−1,)``.
+
+        Raises:
+            ValueError: p is not an odd prime, or too large for the tables.
+
+        Cost: O(p log p). Source: docs/theory, section 2.
+
+        >>> ModularMultiplication(5).spectrum().round(12)
+        array([0. , 0.4, 0. , 0.4])
+        """
+        half = self._half_spectrum("the spectrum over characters")
+        half[0] = (self._unit_mean * (self.p - 1)) ** 2
+        return np.concatenate((half, half[-2:0:-1]))  # ψ is real, so χ and its conjugate have the same modulus
+
+    @cached_property
+    def _table(self) -> Floats:
+        table = self.target.table(self.p)
+        table.setflags(write=False)
+        return table
+
+    @cached_property
+    def _unit_mean(self) -> float:
+        return self._mean_of_multiples(1, units=True)
+
+    @cached_property
+    def _ratios(self) -> Floats:
+        half, order = self._half_spectrum("the class kernel by ratios"), self.p - 1
+        ratios = np.asarray(_fft.irfft(half.astype(np.complex128), order)) / order
+        ratios[1:] = 0.5 * (ratios[1:] + ratios[:0:-1])
+        ratios.setflags(write=False)
+        return ratios
+
+    def _half_spectrum(self, purpose: str) -> Floats:
+        """|P[χ]|² for χ = 0..(p−1)/2 of the centred ψ(g^i), so index 0 is zero."""
+        _validate.prime("p", self.p, purpose)
+        _validate.tabulated("p", self.p, 8, "a table of ψ")
+        coefficients = _fft.rfft(self._table[unit_group(self.p).powers] - self._unit_mean)
+        coefficients[0] = 0.0
+        return np.asarray(coefficients.real**2 + coefficients.imag**2, dtype=np.float64)
+
+    def _coprime(self, n: int) -> NDArray[np.bool_]:
+        """Which of 0..n−1 are coprime to n, for a divisor n of p."""
+        out = np.ones(n, dtype=np.bool_)
+        for q in self._prime_divisors:
+            if n % q == 0:
+                out[::q] = False
+        return out
+
+    def _mean_of_multiples(self, d: int, *, units: bool) -> float:
+        """The mean of ψ over the multiples of d, or over the t with gcd(t, p) = d; d a divisor of p."""
+        multiples = self._table[::d]
+        return float(multiples[self._coprime(self.p // d)].mean() if units else multiples.mean())
+
+    def _mean_at_divisor(self, d: int) -> float:
+        return self._mean_of_multiples(d, units=self.multipliers == "units")
+
+    def _residues(self, name: str, value: ArrayLike) -> Integers:
+        _validate.word_modulus("p", self.p, "residues of 64 bits")
+        return _validate.residues(name, value, self.p)
+
+    def _values(self, a: Integers, x: Integers, workers: int) -> Floats:
+        name, parameter = self.target.formula(self.p)
+        table = self._table if name == "table" else _NO_TABLE
+        return np.asarray(_core.values(a, x, self.p, name, parameter, table, workers))
+
+    def _member_blocks(self, points: tuple[Integers, ...], workers: int) -> Iterator[tuple[Floats, ...]]:
+        """The values at each of ``points`` for one block of members after the other, in new arrays."""
+        step = max(1, _BLOCK_BYTES // (8 * max(1, sum(x.size for x in points))))
+        members = self.members
+        for start in range(0, members.size, step):
+            block = members[start : start + step]
+            yield tuple(self._values(block, x, workers) for x in points)
+
+    def _kernel_from_ratios(self, x: Integers, y: Integers) -> Floats:
+        ratios, logarithms = self.kernel_by_ratio(), unit_group(self.p).logarithms
+        rows, columns = (np.maximum(logarithms[points], 0) for points in (x, y))  # 0 has none: set to 0 below
+        out = np.empty((x.size, y.size))
+        step = max(1, _BLOCK_BYTES // (8 * max(1, y.size)))
+        for start in range(0, x.size, step):
+            # A negative index counts from the end, which is the cyclic difference of logarithms.
+            out[start : start + step] = ratios[columns - rows[start : start + step, np.newaxis]]
+        if self.multipliers == "all":
+            p = self.p
+            out *= (p - 1) / p
+            out += (p - 1) / p / p * (float(self._table[0]) - self._unit_mean) ** 2
+        out[x == 0, :] = 0.0
+        out[:, y == 0] = 0.0
+        return out
+
+    def _kernel_from_members(self, x: Integers, y: Integers, workers: int) -> Floats:
+        same = np.array_equal(x, y)
+        mean_x, mean_y = self.mean(x, threads=workers or None), self.mean(y, threads=workers or None)
+        out = np.zeros((x.size, y.size))
+        for blocks in self._member_blocks((x,) if same else (x, y), workers):
+            left, right = blocks[0], blocks[-1]
+            left -= mean_x
+            if not same:
+                right -= mean_y
+            out += left.T @ right
+        out /= self.size
+        return out
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.p, self.target, self.multipliers, None if self._given is None else self._given.tobytes()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ModularMultiplication):
+            return NotImplemented
+        return self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        shown = (
+            repr(self.multipliers) if self._given is None else np.array2string(self._given, separator=", ", threshold=6)
+        )
+        return f"ModularMultiplication({self.p}, target={self.target!r}, multipliers={shown})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        multipliers = self.multipliers if self._given is None else self._given
+        return ModularMultiplication, (self.p, self.target, multipliers)  # without the tables that were kept
+
+
+def _distinct_residues(multipliers: ArrayLike, p: int) -> Integers:
+    """Given multipliers as a read-only copy: residues, distinct, at least one."""
+    _validate.word_modulus("p", p, "a set of multipliers")
+    words = "'units', 'all' or "
+    members: Integers = _validate.residues("multipliers", multipliers, p, otherwise=words).copy()
+    if members.size == 0:
+        _validate.refuse(ValueError, "multipliers", f"{words}at least one residue", came(multipliers))
+    order = np.argsort(members, kind="stable")
+    equal = np.flatnonzero(np.diff(members[order]) == 0)
+    if equal.size:
+        first, second = (int(i) for i in order[equal[0] : equal[0] + 2])
+        got = f"{members[first]} at index {first} and at index {second}"
+        _validate.refuse(ValueError, "multipliers", "distinct", got)
+    members.setflags(write=False)
+    return members

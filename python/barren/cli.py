@@ -1,0 +1,233 @@
+"""The command line: parses, calls, prints. Needs typer and rich; `barren.__main__` says so where they are missing."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import barren
+from barren import check as checks
+from barren import report, specs
+
+_Params = ParamSpec("_Params")
+_MISTAKE = 2
+_INTERRUPTED = 130
+_OPTIONAL = ("torch", "matplotlib", "pyarrow")
+
+app = typer.Typer(
+    name="barren",
+    help="Can gradient descent see this target at all? Exact gradient variance over a whole class of targets.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs the application and returns the exit status."""
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="barren")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+    return 0
+
+
+def _plainly(command: Callable[_Params, None]) -> Callable[_Params, None]:
+    """A mistake of the user becomes one line on standard error and status 2; warnings become lines too."""
+
+    @functools.wraps(command)
+    def wrapped(*args: _Params.args, **kwargs: _Params.kwargs) -> None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", UserWarning)
+                warnings.showwarning = _show_warning
+                command(*args, **kwargs)
+        except ModuleNotFoundError as error:
+            missing = (error.name or "").partition(".")[0]
+            if missing not in _OPTIONAL:
+                raise
+            raise _stop(f'this needs {missing}: pip install "barren[experiments]"') from None
+        except (TypeError, ValueError) as error:
+            raise _stop(" ".join(str(error).split())) from None
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(_INTERRUPTED) from None
+
+    return wrapped
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    typer.echo(f"warning: {message}", err=True)
+
+
+def _stop(message: str) -> typer.Exit:
+    typer.echo(f"barren: {message}", err=True)
+    return typer.Exit(_MISTAKE)
+
+
+_Modulus = Annotated[int, typer.Option("--p", help="The modulus p, 3 or more.")]
+_Target = Annotated[
+    str, typer.Option(help="sawtooth, cosine[:K], bit:J, threshold[:C], square or triangle.", metavar="ψ")
+]
+_Inputs = Annotated[str, typer.Option(help="The law of x: uniform, nonzero or random-bits:N.")]
+_Multipliers = Annotated[str, typer.Option(help="units, all, or a list such as 1,2,4.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command()
+@_plainly
+def variance(
+    p: _Modulus,
+    target: _Target = "bit:0",
+    encoding: Annotated[
+        str, typer.Option(help="bits[:W], digits[:B[:W]], one-hot, scalar, angular[:H] or group-element:G:M.")
+    ] = "bits",
+    model: Annotated[str, typer.Option(help="mlp:WIDTHS[:ACTIVATION] or linear.")] = "mlp:1000x1000:sigmoid",
+    loss: Annotated[str, typer.Option(help="bce (on the logit) or mse.")] = "bce",
+    seed: Annotated[int, typer.Option(help="Seed of the initialisation.")] = 0,
+    inputs: _Inputs = "uniform",
+    multipliers: _Multipliers = "units",
+    method: Annotated[str, typer.Option(help="auto, direct, character or kernel.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    top: Annotated[int, typer.Option(help="How many of the easiest multipliers to print.", min=0)] = 10,
+    as_json: _Json = False,
+) -> None:
+    """Exact gradient variance of a model at its initialisation, over every multiplier."""
+    cls = barren.ModularMultiplication(p, specs.target(target), specs.multipliers(multipliers))
+    law, shown = specs.law(inputs), specs.encoding(encoding)
+    width = shown.width(p)
+    from barren import models  # torch, after everything that can be refused without it
+
+    answer = barren.gradient_variance(
+        cls,
+        models.from_spec(model, width, seed),
+        encoding=shown,
+        loss=loss,
+        inputs=law,
+        method=method,
+        dtype=dtype,
+    )
+    asked = {"p": p, "target": target, "encoding": encoding, "model": model, "loss": loss, "seed": seed}
+    asked |= {"inputs": inputs, "multipliers": multipliers, "dtype": dtype}
+    found = report.variance_report(answer, top)
+    if as_json:
+        _print_json({**asked, **found})
+    else:
+        typer.echo("\n".join(report.variance_lines(asked, found)))
+
+
+@app.command()
+@_plainly
+def bounds(
+    p: _Modulus,
+    target: _Target = "bit:0",
+    inputs: Annotated[str, typer.Option(help="The law of x: uniform or nonzero.")] = "uniform",
+    multipliers: Annotated[str, typer.Option(help="units or all.")] = "units",
+    as_json: _Json = False,
+) -> None:
+    """The ladder of bounds on Var/B², from the class alone."""
+    cls = barren.ModularMultiplication(p, specs.target(target), specs.multipliers(multipliers))
+    ladder = barren.bounds(cls, specs.law(inputs))
+    if as_json:
+        rungs = [{"name": r.name, "value": r.value, "formula": r.formula, "proven": r.proven} for r in ladder]
+        _print_json({"p": p, "target": target, "inputs": inputs, "multipliers": multipliers, "bounds": rungs})
+        return
+    table = Table("bound on Var/B²", "value", "p × value", "how", title=f"{target}, p = {p}, multipliers {multipliers}")
+    for rung in ladder:
+        name = rung.name if rung.proven else f"({rung.name}: no bound)"
+        table.add_row(name, f"{rung.value:.6g}", f"{p * rung.value:.6g}", rung.formula)
+    _console().print(table)
+
+
+@app.command()
+@_plainly
+def figure(
+    name: Annotated[str | None, typer.Argument(help="Which figure; --list names them.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory for the results.", metavar="DIR")] = None,
+    full: Annotated[bool, typer.Option("--full", help="The published or large setting; takes far longer.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the first initialisation.", min=0)] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a finished figure.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the figures and stop.")] = False,
+) -> None:
+    """Computes a figure: numbers (Parquet), picture (PNG, SVG), record (JSON). Resumes where it was stopped."""
+    from barren import figures
+    from barren.figures.progress import for_terminal
+
+    if listed:
+        longest = max(map(len, figures.FIGURES))
+        for each in figures.FIGURES.values():
+            typer.echo(f"{each.name:<{longest}}  {each.summary}")
+        return
+    if name is None or out is None:
+        raise ValueError("a figure needs its name and --out DIR; --list names the figures")
+    chosen = figures.figure(name)
+    command = f"barren figure {name} --out DIR --seed {seed}{' --full' if full else ''}"
+    try:
+        made = figures.make(
+            chosen, out, full=full, seed=seed, force=force, progress=for_terminal(quiet), command=command
+        )
+    except KeyboardInterrupt:
+        typer.echo("interrupted: the finished cells are kept, the same command goes on from there", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
+    for path in made.files.values():
+        typer.echo(path)
+
+
+@app.command()
+@_plainly
+def check(
+    verbose: Annotated[bool, typer.Option("--all", help="A line a comparison, not a line an engine and kind.")] = False,
+) -> None:
+    """Compares every engine with the slow reference on this machine; status 1 if one disagrees."""
+    console = _console()
+    made = checks.run()
+    table = Table("engine", "case", "relative error", "tolerance", "verdict", title="engines against barren.reference")
+    for line in made if verbose else checks.worst(made):
+        verdict = "agrees" if line.agrees else "DISAGREES"
+        table.add_row(line.engine, line.case, f"{line.error:.1e}", f"{line.tolerance:.0e}", verdict)
+    console.print(table)
+    if not checks.has_torch():
+        typer.echo(checks.MODEL_CASES_LEFT_OUT)
+    wrong = sum(not comparison.agrees for comparison in made)
+    typer.echo(f"{len(made)} comparisons, {wrong or 'no'} disagreement{'' if wrong == 1 else 's'}")
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+@_plainly
+def info(as_json: _Json = False) -> None:
+    """Version, compiler, instruction set in use, threads, libraries."""
+    if as_json:
+        _print_json(dict(barren.configuration()))
+    else:
+        barren.show_config()
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    typer.echo(json.dumps(_finite(value), ensure_ascii=False, indent=2))
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no nan and no infinity: null stands for them."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _console() -> Console:
+    """As wide as the terminal; wide enough for a table where there is none."""
+    return Console(width=None if sys.stdout.isatty() else 150)

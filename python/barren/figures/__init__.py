@@ -1,0 +1,32 @@
+"""The figures: a file each, and this registry, which the command line lists.
+
+A figure says what it computes (`settings`, `cells`, `compute`) and how it is drawn (`draw`); `make` does what all
+share. To add one, write a file with a `FIGURE` and name it here.
+"""
+
+from __future__ import annotations
+
+from barren import specs
+from barren.figures import bound_ladder, easy_multipliers, variance_vs_modulus
+from barren.figures.base import Figure, Made
+from barren.figures.making import make
+
+__all__ = ["FIGURES", "Figure", "Made", "figure", "make"]
+
+FIGURES: dict[str, Figure] = {
+    figure.name: figure for figure in (variance_vs_modulus.FIGURE, easy_multipliers.FIGURE, bound_ladder.FIGURE)
+}
+
+
+def figure(name: str) -> Figure:
+    """The figure of that name.
+
+    Raises:
+        TypeError: not a string.
+        ValueError: unknown; the known ones are listed and the nearest suggested.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be the name of a figure, one of {', '.join(FIGURES)}; got {type(name).__name__}")
+    if name not in FIGURES:
+        raise ValueError(f"name must be one of {', '.join(FIGURES)}; got {name!r}{specs.nearest(name, FIGURES)}")
+    return FIGURES[name]

@@ -1,0 +1,110 @@
+"""What a figure is: settings -> independent cells -> rows of numbers -> a picture."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
+Settings: TypeAlias = dict[str, Any]
+Cell: TypeAlias = dict[str, Any]
+Row: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the registry. Settings, cells and rows hold plain numbers, texts and lists only: they go into JSON.
+
+    Attributes:
+        name: as it is called on the command line.
+        summary: one line for the list of figures.
+        columns: column name -> int, float or str, in the order of the table; every row has them all. None is a missing
+            number.
+        settings: (full, seed) -> all that determines the numbers.
+        cells: settings -> independent pieces of work, in the order of the table.
+        compute: cell -> its rows.
+        draw: (rows, settings, canvas) -> draws; computes nothing that is not in the rows.
+        timing: columns that measure time: they differ from run to run and are left out of the hash of the rows.
+    """
+
+    name: str
+    summary: str
+    columns: Mapping[str, type]
+    settings: Callable[[bool, int], Settings]
+    cells: Callable[[Settings], list[Cell]]
+    compute: Callable[[Cell], list[Row]]
+    draw: Callable[[Sequence[Row], Settings, Canvas], None]
+    timing: tuple[str, ...] = ("seconds",)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a run wrote: the files by their ending ("parquet", "png", "svg", "json"), and the record as a dict."""
+
+    files: dict[str, Path]
+    record: dict[str, Any]
+
+
+def canonical(value: Any) -> str:
+    """One text for equal JSON values: sorted keys, no blanks, shortest exact form of every float."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of `canonical`."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def where(rows: Sequence[Row], **values: Any) -> list[Row]:
+    """The rows that have these values."""
+    return [row for row in rows if all(row[name] == value for name, value in values.items())]
+
+
+def column(rows: Sequence[Row], name: str) -> np.ndarray:
+    """One column as an array."""
+    return np.array([row[name] for row in rows])
+
+
+def spread(rows: Sequence[Row], x: str, y: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(x, mean, least, largest) of column y at every distinct x, in increasing x."""
+    at, values = column(rows, x), column(rows, y).astype(np.float64)
+    places = np.unique(at)
+    groups = [values[at == place] for place in places]
+    summaries = ([g.mean() for g in groups], [g.min() for g in groups], [g.max() for g in groups])
+    mean, least, largest = (np.array(summary) for summary in summaries)
+    return places, mean, least, largest
+
+
+def seeds_from(seed: int, count: int) -> list[int]:
+    """Seeds of `count` initialisations: `seed` and the numbers after it."""
+    return list(range(seed, seed + count))
+
+
+def spaced_primes(low: int, high: int, count: int) -> list[int]:
+    """About `count` primes from low to high, evenly spaced in the logarithm; fewer where primes are too few.
+
+    Example:
+        >>> spaced_primes(300, 3000, 4)
+        [307, 647, 1399, 2999]
+    """
+    from sympy import nextprime, prevprime
+
+    wanted = np.geomspace(low, high, count)
+    found = {int(nextprime(int(np.ceil(place)) - 1)) for place in wanted[:-1]}
+    found.add(int(prevprime(high + 1)))
+    return sorted(prime for prime in found if prime <= high)
+
+
+def all_primes(low: int, high: int) -> list[int]:
+    """Every prime from low to high."""
+    from sympy import primerange
+
+    return [int(prime) for prime in primerange(low, high + 1)]

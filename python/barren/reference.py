@@ -1,0 +1,117 @@
+"""Slow and obviously right: what every engine is compared with, here, in the tests and by `barren check`.
+
+Plain sums and one autograd backward pass a multiplier, straight from the definitions of docs/theory, section 1.
+Nothing in this file uses the compiled core, a Fourier transform, a discrete logarithm or formula (1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from barren.classes import ModularMultiplication
+from barren.inputs import Law, Uniform
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A variance and the deviation of every member, shape (members,), in the order of `cls.members`."""
+
+    variance: float
+    deviations: np.ndarray
+
+
+def values(cls: ModularMultiplication, a: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """h_a(x) = ψ(a·x mod p), every residue in Python integers. Shape (len(a), len(x)).
+
+    Example:
+        >>> import barren
+        >>> from barren import reference, targets
+        >>> reference.values(barren.ModularMultiplication(7, targets.Bit(0)), [3], [0, 1, 2, 3])
+        array([[0., 1., 0., 0.]])
+    """
+    multipliers, points = [int(multiplier) for multiplier in a], [int(point) for point in x]
+    rows = ([multiplier * point % cls.p for point in points] for multiplier in multipliers)
+    return np.array([cls.target(np.array(residues, dtype=np.int64), cls.p) for residues in rows])
+
+
+def kernel(cls: ModularMultiplication, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """K(x, y) = E_a[h_a(x)·h_a(y)] − E_a[h_a(x)]·E_a[h_a(y)] over every member. Shape (len(x), len(y))."""
+    at_x, at_y = values(cls, cls.members, x), values(cls, cls.members, y)
+    covariance: np.ndarray = (at_x - at_x.mean(axis=0)).T @ (at_y - at_y.mean(axis=0)) / len(cls.members)
+    return covariance
+
+
+def from_jacobian(cls: ModularMultiplication, jacobian: np.ndarray, inputs: Law | None = None) -> Reference:
+    """The variance of G_a = −Σ_x c_x·h_a(x)·J(x) from a Jacobian of shape (n, d), one gradient a member."""
+    law = Uniform() if inputs is None else inputs
+    points, weights = law.points(cls.p), law.weights(cls.p)
+    at_points = values(cls, cls.members, points)
+    return _of_gradients(lambda: (-(weights * h_a) @ jacobian for h_a in at_points), len(cls.members))
+
+
+def gradients(
+    cls: ModularMultiplication,
+    model: torch.nn.Module,
+    encoding: Callable[[np.ndarray, int], np.ndarray],
+    loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = "mse",
+    inputs: Law | None = None,
+) -> Iterator[np.ndarray]:
+    """G_a = ∇_w Σ_x c_x·ℓ(N(w, x), h_a(x)) for each member: a forward and a backward pass of the true loss each.
+
+    Yields:
+        The gradient over the trainable parameters, flattened, float64, shape (d,), computed in the model's own dtype.
+    """
+    import torch
+
+    law = Uniform() if inputs is None else inputs
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    like = parameters[0]
+    points = law.points(cls.p)
+    features = torch.tensor(encoding(points, cls.p)).to(like)
+    weights = torch.tensor(law.weights(cls.p)).to(like)
+    pointwise = _pointwise_loss(loss)
+    for a in cls.members:
+        labels = torch.tensor(cls.values(np.array([a]), points)[0]).to(like)
+        with torch.enable_grad():
+            total = (weights * pointwise(model(features).reshape(-1), labels)).sum()
+            pieces = torch.autograd.grad(total, parameters, allow_unused=True, materialize_grads=True)
+        yield np.concatenate([piece.detach().cpu().double().numpy().ravel() for piece in pieces])
+
+
+def from_model(
+    cls: ModularMultiplication,
+    model: torch.nn.Module,
+    encoding: Callable[[np.ndarray, int], np.ndarray],
+    loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = "mse",
+    inputs: Law | None = None,
+) -> Reference:
+    """The variance from `gradients`, in two passes over the members: the mean, then the squared distances from it."""
+    return _of_gradients(lambda: gradients(cls, model, encoding, loss, inputs), len(cls.members))
+
+
+def _of_gradients(every: Callable[[], Iterator[np.ndarray]], members: int) -> Reference:
+    mean = sum(every()) / members
+    deviations = np.array([float(np.sum((gradient - mean) ** 2)) for gradient in every()])
+    return Reference(float(deviations.mean()), deviations)
+
+
+def _pointwise_loss(
+    loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """The loss of one sample: "mse" is ½(N − y)², "bce" the binary cross-entropy on a logit."""
+    from torch.nn import functional
+
+    if loss == "mse":
+        return lambda outputs, labels: 0.5 * (outputs - labels) ** 2
+    if loss == "bce":
+        return lambda outputs, labels: functional.binary_cross_entropy_with_logits(outputs, labels, reduction="none")
+    if callable(loss):
+        return loss
+    raise ValueError(f"loss must be 'mse', 'bce' or a callable; got {loss!r}")

@@ -1,0 +1,82 @@
+"""A gradient variance in words and as plain numbers: what `barren variance` prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from barren._core import __version__
+from barren.bounds import sharp_bound
+from barren.variance.result import GradientVariance
+
+__all__ = ["variance_lines", "variance_report"]
+
+
+def variance_report(answer: GradientVariance, top: int) -> dict[str, Any]:
+    """All that is known of a variance, as JSON values.
+
+    Args:
+        answer: with its deviations.
+        top: how many of the easiest multipliers.
+    """
+    by_probability = answer.mean_squared_norm_of_probability
+    try:
+        sharp, no_bound = sharp_bound(answer.cls, answer.inputs), None
+    except ValueError as reason:  # the class kernel of this problem does not fit; the variance needed none
+        sharp, no_bound = None, str(reason)
+    return {
+        "version": __version__,
+        "members": len(answer.members),
+        "variance": answer.value,
+        "standard_error": answer.standard_error,
+        "mean_squared_norm": answer.mean_squared_norm,
+        "mean_squared_norm_of_probability": by_probability,
+        "normalised": answer.normalised,
+        "normalised_by_probability": None if by_probability is None else answer.normalised_by_probability,
+        "sharp_bound": sharp,
+        "bound": None if sharp is None else sharp * answer.mean_squared_norm,
+        "no_bound_because": no_bound,
+        "per_layer": {name: float(share) for name, share in answer.per_layer.items()},
+        "easiest": [{"a": int(a), "share": float(share)} for a, share in answer.easiest(top)],
+        "method": answer.method,
+        "plan": answer.explain(),
+    }
+
+
+def variance_lines(asked: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """The report for a reader, labelled; `asked` is the problem as the user put it."""
+    problem = f"x -> {asked['target']} of a·x mod {asked['p']}, {found['members']} multipliers ({asked['multipliers']})"
+    lines = [
+        f"{problem}, x {asked['inputs']}",
+        f"{asked['encoding']} -> {asked['model']}, {asked['loss']}, seed {asked['seed']}, {asked['dtype']}",
+        "",
+        _entry("Var = E‖G_a − E G‖²", found["variance"]),
+    ]
+    if found["standard_error"]:
+        lines.append(_entry("standard error for all units", found["standard_error"]))
+    lines += [
+        _entry("B² = E‖∇ output‖²", found["mean_squared_norm"]),
+        _entry("Var / B²", found["normalised"]),
+    ]
+    if found["mean_squared_norm_of_probability"] is not None:
+        lines += [
+            _entry("E‖∇ probability‖²", found["mean_squared_norm_of_probability"]),
+            _entry("Var / E‖∇ probability‖²", found["normalised_by_probability"]),
+        ]
+    if found["bound"] is None:
+        lines.append(f"  λ·B² not computed: {found['no_bound_because']}")
+    else:
+        lines += [_entry("λ, bound on Var / B²", found["sharp_bound"]), _entry("λ·B², bound on Var", found["bound"])]
+    lines += ["", "variance by layer"]
+    lines += [_entry(name, share, _share(share, found["variance"])) for name, share in found["per_layer"].items()]
+    if found["easiest"]:
+        lines += ["", f"easiest multipliers, of {asked['multipliers']}: share of the variance"]
+        lines += [f"  a = {easy['a']:<10} {easy['share']:.2%}" for easy in found["easiest"]]
+    return [*lines, "", found["plan"]]
+
+
+def _entry(name: str, value: float, note: str = "") -> str:
+    return f"  {name:<30} {value:<14.8g}{note}".rstrip()
+
+
+def _share(part: float, whole: float) -> str:
+    return f" {part / whole:.2%}" if whole else ""

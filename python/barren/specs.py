@@ -1,0 +1,188 @@
+"""Short texts that name targets, encodings, laws of x and multipliers: what the command line and the figures are given.
+
+A text is a word and its parameters, joined by colons: "bit:0", "angular:3", "random-bits:12". Models have theirs in
+`barren.models.from_spec`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Generic, TypeVar
+
+from barren import encodings, inputs, targets
+
+__all__ = ["encoding", "law", "multipliers", "nearest", "target"]
+
+_T = TypeVar("_T")
+_LONGEST = 4000  # digits; Python refuses to read longer integers, with a message about itself
+
+
+@dataclass(frozen=True)
+class _Word(Generic[_T]):
+    """One word of a vocabulary: how it is written, how many parameters it takes, and what is built from them."""
+
+    form: str
+    build: Callable[[list[str]], _T]
+    least: int = 0
+    most: int = 0
+
+
+def target(text: str) -> targets.Target:
+    """The target that a text names.
+
+    Args:
+        text: "sawtooth", "cosine[:K]", "bit:J", "threshold[:C]" (C a decimal or a fraction such as 1/3, taken exactly),
+            "square" or "triangle".
+
+    Raises:
+        TypeError: not a string.
+        ValueError: an unknown word (the known ones are listed, the nearest suggested), or parameters that do not fit.
+
+    Example:
+        >>> target("bit:0"), target("threshold:1/3")
+        (Bit(j=0), Threshold(c=Fraction(1, 3)))
+    """
+    return _parse("target", text, _TARGETS)
+
+
+def encoding(text: str) -> encodings.Encoding:
+    """The encoding that a text names.
+
+    Args:
+        text: "bits[:WIDTH]", "digits[:BASE[:WIDTH]]", "one-hot", "scalar", "angular[:H]" (harmonics 1..H, or a list
+            such as 1,5,7) or "group-element:GENERATOR:MODULUS".
+
+    Raises:
+        TypeError: not a string.
+        ValueError: as for `target`.
+
+    Example:
+        >>> encoding("bits:12"), encoding("angular:1,5")
+        (Bits(width=12), Angular(harmonics=[1, 5]))
+    """
+    return _parse("encoding", text, _ENCODINGS)
+
+
+def law(text: str) -> inputs.Law:
+    """The law of x that a text names.
+
+    Args:
+        text: "uniform" (0..p−1), "nonzero" (1..p−1) or "random-bits:N".
+
+    Raises:
+        TypeError: not a string.
+        ValueError: as for `target`.
+
+    Example:
+        >>> law("nonzero")
+        Uniform(zero=False)
+    """
+    return _parse("inputs", text, _LAWS)
+
+
+def multipliers(text: str) -> str | list[int]:
+    """The multipliers that a text names, as `barren.ModularMultiplication` takes them.
+
+    Args:
+        text: "units", "all" or a list such as "1,2,4".
+
+    Raises:
+        TypeError: not a string.
+        ValueError: anything else.
+
+    Example:
+        >>> multipliers("1,2,4")
+        [1, 2, 4]
+    """
+    expected = "'units', 'all' or integers joined by commas, such as '1,2,4'"
+    if not isinstance(text, str):
+        raise TypeError(f"multipliers must be {expected}; got {type(text).__name__}")
+    if text in ("units", "all"):
+        return text
+    pieces = text.split(",")
+    if not all(_is_integer(piece) for piece in pieces):
+        raise ValueError(f"multipliers must be {expected}; got {text!r}{nearest(text, ['units', 'all'])}")
+    return [int(piece) for piece in pieces]
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A suggestion in parentheses, after a blank, if one of the known words is near, else the empty text."""
+    found = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.5)
+    return f" (did you mean {found[0]!r}?)" if found else ""
+
+
+def _parse(name: str, text: str, words: Mapping[str, _Word[_T]]) -> _T:
+    known = ", ".join(word.form for word in words.values())
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be a text, one of {known}; got {type(text).__name__}")
+    head, *parameters = text.split(":")
+    word = words.get(head)
+    if word is None:
+        raise ValueError(f"{name} must be one of {known}; got {text!r}{nearest(head, words)}")
+    if not word.least <= len(parameters) <= word.most:
+        raise ValueError(f"{name} must be written {word.form}; got {text!r}")
+    try:
+        return word.build(parameters)
+    except _UnreadableError as error:
+        raise ValueError(f"{name} must be written {word.form} with {error}; got {text!r}") from None
+
+
+class _UnreadableError(Exception):
+    """A parameter that is no number; says what was expected. Never leaves this file."""
+
+
+def _is_integer(text: str) -> bool:
+    return re.fullmatch(r"-?[0-9]+", text) is not None and len(text) < _LONGEST
+
+
+def _integer(text: str) -> int:
+    if not _is_integer(text):
+        raise _UnreadableError(f"an integer in place of {text!r}")
+    return int(text)
+
+
+def _integers(texts: list[str]) -> list[int]:
+    return [_integer(text) for text in texts]
+
+
+def _fraction(text: str) -> Fraction:
+    fits = re.fullmatch(r"[0-9]+/[0-9]+|[0-9]+(\.[0-9]*)?|\.[0-9]+", text) is not None and len(text) < _LONGEST
+    if not fits or ("/" in text and int(text.partition("/")[2]) == 0):
+        raise _UnreadableError(f"a decimal or a fraction in place of {text!r}")
+    return Fraction(text)
+
+
+def _harmonics(text: str) -> int | list[int]:
+    pieces = _integers(text.split(","))
+    return pieces if "," in text else pieces[0]
+
+
+_TARGETS: dict[str, _Word[targets.Target]] = {
+    "sawtooth": _Word("sawtooth", lambda _: targets.Sawtooth()),
+    "cosine": _Word("cosine[:K]", lambda given: targets.Cosine(*_integers(given)), 0, 1),
+    "bit": _Word("bit:J", lambda given: targets.Bit(_integer(given[0])), 1, 1),
+    "threshold": _Word("threshold[:C]", lambda given: targets.Threshold(*map(_fraction, given)), 0, 1),
+    "square": _Word("square", lambda _: targets.Square()),
+    "triangle": _Word("triangle", lambda _: targets.Triangle()),
+}
+
+_ENCODINGS: dict[str, _Word[encodings.Encoding]] = {
+    "bits": _Word("bits[:WIDTH]", lambda given: encodings.Bits(*_integers(given)), 0, 1),
+    "digits": _Word("digits[:BASE[:WIDTH]]", lambda given: encodings.Digits(*_integers(given)), 0, 2),
+    "one-hot": _Word("one-hot", lambda _: encodings.OneHot()),
+    "scalar": _Word("scalar", lambda _: encodings.Scalar()),
+    "angular": _Word("angular[:H]", lambda given: encodings.Angular(*map(_harmonics, given)), 0, 1),
+    "group-element": _Word(
+        "group-element:GENERATOR:MODULUS", lambda given: encodings.GroupElement(*_integers(given)), 2, 2
+    ),
+}
+
+_LAWS: dict[str, _Word[inputs.Law]] = {
+    "uniform": _Word("uniform", lambda _: inputs.Uniform()),
+    "nonzero": _Word("nonzero", lambda _: inputs.Uniform(zero=False)),
+    "random-bits": _Word("random-bits:N", lambda given: inputs.RandomBits(_integer(given[0])), 1, 1),
+}

@@ -1,0 +1,96 @@
+"""The answer of `barren.gradient_variance`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from barren.bounds import sharp_bound
+from barren.classes import ModularMultiplication
+from barren.inputs import Law
+from barren.variance.plan import Plan
+
+
+@dataclass(frozen=True, eq=False)
+class GradientVariance:
+    """A gradient variance Var(H, w) = E_a‖G_a − E G‖² and what was learnt on the way. `float(v)` is the number itself.
+
+    Attributes:
+        value: the variance.
+        standard_error: 0.0 when the class is a whole one ("units" or "all"). For a given set of multipliers `value` is
+            exact for that set, and this is its standard error as an estimate for all units: the standard deviation of
+            the deviations over √members, with the correction for a finite class; infinite for a single multiplier.
+        members: every multiplier a, int64, shape (members,).
+        per_layer: the variance of each layer's gradient; sums to `value`.
+        mean_squared_norm: B² = E_x‖J(x)‖², J the gradient of the output, times the loss's weight ω for a callable loss.
+        mean_squared_norm_of_probability: E_x‖σ'(N)·J(x)‖², J(x) times the derivative of the sigmoid: the mean squared
+            gradient of the probability. Only for loss="bce" with a model, else None.
+        method: the method that computed it.
+        plan: the candidates and the reason for the choice.
+    """
+
+    value: float
+    standard_error: float
+    members: np.ndarray = field(repr=False)
+    per_layer: dict[str, float]
+    mean_squared_norm: float
+    mean_squared_norm_of_probability: float | None
+    plan: Plan = field(repr=False)
+    cls: ModularMultiplication
+    inputs: Law
+    _deviations: np.ndarray | None = field(repr=False, default=None)
+
+    def __float__(self) -> float:
+        return self.value
+
+    @property
+    def method(self) -> str:
+        """The method that computed it."""
+        return self.plan.method
+
+    @property
+    def deviations(self) -> np.ndarray:
+        """d(a) = ‖G_a − E G‖² for every member, float64, shape (members,); its mean is the variance.
+
+        Raises:
+            ValueError: they were not computed, because of `deviations=False`.
+        """
+        if self._deviations is None:
+            raise ValueError("deviations were not computed; pass deviations=True to gradient_variance")
+        return self._deviations
+
+    @property
+    def normalised(self) -> float:
+        """Var/B² with J of the output itself (for "bce": of the logit). 0/0 is nan: a model without a gradient."""
+        return _ratio(self.value, self.mean_squared_norm)
+
+    @property
+    def normalised_by_probability(self) -> float:
+        """Var/E‖σ'(N)·J‖², at least 16 times `normalised`: how published plots divide (docs/theory, section 1).
+
+        Raises:
+            ValueError: the loss is not "bce", or numbers were given in place of a model.
+        """
+        if self.mean_squared_norm_of_probability is None:
+            raise ValueError('the normalisation by the probability needs a model and loss="bce"')
+        return _ratio(self.value, self.mean_squared_norm_of_probability)
+
+    @property
+    def bound(self) -> float:
+        """λ(H)·B²: no model of the same mean squared norm has a larger variance (docs/theory, section 4)."""
+        return sharp_bound(self.cls, self.inputs) * self.mean_squared_norm
+
+    def easiest(self, count: int = 10) -> list[tuple[int, float]]:
+        """The multipliers a gradient sees best: (a, share of the variance), largest d(a) first."""
+        order = np.argsort(self.deviations)[::-1][:count]
+        total = self.deviations.sum()
+        return [(int(self.members[i]), _ratio(float(self.deviations[i]), total)) for i in order]
+
+    def explain(self) -> str:
+        """The plan in words: the method, the reason, the model's route, and every candidate with its memory."""
+        return str(self.plan)
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator else float("nan")

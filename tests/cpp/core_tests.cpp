@@ -1,0 +1,194 @@
+// Tests of the core without Python: identities against 128-bit arithmetic and plain loops. Exits 1 at the first
+// failure.
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "barren/dispatch.hpp"
+#include "barren/errors.hpp"
+#include "barren/group.hpp"
+#include "barren/modular.hpp"
+#include "barren/pairing.hpp"
+#include "barren/responses.hpp"
+#include "barren/threads.hpp"
+
+namespace {
+
+int checks = 0;
+
+void expect(bool condition, const char* what) {
+    ++checks;
+    if (condition) return;
+    std::printf("FAILED: %s\n", what);
+    std::exit(1);
+}
+
+template <class Error, class Call>
+void expect_throw(Call&& call, const char* what) {
+    try {
+        call();
+    } catch (const Error&) {
+        expect(true, what);
+        return;
+    }
+    expect(false, what);
+}
+
+barren::Execution with(int threads) { return {threads, nullptr}; }
+
+template <class T>
+barren::Vector<const T> view(const std::vector<T>& values) {
+    return {values.data(), values.size()};
+}
+template <class T>
+barren::Vector<T> view(std::vector<T>& values) {
+    return {values.data(), values.size()};
+}
+
+void fixed_multipliers_agree_with_128_bit_products() {
+    std::mt19937_64 random(1);
+    for (int i = 0; i < 200000; ++i) {
+        const std::uint64_t modulus = (random() >> (1 + random() % 62)) | 1;
+        const std::uint64_t a = random() % modulus, x = i % 2 ? random() % modulus : random();
+        const auto expected = static_cast<std::uint64_t>(static_cast<unsigned __int128>(a) * x % modulus);
+        if (barren::FixedMultiplier(a, modulus)(x) != expected) expect(false, "FixedMultiplier");
+    }
+    expect(true, "FixedMultiplier");
+    const std::uint64_t mersenne = (std::uint64_t{1} << 61) - 1;
+    expect(barren::power_mod(3, mersenne - 1, mersenne) == 1, "Fermat's little theorem modulo 2^61 - 1");
+    expect(barren::power_mod(5, 0, 1) == 0, "everything is 0 modulo 1");
+}
+
+void logarithms_invert_powers() {
+    const std::uint64_t p = 100003, root = 2;
+    std::vector<std::int64_t> powers(p - 1), logarithms(p);
+    barren::power_table(root, p, view(powers), with(3));
+    barren::logarithm_table(view(std::as_const(powers)), p, view(logarithms));
+    for (std::size_t i = 0; i < powers.size(); ++i)
+        if (logarithms[static_cast<std::size_t>(powers[i])] != static_cast<std::int64_t>(i))
+            expect(false, "logarithms");
+    expect(logarithms[0] == -1, "0 has no logarithm");
+    std::vector<std::int64_t> bad(6), out(7);
+    barren::power_table(2, 7, view(bad), with(1));  // 2 has order 3 modulo 7
+    expect_throw<std::invalid_argument>([&] { barren::logarithm_table(view(std::as_const(bad)), 7, view(out)); },
+                                        "a root that is not primitive is refused");
+}
+
+template <class T>
+std::vector<double> response(std::int64_t p, const std::vector<std::int64_t>& points, const std::vector<T>& jacobian,
+                             std::size_t columns, int threads) {
+    std::vector<std::int64_t> multipliers;
+    for (std::int64_t a = 0; a < p; ++a) multipliers.push_back(a);
+    std::vector<T> table;
+    for (std::int64_t t = 0; t < p; ++t) table.push_back(static_cast<T>(std::sin(double(t * t % p))));
+    const std::vector<double> weights(points.size(), 0.5);
+    std::vector<double> out(multipliers.size() * columns);
+    const barren::Family<T> family{view(std::as_const(multipliers)),
+                                   view(points),
+                                   static_cast<std::uint64_t>(p),
+                                   {barren::Formula::table, 0, view(std::as_const(table))}};
+    barren::responses<T>(family, view(weights), {jacobian.data(), points.size(), columns},
+                         {out.data(), multipliers.size(), columns}, with(threads));
+    return out;
+}
+
+template <class T>
+void responses_agree_with_plain_sums(double tolerance) {
+    std::mt19937_64 random(2);
+    std::normal_distribution<double> normal;
+    for (const std::int64_t p : {3, 15, 257, 521}) {
+        for (const bool consecutive : {true, false}) {
+            for (const std::size_t columns : {1, 7, 8, 19}) {
+                std::vector<std::int64_t> points;
+                for (std::int64_t x = 0; x < p; ++x) points.push_back(consecutive ? x : (x * 7 + 3) % p);
+                std::vector<T> jacobian(points.size() * columns);
+                for (T& entry : jacobian) entry = static_cast<T>(normal(random));
+                const auto out = response<T>(p, points, jacobian, columns, 1);
+                for (std::int64_t a = 0; a < p; ++a)
+                    for (std::size_t c = 0; c < columns; ++c) {
+                        double expected = 0.0;
+                        for (std::size_t i = 0; i < points.size(); ++i) {
+                            const std::int64_t t = a * points[i] % p;
+                            expected += 0.5 * std::sin(double(t * t % p)) * double(jacobian[i * columns + c]);
+                        }
+                        if (!(std::abs(out[a * columns + c] - expected) <= tolerance * double(points.size())))
+                            expect(false, "responses against plain sums");
+                    }
+                for (const int threads : {2, 7})
+                    expect(out == response<T>(p, points, jacobian, columns, threads),
+                           "same bits for any number of threads");
+            }
+        }
+    }
+}
+
+void worker_exceptions_and_stops_are_carried_out() {
+    for (const int threads : {1, 2, 7}) {
+        expect_throw<std::domain_error>(
+            [&] {
+                barren::parallel_for(100, with(threads), [](std::size_t task, int, barren::Progress&) {
+                    if (task == 57) throw std::domain_error("task 57");
+                });
+            },
+            "a worker's exception reaches the caller");
+        std::atomic<int> done{0};
+        const barren::Execution stopping{threads, [] { return true; }};
+        expect_throw<barren::Interrupted>(
+            [&] {
+                barren::parallel_for(100000, stopping, [&](std::size_t, int worker, barren::Progress& progress) {
+                    for (volatile int spin = 0; spin < 20000; spin = spin + 1) {
+                    }
+                    progress.checkpoint(worker);
+                    ++done;
+                });
+            },
+            "a stop that was asked for ends the loop");
+        expect(done < 100000, "a stopped loop leaves tasks undone");
+    }
+}
+
+void bad_sizes_are_refused() {
+    const std::vector<std::int64_t> multipliers{1, 2}, points{0, 1, 2}, outside{5};
+    const std::vector<double> table{0, 1, 0, 1, 0}, weights{1, 1, 1}, jacobian{1, 2, 3};
+    std::vector<double> out(2);
+    const barren::Target<double> psi{barren::Formula::table, 0, view(table)};
+    const auto call = [&](barren::Vector<const std::int64_t> a, std::uint64_t modulus, std::size_t rows) {
+        barren::responses<double>({a, view(points), modulus, psi}, view(weights), {jacobian.data(), rows, 1},
+                                  {out.data(), a.size, 1}, with(1));
+    };
+    call(view(multipliers), 5, 3);
+    expect_throw<std::invalid_argument>([&] { call(view(multipliers), 5, 2); }, "rows that do not match the points");
+    expect_throw<std::invalid_argument>([&] { call(view(multipliers), 7, 3); },
+                                        "a table that does not match the modulus");
+    expect_throw<std::invalid_argument>([&] { call(view(outside), 5, 3); }, "a multiplier outside 0..m-1");
+    expect_throw<std::invalid_argument>([&] { call(view(multipliers), barren::modulus_limit, 3); },
+                                        "a modulus of 2^63");
+}
+
+void pairing_agrees_with_a_plain_sum() {
+    const std::vector<double> kernel{3, 1, 2}, weights{0.5, 0.25, 0.25};
+    const std::vector<std::int64_t> logarithms{2, -1, 0};
+    const std::vector<double> ntk{1, 2, 3, 4, 5, 6, 7, 8, 9};
+    const barren::Side side{view(logarithms), view(weights)};
+    const double got = barren::pairing<double>(view(kernel), side, side, {ntk.data(), 3, 3}, with(2));
+    const double expected = 0.5 * 0.5 * 3 * 1 + 0.5 * 0.25 * 2 * 3 + 0.25 * 0.5 * 1 * 7 + 0.25 * 0.25 * 3 * 9;
+    expect(std::abs(got - expected) < 1e-15, "pairing against a plain sum");
+}
+
+}  // namespace
+
+int main() {
+    fixed_multipliers_agree_with_128_bit_products();
+    logarithms_invert_powers();
+    responses_agree_with_plain_sums<double>(1e-14);
+    responses_agree_with_plain_sums<float>(1e-6);
+    worker_exceptions_and_stops_are_carried_out();
+    bad_sizes_are_refused();
+    pairing_agrees_with_a_plain_sum();
+    std::printf("%d passed, 0 failed (kernel %s)\n", checks, barren::kernels().name);
+}

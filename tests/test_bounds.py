@@ -1,0 +1,127 @@
+"""Bounds: λ against the brute-force covariance, the ladder's order, and that nothing ever exceeds λ."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import COMPOSITES, PRIMES, jacobian, laws_for, multipliers_for, random_weights, relative, targets_for
+
+import barren
+from barren import inputs, reference, targets
+
+
+def brute_force(cls: barren.ModularMultiplication, law: inputs.Law) -> float:
+    """Largest eigenvalue of √c·K·√c with K from the definition."""
+    points, roots = law.points(cls.p), np.sqrt(law.weights(cls.p))
+    return float(np.linalg.eigvalsh(roots[:, None] * reference.kernel(cls, points, points) * roots)[-1])
+
+
+@pytest.mark.parametrize("p", PRIMES + COMPOSITES)
+def test_sharp_bound_is_the_largest_eigenvalue(p):
+    for target in targets_for(p):
+        for multipliers in multipliers_for(p):
+            cls = barren.ModularMultiplication(p, target, multipliers)
+            for law in laws_for(p):
+                expected = brute_force(cls, law)
+                assert barren.sharp_bound(cls, law) == pytest.approx(expected, rel=1e-10, abs=1e-14), (cls, law)
+
+
+@pytest.mark.parametrize("multipliers", ["units", "all"])
+def test_lanczos_agrees_with_the_closed_form(multipliers):
+    """Above 512 points a law that is not uniform goes through Lanczos; try it on uniform weights and others."""
+    cls = barren.ModularMultiplication(1009, targets.Bit(0), multipliers)
+    sample = inputs.Sample(np.arange(1009))
+    assert barren.sharp_bound(cls, sample) == pytest.approx(barren.sharp_bound(cls), rel=1e-10)
+    law = random_weights(1009)
+    roots, points = np.sqrt(law.weights(1009)), law.points(1009)
+    dense = np.linalg.eigvalsh(roots[:, None] * cls.kernel(points, points) * roots)[-1]
+    assert barren.sharp_bound(cls, law) == pytest.approx(dense, rel=1e-10)
+    given = barren.ModularMultiplication(1009, targets.Bit(0), np.arange(1, 300))
+    kernel = given.kernel(points, points) / 1009
+    assert barren.sharp_bound(given) == pytest.approx(np.linalg.eigvalsh(kernel)[-1], rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("p", "expected"), [(101, 0.6363), (1009, 1.1178), (10007, 1.7057), (100003, 2.4293), (1000003, 2.7252)]
+)
+def test_sawtooth_constants(p, expected):
+    """Measured for docs/theory, section 4, to four digits."""
+    assert p * barren.sharp_bound(barren.ModularMultiplication(p, targets.Sawtooth())) == pytest.approx(
+        expected, abs=6e-5
+    )
+
+
+@pytest.mark.parametrize(("p", "expected"), [(101, 1.274), (1009, 2.160), (10007, 2.446)])
+def test_lowest_bit_constants(p, expected):
+    assert p * barren.sharp_bound(barren.ModularMultiplication(p, targets.Bit(0))) == pytest.approx(expected, abs=6e-4)
+
+
+def test_the_bound_is_attained_and_never_exceeded():
+    p = 101
+    for multipliers in ["units", "all"]:
+        for target in targets_for(p):
+            cls = barren.ModularMultiplication(p, target, multipliers)
+            weight = 1 / p
+            _, vectors = np.linalg.eigh(weight * reference.kernel(cls, np.arange(p), np.arange(p)))
+            extremal = barren.gradient_variance(cls, jacobian=vectors[:, -1:])
+            assert float(extremal) == pytest.approx(extremal.bound, rel=1e-10)
+            for seed in range(3):
+                J = np.random.default_rng(seed).standard_normal((p, 2)) ** 3
+                v = barren.gradient_variance(cls, jacobian=J)
+                assert float(v) <= v.bound * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("p", [3, 13, 101])
+@pytest.mark.parametrize("multipliers", ["units", "all"])
+@pytest.mark.parametrize("law", [inputs.Uniform(), inputs.Uniform(zero=False)])
+def test_the_ladder(p, multipliers, law):
+    for target in targets_for(p):
+        cls = barren.ModularMultiplication(p, target, multipliers)
+        ladder = {rung.name: rung for rung in barren.bounds(cls, law)}
+        assert list(ladder)[-1] == "published-rate"
+        assert not ladder["published-rate"].proven
+        assert ladder["published-rate"].value == p**-0.5
+        sharp = ladder["sharp"].value
+        assert sharp == barren.sharp_bound(cls, law)
+        for rung in ladder.values():
+            if rung.proven:
+                assert rung.value >= sharp * (1 - 1e-12), (cls, rung)
+        assert relative(ladder["boas-bellman"].value, boas_bellman(cls, law)) <= 1e-12
+
+
+def boas_bellman(cls: barren.ModularMultiplication, law: inputs.Law) -> float:
+    """From the whole Gram matrix of the centred class."""
+    centred = reference.values(cls, cls.members, law.points(cls.p))
+    centred -= centred.mean(axis=0)
+    gram = centred * law.weights(cls.p) @ centred.T
+    diagonal = np.diag(gram)
+    return float((diagonal.max() + np.sqrt(np.sum(gram**2) - np.sum(diagonal**2))) / len(gram))
+
+
+def test_boas_bellman_of_parity_is_about_1_42_over_root_p():
+    p = 1000003
+    parity = targets.Table(1.0 - 2.0 * (np.arange(p) % 2))
+    rungs = {rung.name: rung.value for rung in barren.bounds(barren.ModularMultiplication(p, parity))}
+    assert rungs["boas-bellman"] * p**0.5 == pytest.approx(1.42, abs=0.01)
+    assert rungs["boas-bellman"] / rungs["sharp"] == pytest.approx(99, abs=1)
+
+
+def test_bad_input():
+    with pytest.raises(TypeError, match="cls must be"):
+        barren.sharp_bound(1009)
+    with pytest.raises(TypeError, match="inputs must be"):
+        barren.sharp_bound(barren.ModularMultiplication(11), [1, 2])
+    with pytest.raises(ValueError, match="p must be an odd prime"):
+        barren.bounds(barren.ModularMultiplication(15))
+    with pytest.raises(ValueError, match="needs x uniform"):
+        barren.bounds(barren.ModularMultiplication(11), inputs.RandomBits(3))
+    with pytest.raises(ValueError, match="needs x uniform and multipliers 'units' or 'all'"):
+        barren.bounds(barren.ModularMultiplication(11, multipliers=[1, 2]))
+    with pytest.raises(ValueError, match="2 GiB"):
+        barren.sharp_bound(barren.ModularMultiplication(10**6))
+
+
+def test_a_class_of_one_member_has_no_variance():
+    assert barren.sharp_bound(barren.ModularMultiplication(11, multipliers=[3])) == 0.0
+    v = barren.gradient_variance(barren.ModularMultiplication(11, multipliers=[3]), jacobian=jacobian(11))
+    assert v.bound == 0.0

@@ -1,0 +1,87 @@
+"""Docstring examples, the README's example and its output, the quickstart and the examples run as written."""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import importlib
+import io
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import barren
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(barren.__path__, "barren.")
+    if not module.name.endswith(("__main__", "_core"))
+)
+
+
+@pytest.mark.parametrize("name", ["barren", *MODULES])
+def test_docstring_examples(name):
+    failures, _ = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert failures == 0
+
+
+def code_blocks(text: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+
+def test_the_readme_example_prints_what_it_says():
+    example = (ROOT / "README.md").read_text().split("<!-- example -->")[1]
+    code = code_blocks(example)[0]
+    shown = re.search(r"```\n```\n(.*?)```", example, flags=re.DOTALL).group(1)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code, {})
+    assert printed.getvalue() == shown
+
+
+def test_the_quickstart_runs():
+    scope: dict[str, object] = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        for block in code_blocks((ROOT / "docs" / "quickstart.md").read_text()):
+            exec(block, scope)
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_examples_run(script, tmp_path):
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_links_between_the_docs_lead_somewhere():
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_importing_the_package_is_light():
+    code = "import sys, barren; print(*({'torch', 'sympy', 'matplotlib', 'pyarrow'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+def test_versions_agree():
+    from importlib.metadata import version
+
+    assert barren.__version__ == version("barren")
+    assert f"## {barren.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"version: {barren.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_show_config_names_what_is_in_use(capsys):
+    barren.show_config()
+    shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert shown == barren.configuration()
+    assert shown["barren"] == barren.__version__
+    assert shown["fft"].split()[0] in {"scipy", "ducc0"}

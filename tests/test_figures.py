@@ -1,0 +1,328 @@
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import matplotlib.pyplot
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+import barren
+from barren import figures
+from barren.figures import base, easy_multipliers, progress
+from barren.figures.base import Cell, Figure, Row, Settings
+
+TINY: dict[str, Settings] = {
+    "variance-vs-modulus": {"primes": [11, 23, 53], "seeds": [0, 1], "width": 6, "model": "mlp:8x8:sigmoid"},
+    "easy-multipliers": {"primes": [53], "encodings": ["bits", "one-hot"], "model": "mlp:8x8:sigmoid"},
+    "bound-ladder": {
+        "primes": [11, 53],
+        "primes_of_bounds": [11, 101],
+        "seeds": [0, 1],
+        "width": 6,
+        "models": {"sigmoid": "mlp:8:sigmoid", "relu": "mlp:8:relu"},
+    },
+}
+
+
+def tiny(name: str) -> Settings:
+    return {**figures.FIGURES[name].settings(False, 0), **TINY[name]}
+
+
+def _draw(rows: Any, settings: Settings, canvas: Any) -> None:
+    axes = canvas.subplots()
+    axes.plot([row["n"] for row in rows], [row["square"] for row in rows], label="a line")
+    axes.legend()
+
+
+def counted(computed: list[int], stop_at: int | None = None) -> Figure:
+    """A figure of squares that notes what it computes and may be interrupted before a cell."""
+
+    def compute(cell: Cell) -> list[Row]:
+        if cell["n"] == stop_at:
+            raise KeyboardInterrupt
+        computed.append(cell["n"])
+        third = None if cell["n"] == 1 else cell["n"] / 3
+        return [{"n": np.int64(cell["n"]), "square": cell["n"] ** 2, "third": third, "word": "w", "seconds": 0.5}]
+
+    return Figure(
+        name="squares",
+        summary="squares",
+        columns={"n": int, "square": int, "third": float, "word": str, "seconds": float},
+        settings=lambda full, seed: {"count": 9 if full else 5, "seeds": [seed]},
+        cells=lambda settings: [{"n": n} for n in range(settings["count"])],
+        compute=compute,
+        draw=_draw,
+    )
+
+
+def rows_of(directory: Path, name: str = "squares") -> list[Row]:
+    rows: list[Row] = pyarrow.parquet.read_table(directory / f"{name}.parquet").to_pylist()
+    return rows
+
+
+@pytest.fixture(scope="module", params=list(TINY))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def every(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, figures.Made]]:
+    """Every figure with tiny settings, made once: the directory and what `make` returned."""
+    made = {}
+    for each in TINY:
+        out = tmp_path_factory.mktemp(each)
+        made[each] = out, figures.make(figures.FIGURES[each], out, settings=tiny(each))
+    return made
+
+
+def test_registry_names_summaries_and_lookup() -> None:
+    assert list(figures.FIGURES) == ["variance-vs-modulus", "easy-multipliers", "bound-ladder"]
+    for name, figure in figures.FIGURES.items():
+        assert figure.name == name
+        assert figure.summary
+        assert "\n" not in figure.summary
+        assert figures.figure(name) is figure
+    with pytest.raises(ValueError, match="did you mean 'bound-ladder'"):
+        figures.figure("bounds-ladder")
+    with pytest.raises(TypeError, match="got int"):
+        figures.figure(3)  # type: ignore[arg-type]
+
+
+def test_settings_are_the_published_ones_in_full() -> None:
+    full = figures.FIGURES["variance-vs-modulus"].settings(True, 0)
+    assert full["primes"][0] == 307
+    assert full["primes"][-1] == 2999
+    assert len(full["primes"]) == 368
+    assert full["seeds"] == list(range(20))
+    assert full["model"] == "mlp:1000x1000:sigmoid"
+    assert figures.FIGURES["easy-multipliers"].settings(True, 0)["primes"] == [1021, 4093]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_settings_and_cells_survive_json_and_differ(name: str, full: bool) -> None:
+    figure = figures.FIGURES[name]
+    settings = figure.settings(full, 5)
+    assert json.loads(json.dumps(settings)) == settings
+    assert min(settings["seeds"]) == 5
+    cells = [base.canonical(cell) for cell in figure.cells(settings)]
+    assert len(set(cells)) == len(cells) > 0
+
+
+def test_every_figure_from_cells_to_files(name: str, every: dict[str, tuple[Path, figures.Made]]) -> None:
+    figure, (tmp_path, made) = figures.FIGURES[name], every[name]
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert written == [f"{name}.{ending}" for ending in ("json", "parquet", "png", "svg")]
+    rows = rows_of(tmp_path, name)
+    assert len(rows) == made.record["rows"] > 0
+    assert list(rows[0]) == list(figure.columns)
+    picture = matplotlib.image.imread(io.BytesIO((tmp_path / f"{name}.png").read_bytes()))
+    assert min(picture.shape[:2]) > 400
+    assert picture[..., :3].std() > 0.05
+    svg = (tmp_path / f"{name}.svg").read_text()
+    assert "<text" in svg
+    assert "dimensionless" in svg
+    assert matplotlib.pyplot.get_fignums() == []
+
+
+def test_numbers_and_pictures_are_the_same_the_second_time(
+    name: str, every: dict[str, tuple[Path, figures.Made]], tmp_path: Path
+) -> None:
+    again = figures.make(figures.FIGURES[name], tmp_path, settings=tiny(name))
+    first = every[name][1]
+    assert first.record["rows_sha256"] == again.record["rows_sha256"]
+    for ending in ("png", "svg"):
+        assert first.files[ending].read_bytes() == again.files[ending].read_bytes()
+
+
+def test_variance_vs_modulus_rows_are_those_of_the_package(every: dict[str, tuple[Path, figures.Made]]) -> None:
+    from barren import models
+
+    row = base.where(rows_of(every["variance-vs-modulus"][0], "variance-vs-modulus"), p=23, seed=1)[0]
+    answer = barren.gradient_variance(
+        barren.ModularMultiplication(23, barren.targets.Bit(0)),
+        models.mlp(6, (8, 8), "sigmoid", seed=1),
+        encoding=barren.encodings.Bits(6),
+        loss="bce",
+    )
+    assert row["variance"] == pytest.approx(float(answer), rel=1e-12)
+    assert row["normalised_by_probability"] == pytest.approx(answer.normalised_by_probability)
+    assert row["variance"] <= row["bound"] == pytest.approx(answer.bound)
+
+
+def test_bound_ladder_is_ordered(every: dict[str, tuple[Path, figures.Made]]) -> None:
+    rows = rows_of(every["bound-ladder"][0], "bound-ladder")
+    for target in ("bit:0", "sawtooth"):
+        at = {row["series"]: row["value"] for row in base.where(rows, target=target, p=11)}
+        assert max(at["sigmoid"], at["relu"]) <= at["sharp"] <= min(at["boas-bellman"], at["bounded-variation"])
+
+
+def test_easy_multipliers_shares_sum_to_one(every: dict[str, tuple[Path, figures.Made]]) -> None:
+    rows = base.where(rows_of(every["easy-multipliers"][0], "easy-multipliers"), encoding="bits", p=53)
+    assert [row["a"] for row in rows] == list(range(1, 53))
+    assert sum(row["share"] for row in rows) == pytest.approx(1.0)
+
+
+def test_drawing_needs_the_rows_only(
+    name: str, every: dict[str, tuple[Path, figures.Made]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.figure import Figure as Canvas
+
+    for verb in ("gradient_variance", "sharp_bound", "bounds"):
+        monkeypatch.setattr(barren, verb, None)
+    figures.FIGURES[name].draw(rows_of(every[name][0], name), tiny(name), Canvas())
+
+
+def test_names_of_multipliers() -> None:
+    names = {1: "±1", 1020: "±1", 2: "±2", 8: "±2³", 1013: "±2³", 512: "±2⁹", 6: "±6", 341: "±2/3", 100: "±100"}
+    assert {a: easy_multipliers.multiplier_name(a, 1021) for a in names} == names
+
+
+def test_record_and_hashes(tmp_path: Path) -> None:
+    made = figures.make(counted([]), tmp_path, seed=3, command="barren figure squares --out DIR --seed 3")
+    record = json.loads((tmp_path / "squares.json").read_text())
+    assert record == json.loads(json.dumps(made.record))
+    assert record["settings"] == {"count": 5, "seeds": [3]}
+    assert record["seeds"] == [3]
+    assert record["version"] == barren.__version__
+    assert record["configuration"] == barren.configuration()
+    assert set(record["libraries"]) == {"matplotlib", "pyarrow"}
+    assert record["command"] == "barren figure squares --out DIR --seed 3"
+    for name, digest in record["files"].items():
+        assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
+    assert set(record["files"]) == {"squares.parquet", "squares.png", "squares.svg"}
+    rows = [{key: value for key, value in row.items() if key != "seconds"} for row in rows_of(tmp_path)]
+    assert base.digest(rows) == record["rows_sha256"]
+    assert record["rows_sha256_leaves_out"] == ["seconds"]
+    assert str(tmp_path) not in (tmp_path / "squares.json").read_text()
+
+
+def test_missing_numbers_are_null(tmp_path: Path) -> None:
+    figures.make(counted([]), tmp_path)
+    assert [row["third"] for row in rows_of(tmp_path)] == [0.0, None, 2 / 3, 1.0, 4 / 3]
+
+
+def test_resumes_where_it_was_interrupted(tmp_path: Path) -> None:
+    computed: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        figures.make(counted(computed, stop_at=3), tmp_path / "a")
+    assert computed == [0, 1, 2]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["squares.partial.jsonl"]
+    made = figures.make(counted(computed), tmp_path / "a")
+    assert computed == [0, 1, 2, 3, 4]
+    assert made.record["cells"] == {"all": 5, "kept_from_earlier_run": 3}
+    whole = figures.make(counted([]), tmp_path / "b")
+    assert rows_of(tmp_path / "a") == rows_of(tmp_path / "b")
+    assert made.record["rows_sha256"] == whole.record["rows_sha256"]
+    assert not (tmp_path / "a" / "squares.partial.jsonl").exists()
+
+
+@pytest.mark.parametrize("cut", [1, 20])
+def test_a_line_cut_short_is_computed_again(tmp_path: Path, cut: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        figures.make(counted([], stop_at=3), tmp_path)
+    partial = tmp_path / "squares.partial.jsonl"
+    partial.write_bytes(partial.read_bytes()[:-cut])
+    computed: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        figures.make(counted(computed, stop_at=4), tmp_path)
+    assert computed == [2, 3]
+    assert len([json.loads(line) for line in partial.read_text().splitlines()]) == 5  # the heading and four whole lines
+    figures.make(counted(computed), tmp_path)
+    assert computed == [2, 3, 4]
+    assert [row["n"] for row in rows_of(tmp_path)] == [0, 1, 2, 3, 4]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_heading_cut_short_starts_anew(tmp_path: Path) -> None:
+    (tmp_path / "squares.partial.jsonl").write_text('{"figure": "squ')
+    computed: list[int] = []
+    figures.make(counted(computed), tmp_path)
+    assert computed == [0, 1, 2, 3, 4]
+
+
+def test_other_settings_start_anew_with_a_notice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        figures.make(counted([], stop_at=3), tmp_path, seed=1)
+    computed: list[int] = []
+    figures.make(counted(computed), tmp_path, seed=2)
+    assert computed == [0, 1, 2, 3, 4]
+    assert "other settings or another version: starting anew" in capsys.readouterr().err
+
+
+def test_another_version_starts_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        figures.make(counted([], stop_at=3), tmp_path)
+    monkeypatch.setattr("barren.figures.making.__version__", "0.0.0")
+    computed: list[int] = []
+    figures.make(counted(computed), tmp_path)
+    assert computed == [0, 1, 2, 3, 4]
+
+
+def test_a_finished_figure_is_not_overwritten(tmp_path: Path) -> None:
+    figures.make(counted([]), tmp_path)
+    before = (tmp_path / "squares.json").read_bytes()
+    computed: list[int] = []
+    with pytest.raises(ValueError, match=r"finished squares.*--force"):
+        figures.make(counted(computed), tmp_path, seed=1)
+    assert computed == []
+    assert (tmp_path / "squares.json").read_bytes() == before
+    figures.make(counted(computed), tmp_path, seed=1, force=True)
+    assert computed == [0, 1, 2, 3, 4]
+    assert json.loads((tmp_path / "squares.json").read_text())["seeds"] == [1]
+
+
+def test_two_runs_in_one_directory_are_refused(tmp_path: Path) -> None:
+    def compute(cell: Cell) -> list[Row]:
+        with pytest.raises(ValueError, match="is in use"):
+            figures.make(counted([]), tmp_path)
+        return counted([]).compute(cell)
+
+    figures.make(dataclasses.replace(counted([]), compute=compute), tmp_path)
+    assert len(rows_of(tmp_path)) == 5
+
+
+def test_a_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ValueError, match="out must be a directory"):
+            figures.make(counted([]), out)
+
+
+def test_rows_with_other_columns_are_a_fault_of_the_figure(tmp_path: Path) -> None:
+    wrong = dataclasses.replace(counted([]), columns={"n": int})
+    with pytest.raises(AssertionError, match="rows of squares need the columns"):
+        figures.make(wrong, tmp_path)
+
+
+def test_progress_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_INTERVAL", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        figures.make(counted([], stop_at=3), tmp_path)
+    figures.make(counted([]), tmp_path, progress=progress.Lines())
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "squares: 5 cells, 3 of them kept from an earlier run"
+    assert "4 of 5 cells" in lines[1]
+    assert "left" in lines[1]
+    assert "5 of 5 cells" in lines[2]
+
+
+def test_progress_bar_leaves_the_terminal_free(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        figures.make(counted([], stop_at=2), tmp_path, seed=1, progress=progress.Bar())
+    figures.make(counted([]), tmp_path, progress=progress.Bar())
+    assert "starting anew" in capsys.readouterr().err
+    assert isinstance(progress.for_terminal(quiet=True), progress.Progress)
+    assert not isinstance(progress.for_terminal(quiet=True), progress.Lines | progress.Bar)
+
+
+def test_primes() -> None:
+    assert base.spaced_primes(300, 3000, 4) == [307, 647, 1399, 2999]
+    assert base.spaced_primes(3, 7, 50) == [3, 5, 7]
+    assert base.all_primes(3, 13) == [3, 5, 7, 11, 13]

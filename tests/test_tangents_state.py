@@ -1,0 +1,226 @@
+"""The model and torch are left exactly as they were, also when a call fails."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pytest
+import torch
+from tangent_cases import (
+    Attention,
+    BatchNormEval,
+    Convolution,
+    Recurrent,
+    Transformer,
+    columns,
+    features,
+    mlp,
+    oracle,
+    seeded,
+)
+from torch import nn
+
+from barren.tangents import tangent_of_model
+
+
+class Counting(nn.Module):
+    """Writes to buffers, attributes and its input in every forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(6, 1)
+        self.register_buffer("calls", torch.zeros(3))
+        self.seen, self.last = 0, None
+
+    def forward(self, x):
+        self.calls.add_(1)
+        self.calls = self.calls + 1
+        self.seen += 1
+        self.last = x
+        self.fresh = x
+        self.register_buffer("late", x.detach())
+        return self.linear(x.mul_(0.5))
+
+
+class Failing(nn.Module):
+    """Fails at a chosen forward, after having drawn random numbers."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.linear, self.at, self.box = nn.Linear(6, 1), at, [0]
+
+    def forward(self, x):
+        self.box[0] += 1
+        torch.rand(1)
+        if self.box[0] >= self.at:
+            raise RuntimeError("failed on purpose")
+        return self.linear(x)
+
+
+def state(model):
+    """Everything that must not change, in a form that compares bitwise."""
+    return {
+        "parameters": {
+            name: (id(p), p._version, p.requires_grad, id(p.grad), p.detach().numpy().tobytes())
+            for name, p in model.named_parameters()
+        },
+        "grads": {name: None if p.grad is None else p.grad.numpy().tobytes() for name, p in model.named_parameters()},
+        "buffers": {name: (id(b), b.numpy().tobytes()) for name, b in model.named_buffers()},
+        "modes": {name: m.training for name, m in model.named_modules()},
+        "attributes": {name: {key: id(value) for key, value in vars(m).items()} for name, m in model.named_modules()},
+        "hooks": {name: (list(m._forward_hooks), list(m._forward_pre_hooks)) for name, m in model.named_modules()},
+        "random": torch.get_rng_state().numpy().tobytes(),
+        "fastpath": torch.backends.mha.get_fastpath_enabled(),
+        "sdpa": (torch.backends.cuda.flash_sdp_enabled(), torch.backends.cuda.mem_efficient_sdp_enabled()),
+        "grad mode": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
+    }
+
+
+def prepared(make):
+    """A model with some gradients, a frozen parameter and a hook."""
+    model = seeded(make)
+    parameters = list(model.parameters())
+    parameters[0].grad = torch.full_like(parameters[0], 3.0)
+    parameters[-1].requires_grad_(False)
+    next(model.children()).register_forward_hook(lambda module, args, output: None)
+    return model
+
+
+def use(model, x):
+    tangent = tangent_of_model(model, x)
+    columns(tangent)
+    tangent.squared_norms()
+    list(tangent.ntk_layers(1000))
+
+
+MODELS = [mlp, Convolution, Attention, lambda: Attention().eval(), Transformer, lambda: Transformer().eval()]
+MODELS += [
+    lambda: BatchNormEval().eval(),
+    lambda: nn.Sequential(nn.Linear(6, 2), nn.Dropout(0.0), nn.Linear(2, 1)),
+]
+
+
+@pytest.mark.parametrize("make", MODELS)
+def test_models_are_left_as_they_were(make):
+    model, x = prepared(make), features(5)
+    before, kept = state(model), x.copy()
+    use(model, x)
+    assert state(model) == before
+    np.testing.assert_array_equal(x, kept)
+
+
+def test_recurrent_models_are_left_as_they_were():
+    model, x = prepared(Recurrent), features(5)
+    before = state(model)
+    with pytest.warns(UserWarning, match="vectorised"):
+        use(model, x)
+    assert state(model) == before
+    assert all(flat is p for flat, p in zip(model.cell._flat_weights, model.cell.parameters(), strict=True))
+
+
+def test_forwards_that_write_to_the_model_and_to_their_input():
+    model, x = seeded(Counting), features(5)
+    expected = oracle(seeded(Counting), x)
+    before, kept = state(model), x.copy()
+    tangent = tangent_of_model(model, x)
+    np.testing.assert_allclose(columns(tangent)[0], expected, atol=1e-14)
+    assert state(model) == before
+    assert not hasattr(model, "fresh")
+    np.testing.assert_array_equal(x, kept)
+
+
+@pytest.mark.parametrize("at", range(1, 3))
+def test_after_a_failing_forward(at):
+    torch.set_grad_enabled(True)
+    model = prepared(lambda: nn.Sequential(nn.Identity(), Failing(at)))
+    before = state(model)
+    with pytest.raises(ValueError, match="failed on purpose"):
+        tangent_of_model(model, features())
+    assert state(model) == before
+
+
+def test_after_a_failure_while_hooks_are_on():
+    model = seeded(mlp)
+    armed = []
+
+    def explode(module, args, output):
+        if len(module._forward_hooks) > 1:
+            armed.append(True)
+            raise RuntimeError("with hooks on")
+
+    model[2].register_forward_hook(explode)
+    before = state(model)
+    with pytest.raises(RuntimeError, match="with hooks on"):
+        tangent_of_model(model, features())
+    assert armed
+    assert state(model) == before
+
+
+def test_after_a_refusal():
+    for make in (lambda: BatchNormEval(), lambda: nn.Linear(6, 2), lambda: nn.Sequential(nn.Linear(5, 1))):
+        model = seeded(make)
+        before = state(model)
+        with pytest.raises(ValueError, match="model"):
+            tangent_of_model(model, features())
+        assert state(model) == before
+
+
+@pytest.mark.parametrize(
+    "surroundings",
+    [
+        torch.no_grad,
+        torch.inference_mode,
+        lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+        contextlib.nullcontext,
+    ],
+)
+@pytest.mark.parametrize("make", [mlp, Transformer])
+def test_inside_a_callers_context(surroundings, make):
+    model, x = seeded(make).float(), features(5)
+    expected = oracle(seeded(make), x)
+    with surroundings():
+        before = state(model)
+        tangent = tangent_of_model(model, x)
+        found = columns(tangent)[0]
+        squares = tangent.squared_norms()
+        assert state(model) == before
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+    np.testing.assert_allclose(squares, (expected**2).sum(1), rtol=1e-4)
+
+
+def test_generators_do_not_leak_the_settings_of_torch():
+    tangent = tangent_of_model(seeded(Transformer), features(5))
+    with torch.no_grad():
+        for _ in tangent.column_blocks(1000):
+            assert torch.backends.mha.get_fastpath_enabled()
+            assert not torch.is_grad_enabled()
+
+
+def test_user_hooks_on_parameters_do_not_fire():
+    model = seeded(mlp)
+    fired = []
+    for parameter in model.parameters():
+        parameter.register_hook(fired.append)
+    use(model, features())
+    assert not fired
+
+
+def test_a_compiled_model_is_taken_by_its_modules():
+    model, x = seeded(mlp), features()
+    compiled = torch.compile(model, backend="eager")
+    tangent = tangent_of_model(compiled, x)
+    assert tangent.layers == {"0": 56, "2": 45, "4": 6}
+    np.testing.assert_allclose(columns(tangent)[0], oracle(model, x), atol=1e-14)
+
+
+def test_a_model_compiled_in_place_is_not_run_compiled():
+    def explode(*args):
+        raise AssertionError("compiled")
+
+    model, x = seeded(mlp), features()
+    expected = oracle(model, x)
+    model.compile(backend=explode)
+    before = model._compiled_call_impl
+    np.testing.assert_allclose(columns(tangent_of_model(model, x))[0], expected, atol=1e-14)
+    assert model._compiled_call_impl is before
