@@ -1,4 +1,4 @@
-"""Real Fourier transforms along one axis: ducc0 when it is installed, scipy otherwise.
+"""Fourier transforms along one axis: ducc0 when it is installed, scipy otherwise.
 
 Both transform every column by itself, so the number of workers changes no bit of the result.
 """
@@ -27,20 +27,42 @@ def backend() -> str:
 def rfft(x: np.ndarray, axis: int = 0, workers: int = 1) -> np.ndarray:
     """Transform of real data, non-negative frequencies only: X[k] = Σ_i x[i]·e(−ik/n) for k = 0..n//2."""
     if _has_ducc0():
-        from ducc0 import fft
+        from ducc0 import fft as ducc
 
-        return cast(np.ndarray, fft.r2c(x, axes=(axis,), forward=True, nthreads=workers))
-    from scipy import fft
+        return cast(np.ndarray, ducc.r2c(x, axes=(axis,), forward=True, nthreads=workers))
+    from scipy import fft as scipy_fft
 
-    return cast(np.ndarray, fft.rfft(x, axis=axis, workers=workers))
+    return cast(np.ndarray, scipy_fft.rfft(x, axis=axis, workers=workers))
 
 
 def irfft(x: np.ndarray, n: int, axis: int = 0, workers: int = 1) -> np.ndarray:
     """Inverse of `rfft` for data of length n."""
     if _has_ducc0():
-        from ducc0 import fft
+        from ducc0 import fft as ducc
 
-        return cast(np.ndarray, fft.c2r(x, axes=(axis,), lastsize=n, forward=False, inorm=2, nthreads=workers))
-    from scipy import fft
+        return cast(np.ndarray, ducc.c2r(x, axes=(axis,), lastsize=n, forward=False, inorm=2, nthreads=workers))
+    from scipy import fft as scipy_fft
 
-    return cast(np.ndarray, fft.irfft(x, n=n, axis=axis, workers=workers))
+    return cast(np.ndarray, scipy_fft.irfft(x, n=n, axis=axis, workers=workers))
+
+
+def fft(x: np.ndarray, axis: int = 0, workers: int = 1) -> np.ndarray:
+    """Transform of complex data: X[k] = Σ_i x[i]·e(−ik/n) for k = 0..n−1."""
+    if _has_ducc0():
+        from ducc0 import fft as ducc
+
+        return cast(np.ndarray, ducc.c2c(x, axes=(axis,), forward=True, nthreads=workers))
+    from scipy import fft as scipy_fft
+
+    return cast(np.ndarray, scipy_fft.fft(x, axis=axis, workers=workers))
+
+
+def ifft(x: np.ndarray, axis: int = 0, workers: int = 1) -> np.ndarray:
+    """Inverse of `fft`."""
+    if _has_ducc0():
+        from ducc0 import fft as ducc
+
+        return cast(np.ndarray, ducc.c2c(x, axes=(axis,), forward=False, inorm=2, nthreads=workers))
+    from scipy import fft as scipy_fft
+
+    return cast(np.ndarray, scipy_fft.ifft(x, axis=axis, workers=workers))
