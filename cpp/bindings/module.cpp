@@ -7,6 +7,7 @@ namespace barren::bindings {
 
 void register_configuration(pybind11::module_& module);
 void register_modular(pybind11::module_& module);
+void register_fold(pybind11::module_& module);
 void register_group(pybind11::module_& module);
 void register_responses(pybind11::module_& module);
 void register_pairing(pybind11::module_& module);
@@ -28,6 +29,7 @@ PYBIND11_MODULE(_core, module) {
     barren::watch_forks();
     register_configuration(module);
     register_modular(module);
+    register_fold(module);
     register_group(module);
     register_responses(module);
     register_pairing(module);

@@ -24,12 +24,15 @@ def backend() -> str:
     return f"{name} {version(name)}"
 
 
-def rfft(x: np.ndarray, axis: int = 0, workers: int = 1) -> np.ndarray:
-    """Transform of real data, non-negative frequencies only: X[k] = Σ_i x[i]·e(−ik/n) for k = 0..n//2."""
+def rfft(x: np.ndarray, axis: int = 0, workers: int = 1, out: np.ndarray | None = None) -> np.ndarray:
+    """Transform of real data, non-negative frequencies only: X[k] = Σ_i x[i]·e(−ik/n) for k = 0..n//2.
+
+    `out` is memory that may be used for the result: a fresh array of many megabytes costs as much as its transform.
+    """
     if _has_ducc0():
         from ducc0 import fft as ducc
 
-        return cast(np.ndarray, ducc.r2c(x, axes=(axis,), forward=True, nthreads=workers))
+        return cast(np.ndarray, ducc.r2c(x, axes=(axis,), forward=True, nthreads=workers, out=out))
     from scipy import fft as scipy_fft
 
     return cast(np.ndarray, scipy_fft.rfft(x, axis=axis, workers=workers))
@@ -46,12 +49,12 @@ def irfft(x: np.ndarray, n: int, axis: int = 0, workers: int = 1) -> np.ndarray:
     return cast(np.ndarray, scipy_fft.irfft(x, n=n, axis=axis, workers=workers))
 
 
-def fft(x: np.ndarray, axis: int = 0, workers: int = 1) -> np.ndarray:
-    """Transform of complex data: X[k] = Σ_i x[i]·e(−ik/n) for k = 0..n−1."""
+def fft(x: np.ndarray, axis: int = 0, workers: int = 1, out: np.ndarray | None = None) -> np.ndarray:
+    """Transform of complex data: X[k] = Σ_i x[i]·e(−ik/n) for k = 0..n−1; `out` as for `rfft`."""
     if _has_ducc0():
         from ducc0 import fft as ducc
 
-        return cast(np.ndarray, ducc.c2c(x, axes=(axis,), forward=True, nthreads=workers))
+        return cast(np.ndarray, ducc.c2c(x, axes=(axis,), forward=True, nthreads=workers, out=out))
     from scipy import fft as scipy_fft
 
     return cast(np.ndarray, scipy_fft.fft(x, axis=axis, workers=workers))

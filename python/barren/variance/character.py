@@ -11,14 +11,18 @@ import math
 
 import numpy as np
 
-from barren import _core, _fft
+from barren import _core
+from barren.classes.correlation import Correlation, in_logarithmic_order
 from barren.classes.group import unit_group
-from barren.variance.problem import Pairing, Problem, accumulate
+from barren.variance.problem import Pairing, Problem, Shares
+
+# Columns transformed together: enough for both threads and full vectors, few enough to stay near the caches.
+_COLUMNS = 32
 
 
 def bytes_a_column(problem: Problem) -> int:
-    """Memory of one column: itself, in logarithmic order, its transform, and with responses three more."""
-    return 8 * len(problem.points) + 8 * problem.cls.p * (6 if _needs_responses(problem) else 3)
+    """Memory of one column beside the input: itself, and its halves and their transform; with responses four more."""
+    return 8 * len(problem.points) + 8 * problem.cls.p * (7 if _needs_responses(problem) else 3)
 
 
 def smallest_memory(problem: Problem) -> int:
@@ -34,82 +38,71 @@ def cost(problem: Problem) -> float:
 
 def run(problem: Problem) -> Pairing:
     """Var by Parseval; with deviations, or for a given set, the responses of all multipliers by one more transform."""
-    workers = problem.threads or _core.available_threads()
-    columns = max(1, (problem.memory_limit - smallest_memory(problem)) // bytes_a_column(problem))
-    correlation = _Correlation(problem, workers)
-    measure = correlation.deviations if _needs_responses(problem) else correlation.variance
+    room = max(1, (problem.memory_limit - smallest_memory(problem)) // bytes_a_column(problem))
+    columns = _Columns(problem)
     deviations = np.zeros(problem.cls.size) if _needs_responses(problem) else None
-    per_layer: dict[str, float] = {}
-    for layer, block in problem.tangent.column_blocks(8 * len(problem.points) * columns):
-        contribution = measure(block)
-        if deviations is not None:
-            deviations += contribution
-        accumulate(per_layer, layer, float(np.mean(contribution)))
-    return Pairing(per_layer, deviations)
+    shares = Shares(problem)
+    for layer, block in problem.tangent.column_blocks(block_bytes(problem, room)):
+        if deviations is None:
+            shares.add(layer, columns.variances(block))
+            continue
+        response = columns.responses(block)
+        deviations += np.einsum("ac,ac->a", response, response)
+        shares.add(layer, np.einsum("ac,ac->c", response, response) / len(response))
+    return shares.pairing(deviations)
+
+
+def block_bytes(problem: Problem, room: int) -> int:
+    """What `column_blocks` is asked for: at most `room` columns, in the dtype of the tangent."""
+    return problem.tangent.dtype.itemsize * len(problem.points) * min(room, _COLUMNS)
 
 
 def _needs_responses(problem: Problem) -> bool:
     return problem.deviations or problem.cls.multipliers == "set"
 
 
-class _Correlation:
-    """The correlation of ψ with Jacobian columns over the cyclic group of order p − 1."""
+class _Columns:
+    """Jacobian columns under a law of x, correlated with ψ over the cyclic group of order p − 1."""
 
-    def __init__(self, problem: Problem, workers: int) -> None:
-        cls = problem.cls
-        self.cls, self.workers, self.order = cls, workers, cls.p - 1
-        self.group = unit_group(cls.p)
-        table = cls.table()
-        psi = table[self.group.powers]
-        mean = psi.mean()
-        # What the trivial character would carry, ψ's mean over the units, belongs to no multiplier: take it out first.
-        self.psi_hat = _fft.rfft(psi - mean, workers=workers)
-        self.psi_hat[0] = 0.0
-        self.zero_excess = table[0] - mean
-        logarithms = self.group.logarithms[problem.points]
-        self.rows = np.flatnonzero(logarithms >= 0)
-        self.logarithms = logarithms[self.rows]
-        self.weights = problem.weights[self.rows]
-        self.repeats = len(np.unique(self.logarithms)) < len(self.logarithms)
+    def __init__(self, problem: Problem) -> None:
+        self.cls, self.weights = problem.cls, problem.weights
+        self.logarithms = unit_group(problem.cls.p).logarithms[problem.points]
+        self.correlation = Correlation(problem.cls, problem.threads or _core.available_threads())
+        # The row of each unit in logarithmic order, −1 where it does not occur; rows that repeat must be added first.
+        units = np.flatnonzero(self.logarithms >= 0)
+        self.order = np.full(self.correlation.order, -1)
+        self.order[self.logarithms[units]] = units
+        self.repeats = int((self.order >= 0).sum()) < len(units)
 
-    def _in_logarithmic_order(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """f[i] = c·J at x = g^i, centred over i, and Σ_i f[i] before centring. float64, shape (p−1, b)."""
-        weighted = self.weights[:, None] * block[self.rows]
-        ordered = np.zeros((self.order, block.shape[1]))
+    def variances(self, block: np.ndarray) -> np.ndarray:
+        """The variance of every column over "units" or "all", float64, shape (b,)."""
+        rows, order, weights = block, self.order, self.weights
         if self.repeats:
-            np.add.at(ordered, self.logarithms, weighted)
-        else:
-            ordered[self.logarithms] = weighted
-        total = ordered.sum(axis=0)
-        ordered -= total / self.order
-        return ordered, total
+            rows = self._in_logarithmic_order(block)
+            order, weights = np.arange(len(rows)), np.ones(len(rows))
 
-    def variance(self, block: np.ndarray) -> float:
-        """Var of these columns over "units" or "all", by Parseval's identity on half the characters."""
-        ordered, total = self._in_logarithmic_order(block)
-        energy = _squared_norms(_fft.rfft(ordered, workers=self.workers))
-        energy[1:-1] *= 2.0  # every character but the trivial and the quadratic one stands for its conjugate too
-        over_units: float = float(np.abs(self.psi_hat) ** 2 @ energy) / self.order**2
+        def fold(sign: float, out: np.ndarray) -> None:
+            _core.fold(rows, order, weights, sign, out, self.correlation.workers)
+
+        over_units = self.correlation.energies(fold, block.shape[1])
         if self.cls.multipliers == "units":
             return over_units
         p = self.cls.p
-        return (p - 1) / p * over_units + (p - 1) / p**2 * float(self.zero_excess**2 * (total @ total))
+        total = (self.weights * (self.logarithms >= 0)) @ block
+        excess = (self.correlation.zero_excess * total) ** 2  # ‖G_0 − E G‖² over the units
+        spread: np.ndarray = (p - 1) / p * over_units + (p - 1) / p**2 * excess
+        return spread
 
-    def deviations(self, block: np.ndarray) -> np.ndarray:
-        """d(a) of these columns for every member, shape (members,)."""
-        ordered, total = self._in_logarithmic_order(block)
-        spectrum = self.psi_hat[:, None] * np.conj(_fft.rfft(ordered, workers=self.workers))
-        by_logarithm = _fft.irfft(spectrum, n=self.order, workers=self.workers)
+    def responses(self, block: np.ndarray) -> np.ndarray:
+        """R(a) − E R for every member, shape (members, b)."""
+        members, group = self.cls.members, self.correlation.group
+        ordered = self._in_logarithmic_order(block)
+        by_logarithm = self.correlation.responses(ordered)
         # Relative to the mean over the units; the multiplier 0 sees ψ(0) wherever a unit would see ψ's mean.
-        members = self.cls.members
-        response = by_logarithm[self.group.logarithms[members]]
-        response[members == 0] = self.zero_excess * total
+        response = by_logarithm[group.logarithms[members]]
+        response[members == 0] = self.correlation.zero_excess * ordered.sum(axis=0)
         response -= response.mean(axis=0)
-        return _squared_norms(response)
+        return response
 
-
-def _squared_norms(rows: np.ndarray) -> np.ndarray:
-    """‖row‖² of every row of a real or complex matrix."""
-    real = np.ascontiguousarray(rows).view(np.float64)
-    norms: np.ndarray = np.einsum("rc,rc->r", real, real)
-    return norms
+    def _in_logarithmic_order(self, block: np.ndarray) -> np.ndarray:
+        return in_logarithmic_order(self.weights[:, None] * block, self.logarithms, self.correlation.order)

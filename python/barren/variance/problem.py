@@ -24,6 +24,7 @@ class Problem:
         threads: threads for the compiled core and the Fourier transforms; 0 means all.
         memory_limit: bytes that a method may use beside what it was given.
         deviations: whether the deviation of every member is wanted.
+        per_parameter: whether the variance of every single parameter is wanted.
     """
 
     cls: ModularMultiplication
@@ -34,6 +35,7 @@ class Problem:
     threads: int
     memory_limit: int
     deviations: bool
+    per_parameter: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,12 @@ class Pairing:
     Attributes:
         per_layer: the gradient variance of each layer; the total is their sum.
         deviations: d(a) = ‖G_a − E G‖² for every member, float64, shape (members,), or None if not wanted.
+        per_parameter: layer -> the variance of each of its parameters, float64, or None if not wanted.
     """
 
     per_layer: dict[str, float]
     deviations: np.ndarray | None
+    per_parameter: dict[str, np.ndarray] | None = None
 
     @property
     def variance(self) -> float:
@@ -57,3 +61,23 @@ class Pairing:
 def accumulate(totals: dict[str, float], layer: str, amount: float) -> None:
     """Adds to a layer's share: column blocks of one layer come one after another."""
     totals[layer] = totals.get(layer, 0.0) + float(amount)
+
+
+class Shares:
+    """What each layer, and where wanted each parameter, adds to the variance, block of columns by block."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._per_layer: dict[str, float] = {}
+        self._columns: dict[str, list[np.ndarray]] | None = {} if problem.per_parameter else None
+
+    def add(self, layer: str, variances: np.ndarray) -> None:
+        """The variances of the next columns of a layer, shape (b,)."""
+        accumulate(self._per_layer, layer, float(variances.sum()))
+        if self._columns is not None:
+            self._columns.setdefault(layer, []).append(variances)
+
+    def pairing(self, deviations: np.ndarray | None) -> Pairing:
+        """All of it, with the deviations."""
+        columns = self._columns
+        joined = None if columns is None else {layer: np.concatenate(parts) for layer, parts in columns.items()}
+        return Pairing(self._per_layer, deviations, joined)
