@@ -28,15 +28,35 @@ def check_against(tangent, expected, tolerance=1e-12, limits=(1, 8 * 9 * 3, 1 <<
         assert largest <= max(limit, n * tangent.dtype.itemsize)
     np.testing.assert_allclose(tangent.squared_norms(), (expected**2).sum(1), rtol=4 * tolerance)
     whole = dict(tangent.ntk_layers(limits[-1]))
-    blocks = {span: dict(tangent.ntk_blocks(*span)) for span in ((0, n), (2, 5), (n - 1, n))}
+    spans = [(0, n, 0, n), (2, 5, 2, n), (1, 4, 0, 3), (n - 1, n, 0, 1), (3, 5, 5, 6)]
+    blocks = {span: dict(tangent.ntk(slice(*span[:2]), slice(*span[2:]))) for span in spans}
     edges = np.cumsum([0, *tangent.layers.values()])
     for layer, first, end in zip(tangent.layers, edges, edges[1:], strict=False):
         part = expected[:, first:end]
         theta = part @ part.T
         bound = 4 * tolerance * max(np.abs(theta).max(), 1e-300)
         np.testing.assert_allclose(whole[layer], theta, rtol=0, atol=bound)
-        for (start, stop), block in blocks.items():
-            np.testing.assert_allclose(block[layer], theta[start:stop, start:], rtol=0, atol=bound)
+        for (start, stop, left, right), block in blocks.items():
+            assert block[layer].dtype == np.float64
+            np.testing.assert_allclose(block[layer], theta[start:stop, left:right], rtol=0, atol=bound)
+        assert tangent.layer_slices[layer] == slice(first, end)
+    check_products(tangent, expected, 10 * tolerance)
+
+
+def check_products(tangent, expected, tolerance=1e-11):
+    """J·V and Jᵀ·U, in the coordinates of the columns."""
+    rng = np.random.default_rng(1)
+    v, u = rng.standard_normal((expected.shape[1], 3)), rng.standard_normal((len(expected), 2))
+    transposed = tangent.transposed_products(u)
+    assert (transposed.shape, transposed.dtype) == ((expected.shape[1], 2), np.float64)
+    scale = np.abs(expected.T) @ np.abs(u)
+    np.testing.assert_allclose(transposed, expected.T @ u, rtol=0, atol=tolerance * scale.max())
+    assert tangent.has_products == (tangent.forward_obstacle is None)
+    if tangent.has_products:
+        products = tangent.products(v)
+        assert (products.shape, products.dtype) == ((len(expected), 3), np.float64)
+        scale = np.abs(expected) @ np.abs(v)
+        np.testing.assert_allclose(products, expected @ v, rtol=0, atol=tolerance * scale.max())
 
 
 @pytest.mark.parametrize("name", LAYERED)
@@ -125,10 +145,32 @@ def test_scale_rows():
         np.testing.assert_allclose(columns(scaled)[0], omega[:, None] * expected, atol=1e-14)
         np.testing.assert_allclose(columns(tangent)[0], expected, atol=1e-14)
     given = GivenNTK(theta).scale_rows(omega)
-    np.testing.assert_allclose(dict(given.ntk_blocks(0, 9))["ntk"], np.outer(omega, omega) * theta, atol=1e-13)
+    np.testing.assert_allclose(dict(given.ntk(slice(9), slice(9)))["ntk"], np.outer(omega, omega) * theta, atol=1e-13)
     for bad in (omega[:-1], np.full(len(x), np.nan)):
         with pytest.raises(ValueError, match="omega"):
             GivenJacobian(expected).scale_rows(bad)
+
+
+def test_take():
+    model, x = seeded(mlp), features()
+    expected, omega = oracle(model, x), np.linspace(-1.0, 2.0, len(x))
+    order = np.array([4, 0, 8, 4, 3, 7, 1])
+    for tangent in (tangent_of_model(model, x), GivenJacobian(expected)):
+        list(tangent.ntk(slice(3), slice(3)))  # what is kept belongs to the old order
+        check_against(tangent.take(order), expected[order])
+        check_against(tangent.take(order).take(order[:5] % 7), expected[order[order[:5] % 7]])
+        check_against(tangent.scale_rows(omega).take(order), (omega[:, None] * expected)[order])
+        check_against(tangent.take(order).scale_rows(omega[:7]), omega[:7, None] * expected[order])
+        for bad in ([], [9], [-1]):
+            with pytest.raises(ValueError, match="order"):
+                tangent.take(bad)
+    taken = tangent_of_model(model, x).take(order)
+    np.testing.assert_array_equal(taken.outputs, tangent_of_model(model, x).outputs[order])
+    theta = expected @ expected.T
+    given = GivenNTK(theta).take(order).take([2, 0, 2])
+    chosen = order[[2, 0, 2]]
+    np.testing.assert_array_equal(dict(given.ntk(slice(1, 3), slice(3)))["ntk"], theta[np.ix_(chosen[1:], chosen)])
+    np.testing.assert_array_equal(given.squared_norms(), theta.diagonal()[chosen])
 
 
 def test_given_jacobian():
@@ -150,7 +192,7 @@ def test_given_ntk():
     tangent = GivenNTK(theta)
     assert (tangent.layers, tangent.ntk_is_cheap, tangent.has_columns) == ({"ntk": 0}, True, False)
     np.testing.assert_array_equal(tangent.squared_norms(), theta.diagonal())
-    np.testing.assert_array_equal(dict(tangent.ntk_blocks(2, 5))["ntk"], theta[2:5, 2:])
+    np.testing.assert_array_equal(dict(tangent.ntk(slice(2, 5), slice(2, 8)))["ntk"], theta[2:5, 2:])
     np.testing.assert_array_equal(dict(tangent.ntk_layers(1))["ntk"], theta)
     with pytest.raises(ValueError, match="columns are needed"):
         tangent.column_blocks(100)

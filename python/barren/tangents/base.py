@@ -9,48 +9,55 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from barren import _validate
+
 Block: TypeAlias = npt.NDArray[np.floating[Any]]
 Doubles: TypeAlias = npt.NDArray[np.float64]
+Integers: TypeAlias = npt.NDArray[np.int64]
 
-# Width of the column blocks that a default `ntk_blocks` asks for.
+# Width of the column blocks that a default `ntk` asks for.
 _BLOCK_BYTES = 1 << 27
+# Rows whose products with the mean are summed in float64 together.
+_ROWS = 1024
 
 
-def gram_block(matrix: Block, start: int, stop: int) -> Doubles:
-    """Rows start..stop−1, columns from start on, of M·Mᵀ in float64, of which only a part is a product in M's dtype.
+def gram_block(left: Block, right: Block, mean: Doubles) -> Doubles:
+    """left·rightᵀ in float64, of which only a part is a product in the dtype of the rows.
 
-    With m the mean row and M' = M − m, M·Mᵀ = m·m + u_i + u_j + M'·M'ᵀ, u = M'·m. What is constant over the inputs
-    cancels against the class kernel; in float32 its rounding would not.
+    With any row m, best the mean, and L' = L − m, R' = R − m: L·Rᵀ = m·m + u_i + v_j + L'·R'ᵀ, u = L'·m, v = R'·m. What
+    is constant over the inputs cancels against the class kernel; in float32 its rounding would not.
     """
-    mean = matrix.mean(axis=0, dtype=np.float64).astype(matrix.dtype)
-    rest = matrix - mean
-    exact = mean.astype(np.float64)
-    cross = np.concatenate([rows @ exact for rows in np.array_split(rest, -(-len(rest) // 1024))])
-    gram: Doubles = (rest[start:stop] @ rest[start:].T).astype(np.float64)
-    gram += cross[start:]
-    gram += (cross[start:stop] + exact @ exact)[:, None]
+    rounded = mean.astype(left.dtype)
+    exact = rounded.astype(np.float64)
+    left, right = left - rounded, right - rounded
+    gram: Doubles = (left @ right.T).astype(np.float64, copy=False)
+    gram += _products(right, exact)
+    gram += (_products(left, exact) + exact @ exact)[:, None]
     return gram
 
 
+def _products(rows: Block, exact: Doubles) -> Doubles:
+    """rows·m in float64 without a float64 copy of all rows."""
+    parts = [rows[start : start + _ROWS] @ exact for start in range(0, len(rows), _ROWS)]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
 class Tangent(ABC):
-    """The rows J(x_1), …, J(x_n) of a model's Jacobian, delivered as columns or as NTK blocks.
+    """The rows J(x_1), …, J(x_n) of a model's Jacobian: as columns, as blocks of Θ, and as products with vectors.
 
     J(x) = ∇_w N(w, x) is the gradient of the one output in the trainable parameters at one input, and
     Θ(x, x') = ⟨J(x), J(x')⟩ = Σ_layers Θ_layer(x, x') the neural tangent kernel (docs/theory, section 1).
-    A tangent is immutable: `scale_rows` returns a new one.
+    A tangent is immutable: `scale_rows` and `take` return a new one.
 
     Attributes:
         n: Number of inputs, the rows of J.
         layers: Layer name -> number of trainable parameters, in the order of the model.
-        dtype: Dtype of the columns, float32 or float64; blocks of Θ are float64.
+        dtype: Dtype of the columns, float32 or float64; blocks of Θ and products are float64.
         outputs: N(w, x_i), float64 of shape (n,), or None when only J or Θ was given.
         note: One line that says which route was taken, and why.
-        ntk_is_cheap: True when `ntk_blocks` needs no Jacobian columns. Where it is False, ask `ntk_layers`
-            once for the whole of Θ: every call of `ntk_blocks` forms the Jacobian again.
-        has_columns: False when J is not known, only Θ: `column_blocks` then raises.
+        has_columns: False when J is not known, only Θ: `column_blocks` and the products then raise.
     """
 
-    ntk_is_cheap: bool = False
     has_columns: bool = True
 
     def __init__(
@@ -74,9 +81,41 @@ class Tangent(ABC):
         return sum(self.layers.values())
 
     @property
+    def layer_slices(self) -> dict[str, slice]:
+        """Layer name -> its coordinates among the d columns of J."""
+        slices, start = {}, 0
+        for layer, size in self.layers.items():
+            slices[layer] = slice(start, start + size)
+            start += size
+        return slices
+
+    @property
+    def ntk_is_cheap(self) -> bool:
+        """True when `ntk` needs no Jacobian columns beyond those it keeps after the first call.
+
+        Where it is False, ask `ntk_layers` once for the whole of Θ: every call of `ntk` forms columns again.
+        """
+        return False
+
+    @property
     def ntk_cost(self) -> float:
         """Multiply-adds for one entry of Θ: a product over all columns, unless the layers have a rule."""
         return float(self.parameters)
+
+    @property
+    def ntk_bytes(self) -> int:
+        """Bytes that the tangent keeps once `ntk` has been called, beside what it holds from the start."""
+        return 0
+
+    @property
+    def forward_obstacle(self) -> str | None:
+        """Why `products` cannot be computed, or None."""
+        return None
+
+    @property
+    def has_products(self) -> bool:
+        """Whether `products` works: J is known, and forward mode goes through the model."""
+        return self.has_columns and self.forward_obstacle is None
 
     @abstractmethod
     def squared_norms(self) -> Doubles:
@@ -104,16 +143,60 @@ class Tangent(ABC):
             omega: One finite weight a row, shape (n,).
         """
 
-    def ntk_blocks(self, start: int, stop: int) -> Iterator[tuple[str, Block]]:
-        """Rows start..stop−1 of Θ, from the diagonal on: the upper part, since Θ is symmetric.
+    @abstractmethod
+    def take(self, order: npt.ArrayLike) -> Tangent:
+        """The tangent with the rows order[i]; they may repeat or be left out, and `outputs` follow.
+
+        Args:
+            order: At least one integer in 0..n−1, shape (m,).
+
+        Cost: O(m) and what the inputs of m rows take; J and Θ are not copied.
+        """
+
+    @abstractmethod
+    def products(self, directions: npt.ArrayLike) -> Doubles:
+        """J·V, a number for every input and direction.
+
+        Args:
+            directions: V of shape (d, k), coordinates in the order of `layers`, inside a layer in that of
+                `column_blocks`.
+
+        Returns:
+            float64 of shape (n, k), computed in `dtype`.
+
+        Raises:
+            ValueError: If V has another shape or is not finite, `forward_obstacle` is not None, J is not known, or a
+                product is not finite.
+
+        Cost: a forward pass over the inputs and k more for the derivatives, in chunks of samples.
+        """
+
+    @abstractmethod
+    def transposed_products(self, cotangents: npt.ArrayLike) -> Doubles:
+        """Jᵀ·U, a gradient for every column of U.
+
+        Args:
+            cotangents: U of shape (n, k).
+
+        Returns:
+            float64 of shape (d, k), in the order of `products`; chunks of samples are summed in float64.
+
+        Raises:
+            ValueError: If U has another shape or is not finite, J is not known, or a gradient is not finite.
+
+        Cost: a forward pass over the inputs and k backward, in chunks of samples.
+        """
+
+    def ntk(self, rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
+        """Θ_layer[rows, columns] of every layer, for any two ranges of inputs.
 
         Yields:
-            (layer, Θ_layer[start:stop, start:]) of shape (stop−start, n−start).
+            (layer, block) in the order of `layers`, float64 of the shape that the ranges give. A block is the
+            caller's to overwrite unless it is read-only.
 
-        Cost: where `ntk_is_cheap` is False, all of J is formed again; for more than one block
-        use `ntk_layers`.
+        Cost: where `ntk_is_cheap` is False, all of J is formed again; for more than one block use `ntk_layers`.
         """
-        yield from self._accumulate(_BLOCK_BYTES, start, stop)
+        yield from self._accumulate(_BLOCK_BYTES, rows, columns)
 
     def ntk_layers(self, bytes_limit: int) -> Iterator[tuple[str, Block]]:
         """The whole Θ_layer of every layer; every Jacobian column is formed once.
@@ -127,19 +210,31 @@ class Tangent(ABC):
             (layer, Θ_layer) of shape (n, n), in the order of `layers`.
         """
         if self.ntk_is_cheap:
-            yield from self.ntk_blocks(0, self.n)
+            yield from self.ntk(slice(None), slice(None))
         else:
-            yield from self._accumulate(bytes_limit, 0, self.n)
+            yield from self._accumulate(bytes_limit, slice(None), slice(None))
 
-    def _accumulate(self, bytes_limit: int, start: int, stop: int) -> Iterator[tuple[str, Block]]:
+    def _accumulate(self, bytes_limit: int, rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
         """Sums the products of column blocks; relies on a layer's blocks coming together."""
         current: str | None = None
-        total = np.zeros((stop - start, self.n - start))
+        total = np.empty((0, 0))
         for layer, block in self.column_blocks(bytes_limit):
-            if current is not None and layer != current:
+            gram = gram_block(block[rows], block[columns], block.mean(axis=0, dtype=np.float64))
+            if layer == current:
+                total += gram
+                continue
+            if current is not None:
                 yield current, total
-                total = np.zeros((stop - start, self.n - start))
-            current = layer
-            total += gram_block(block, start, stop)
+            current, total = layer, gram
         if current is not None:
             yield current, total
+
+    def _order(self, order: npt.ArrayLike) -> Integers:
+        """A checked list of rows."""
+        rows = _validate.residues("order", order, self.n)
+        if rows.size == 0:
+            raise ValueError("order must hold at least one row; got none")
+        return rows
+
+    def _taken_outputs(self, order: Integers) -> Doubles | None:
+        return None if self.outputs is None else self.outputs[order]

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.func import grad, vmap
 
-from barren import _validate
-from barren.tangents.base import Block, Doubles, Tangent
+from barren.tangents.base import Block, Doubles
 from barren.tangents.inspect import check_finite, evenly
+from barren.tangents.model import ModelTangent, all_outputs
 from barren.tangents.snapshot import Snapshot, dense, plain_autograd
 
 # Most samples differentiated at once: activations of so many are held, whatever the limit on the columns.
@@ -29,33 +27,20 @@ _COMPARED = 3
 _Piece: TypeAlias = tuple[str, str, int, int]
 
 
-class FunctionalTangent(Tangent):
+class FunctionalTangent(ModelTangent):
     """The tangent of any module, by `vmap(grad)` over chunks of samples and groups of parameter tensors.
 
     A group is as many tensors as fit the limit together; a tensor that does not fit alone comes in slices,
     and its gradient is computed again for each. The model is called with a batch of one, x[None]. Where vmap
     cannot follow the forward, one plain backward pass a sample takes its place, after a warning.
 
-    The weights are those of the moment of construction; the model lends its structure and must keep its mode.
-
     Cost: one forward and backward over all samples a group of columns.
     """
 
     def __init__(self, snapshot: Snapshot, features: Tensor, outputs: Doubles, note: str) -> None:
-        self._snapshot = snapshot
-        self._features = features
-        self._weights: Tensor | None = None
+        super().__init__(snapshot, features, outputs, note)
         self._loop_reason: str | None = None
         self._norms: Doubles | None = None
-        sizes: dict[str, int] = {}
-        for name, parameter in snapshot.trainable.items():
-            layer = snapshot.layers[name]
-            sizes[layer] = sizes.get(layer, 0) + parameter.numel()
-        dtype = str(snapshot.dtype).removeprefix("torch.")
-        super().__init__(len(features), sizes, dtype, outputs=outputs, note=note)
-        # A layer's tensors together, the layers in the order of the model.
-        order = list(sizes)
-        self._names = sorted(snapshot.trainable, key=lambda name: order.index(snapshot.layers[name]))
         self._choose()
 
     def squared_norms(self) -> Doubles:
@@ -87,14 +72,8 @@ class FunctionalTangent(Tangent):
                     column[layer] = place.stop
             yield from blocks.items()
 
-    def scale_rows(self, omega: npt.ArrayLike) -> FunctionalTangent:
-        """The tangent of ω_i·J(x_i): rows are multiplied as they are computed."""
-        weights = _validate.vector("omega", omega, length=self.n)
-        scaled = copy.copy(self)
-        tensor = torch.tensor(weights, dtype=self._snapshot.dtype, device=self._snapshot.device)
-        scaled._weights = tensor if self._weights is None else self._weights * tensor
-        scaled._norms = None if self._norms is None else self._norms * weights**2
-        return scaled
+    def _forget(self) -> None:
+        self._norms = None
 
     def _groups(self, bytes_limit: int) -> Iterator[list[_Piece]]:
         """Parameter tensors, in order, in groups whose columns fit the limit together."""
@@ -135,10 +114,11 @@ class FunctionalTangent(Tangent):
                     self._loop(error)
             if self._loop_reason is not None:
                 rows = _looped(self._snapshot, names, features)
+        weights = self._row_weights(slice(start, stop))
         for name, block in rows.items():
             check_finite(f"the gradient in {name!r}", block)
-            if self._weights is not None:
-                block.mul_(self._weights[start:stop, None])
+            if weights is not None:
+                block.mul_(weights)
         return rows
 
     def _choose(self) -> None:
@@ -178,12 +158,7 @@ def functional_tangent(snapshot: Snapshot, features: Tensor, reason: str) -> Fun
     Raises:
         ValueError: If an output is not finite.
     """
-    outputs = np.empty(len(features))
-    with torch.no_grad():
-        for start in range(0, len(features), _SAMPLES):
-            batch = snapshot.outputs(features[start : start + _SAMPLES])
-            check_finite("outputs", batch)
-            outputs[start : start + _SAMPLES] = batch.double().cpu().numpy()
+    outputs = all_outputs(snapshot, features)
     return FunctionalTangent(snapshot, features, outputs, f"Jacobian columns by torch.func: {reason}")
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
+from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from barren import _validate
-from barren.tangents.base import Block, Doubles, Tangent, gram_block
+from barren.tangents.base import Block, Doubles, Integers, Tangent, gram_block
+
+_Given = TypeVar("_Given", "GivenJacobian", "GivenNTK")
+# Rows that are multiplied in float64 together.
+_ROWS = 1024
+_NO_COLUMNS = "Jacobian columns are needed here, and an NTK does not determine them: give jacobian="
 
 
 class GivenJacobian(Tangent):
@@ -32,29 +40,65 @@ class GivenJacobian(Tangent):
         if matrix.size == 0:
             raise ValueError(f"jacobian must have a row an input and a column a parameter; got shape {matrix.shape}")
         self._jacobian: Block = matrix
+        self._taken: Integers | None = None
         n, columns = matrix.shape
         super().__init__(n, {"jacobian": columns}, matrix.dtype, note="Jacobian given by the caller")
 
     def squared_norms(self) -> Doubles:
         """‖J(x_i)‖², float64 of shape (n,)."""
         norms: Doubles = np.einsum("ij,ij->i", self._jacobian, self._jacobian, dtype=np.float64)
-        return norms
+        return norms if self._taken is None else norms[self._taken]
 
     def column_blocks(self, bytes_limit: int) -> Iterator[tuple[str, Block]]:
         """Slices of J; see `Tangent.column_blocks`."""
         columns = self._jacobian.shape[1]
         step = max(1, bytes_limit // (self.n * self.dtype.itemsize))
         for start in range(0, columns, step):
-            yield "jacobian", np.ascontiguousarray(self._jacobian[:, start : start + step])
+            yield "jacobian", np.ascontiguousarray(_picked(self._jacobian[:, start : start + step], self._taken))
 
-    def ntk_blocks(self, start: int, stop: int) -> Iterator[tuple[str, Block]]:
-        """J[start:stop] J[start:]ᵀ in one product."""
-        yield "jacobian", gram_block(self._jacobian, start, stop)
+    @property
+    def ntk_is_cheap(self) -> bool:
+        """Always: J is at hand."""
+        return True
+
+    @cached_property
+    def _mean(self) -> Doubles:
+        mean: Doubles = self._jacobian.mean(axis=0, dtype=np.float64)
+        return mean
+
+    def _rows(self, rows: slice) -> Block:
+        """A view of these rows of J, or a copy where rows were taken."""
+        return self._jacobian[rows] if self._taken is None else self._jacobian[self._taken[rows]]
+
+    def ntk(self, rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
+        """J[rows]·J[columns]ᵀ in one product."""
+        yield "jacobian", gram_block(self._rows(rows), self._rows(columns), self._mean)
+
+    def products(self, directions: npt.ArrayLike) -> Doubles:
+        """J·V in float64; see `Tangent.products`."""
+        vectors = _validate.matrix("directions", directions, rows=self.parameters).astype(np.float64, copy=False)
+        out = np.empty((self.n, vectors.shape[1]))
+        for start in range(0, self.n, _ROWS):
+            out[start : start + _ROWS] = self._rows(slice(start, start + _ROWS)).astype(np.float64) @ vectors
+        return out
+
+    def transposed_products(self, cotangents: npt.ArrayLike) -> Doubles:
+        """Jᵀ·U in float64; see `Tangent.transposed_products`."""
+        vectors = _validate.matrix("cotangents", cotangents, rows=self.n).astype(np.float64, copy=False)
+        out = np.zeros((self.parameters, vectors.shape[1]))
+        for start in range(0, self.n, _ROWS):
+            rows = slice(start, start + _ROWS)
+            out += self._rows(rows).astype(np.float64).T @ vectors[rows]
+        return out
 
     def scale_rows(self, omega: npt.ArrayLike) -> GivenJacobian:
         """The tangent of ω_i·J(x_i)."""
         weights = _validate.vector("omega", omega, length=self.n).astype(self.dtype)
-        return GivenJacobian(self._jacobian * weights[:, None])
+        return GivenJacobian(self._rows(slice(None)) * weights[:, None])
+
+    def take(self, order: npt.ArrayLike) -> GivenJacobian:
+        """The rows order[i], gathered where they are used."""
+        return _taken(self, self._order(order))
 
 
 class GivenNTK(Tangent):
@@ -72,7 +116,6 @@ class GivenNTK(Tangent):
         array([2., 3.])
     """
 
-    ntk_is_cheap = True
     has_columns = False
 
     def __init__(self, ntk: npt.ArrayLike) -> None:
@@ -86,11 +129,27 @@ class GivenNTK(Tangent):
         if (least := float(matrix.diagonal().min())) < 0:
             raise ValueError(f"ntk must have a non-negative diagonal (‖J(x)‖²); got {least:.3g} on it")
         self._ntk: Block = matrix
+        self._taken: Integers | None = None
         super().__init__(len(matrix), {"ntk": 0}, matrix.dtype, note="NTK given by the caller")
+
+    @property
+    def ntk_is_cheap(self) -> bool:
+        """Always: Θ is at hand."""
+        return True
+
+    @property
+    def ntk_cost(self) -> float:
+        """Nothing is multiplied."""
+        return 0.0
+
+    @property
+    def forward_obstacle(self) -> str | None:
+        """Θ does not determine J."""
+        return _NO_COLUMNS
 
     def squared_norms(self) -> Doubles:
         """The diagonal of Θ, float64 of shape (n,)."""
-        return self._ntk.diagonal().astype(np.float64)
+        return _picked(self._ntk.diagonal(), self._taken).astype(np.float64)
 
     def column_blocks(self, bytes_limit: int) -> Iterator[tuple[str, Block]]:
         """Refuses: Θ does not determine J.
@@ -98,13 +157,52 @@ class GivenNTK(Tangent):
         Raises:
             ValueError: Always.
         """
-        raise ValueError("Jacobian columns are needed here, and an NTK does not determine them: give jacobian=")
+        raise ValueError(_NO_COLUMNS)
 
-    def ntk_blocks(self, start: int, stop: int) -> Iterator[tuple[str, Block]]:
-        """Θ[start:stop, start:], a view."""
-        yield "ntk", self._ntk[start:stop, start:]
+    def products(self, directions: npt.ArrayLike) -> Doubles:
+        """Refuses, as `column_blocks` does.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(_NO_COLUMNS)
+
+    def transposed_products(self, cotangents: npt.ArrayLike) -> Doubles:
+        """Refuses, as `column_blocks` does.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(_NO_COLUMNS)
+
+    def ntk(self, rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
+        """Θ[rows, columns], float64: a read-only view where that is possible."""
+        if self._taken is None:
+            block = self._ntk[rows, columns].astype(np.float64, copy=False)
+        else:
+            block = self._ntk[np.ix_(self._taken[rows], self._taken[columns])].astype(np.float64, copy=False)
+        if block.base is not None:
+            block.flags.writeable = False
+        yield "ntk", block
 
     def scale_rows(self, omega: npt.ArrayLike) -> GivenNTK:
         """The kernel ω_i·ω_j·Θ_ij."""
         weights = _validate.vector("omega", omega, length=self.n).astype(self.dtype)
-        return GivenNTK(weights[:, None] * self._ntk * weights)
+        ((_, theta),) = self.ntk(slice(None), slice(None))
+        return GivenNTK((weights[:, None] * theta * weights).astype(self.dtype, copy=False))
+
+    def take(self, order: npt.ArrayLike) -> GivenNTK:
+        """The rows and columns order[i], gathered where they are used."""
+        return _taken(self, self._order(order))
+
+
+def _picked(array: Block, taken: Integers | None) -> Block:
+    return array if taken is None else array[taken]
+
+
+def _taken(tangent: _Given, order: Integers) -> _Given:
+    """A copy that shares the matrix and reads its rows in another order."""
+    result = copy.copy(tangent)
+    result.n = len(order)
+    result._taken = order.copy() if tangent._taken is None else tangent._taken[order]
+    return result

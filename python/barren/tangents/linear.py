@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from barren import _validate
-from barren.tangents.base import Block, Doubles, Tangent
+from barren.tangents.base import Block, Doubles
 from barren.tangents.inspect import PROBE_POINTS, check_finite, evenly
-from barren.tangents.snapshot import Snapshot
+from barren.tangents.model import ModelTangent, all_outputs
+from barren.tangents.snapshot import Snapshot, plain_autograd
 
 # Rounding allowed between two orders of the same sums, relative to the sum of absolute values.
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
@@ -48,11 +47,11 @@ class CentredGram:
         cross = torch.cat([rows.double() @ exact for rows in torch.split(rest, 1024)])
         return CentredGram(rest, cross, float(exact @ exact) + constant)
 
-    def block(self, start: int, stop: int) -> Tensor:
-        """Rows start..stop−1, columns from start on."""
-        gram = (self.rest[start:stop] @ self.rest[start:].T).double()
-        gram += self.cross[start:]
-        gram += self.cross[start:stop, None] + self.constant
+    def block(self, rows: slice, columns: slice) -> Tensor:
+        """The block of these rows and columns."""
+        gram = (self.rest[rows] @ self.rest[columns].T).double()
+        gram += self.cross[columns]
+        gram += self.cross[rows, None] + self.constant
         return gram
 
 
@@ -83,12 +82,12 @@ class LinearLayer:
         inputs = None if self.inputs is None else CentredGram.of(self.inputs, float(self.bias))
         return CentredGram.of(self.deltas), inputs
 
-    def ntk(self, start: int, stop: int) -> Tensor:
-        """Θ[start:stop, start:] = (Δ Δᵀ) ∘ (H Hᵀ + 1[bias]) in float64: docs/theory, section 3."""
+    def ntk(self, rows: slice, columns: slice) -> Tensor:
+        """Θ[rows, columns] = (Δ Δᵀ) ∘ (H Hᵀ + 1[bias]) in float64: docs/theory, section 3."""
         deltas, inputs = self._grams
-        theta = deltas.block(start, stop)
+        theta = deltas.block(rows, columns)
         if inputs is not None:
-            theta *= inputs.block(start, stop)
+            theta *= inputs.block(rows, columns)
         return theta
 
     def squared_norms(self) -> Tensor:
@@ -117,53 +116,68 @@ def _row_squares(matrix: Tensor) -> Tensor:
     return norms.square()
 
 
-class LinearTangent(Tangent):
+class LinearTangent(ModelTangent):
     """The tangent of linear layers from inputs H and backpropagated deltas Δ, kept on the model's device.
 
     Θ_layer = (ΔΔᵀ) ∘ (HHᵀ + 1[bias]) costs O(n²·(in + out)) a layer, against O(n²·in·out) from columns
     (docs/theory, section 3). Columns are NumPy arrays in the computing dtype, blocks of Θ in float64.
     """
 
-    ntk_is_cheap = True
+    def __init__(self, snapshot: Snapshot, modules: dict[str, nn.Linear], features: Tensor, outputs: Doubles) -> None:
+        self._modules = modules
+        self._captured: list[LinearLayer] | None = None
+        note = f"activations and deltas: the trainable layers are {len(modules)} nn.Linear, each applied once a sample"
+        super().__init__(snapshot, features, outputs, note)
 
-    def __init__(self, parts: Sequence[LinearLayer], outputs: Doubles, note: str) -> None:
-        self._parts = tuple(parts)
-        dtype = str(parts[0].deltas.dtype).removeprefix("torch.")
-        sizes = {part.name: part.size for part in parts}
-        super().__init__(len(outputs), sizes, dtype, outputs=outputs, note=note)
+    @property
+    def ntk_is_cheap(self) -> bool:
+        """Two matrix products a layer."""
+        return True
 
     @property
     def ntk_cost(self) -> float:
         """Multiply-adds for one entry of Θ: in + out, summed over the layers."""
-        widths = (part.deltas.shape[1] + (0 if part.inputs is None else part.inputs.shape[1]) for part in self._parts)
+        widths = (module.out_features + _trained(module)[0] * module.in_features for module in self._modules.values())
         return float(sum(widths))
 
     def squared_norms(self) -> Doubles:
         """‖J(x_i)‖², float64 of shape (n,), in O(n·(in + out)) a layer."""
         total = np.zeros(self.n)
-        for part in self._parts:
+        for part in self._parts():
             total += part.squared_norms().cpu().numpy()
         return total
 
     def column_blocks(self, bytes_limit: int) -> Iterator[tuple[str, Block]]:
         """Outer products of Δ and H; see `Tangent.column_blocks`."""
         count = max(1, bytes_limit // (self.n * self.dtype.itemsize))
-        for part in self._parts:
+        for part in self._parts():
             for block in part.columns(count):
                 yield part.name, block.cpu().numpy()
 
-    def ntk_blocks(self, start: int, stop: int) -> Iterator[tuple[str, Block]]:
-        """Two matrix products a layer; see `Tangent.ntk_blocks`."""
-        for part in self._parts:
-            yield part.name, part.ntk(start, stop).cpu().numpy()
+    def ntk(self, rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
+        """Two matrix products a layer; see `Tangent.ntk`."""
+        for part in self._parts():
+            yield part.name, part.ntk(rows, columns).cpu().numpy()
 
-    def scale_rows(self, omega: npt.ArrayLike) -> LinearTangent:
-        """The tangent of ω_i·J(x_i): ω_i·Δ_i, since J is linear in Δ."""
-        weights = _validate.vector("omega", omega, length=self.n)
-        first = self._parts[0].deltas
-        column = torch.tensor(weights, dtype=first.dtype, device=first.device)[:, None]
-        parts = [replace(part, deltas=part.deltas * column) for part in self._parts]
-        return LinearTangent(parts, cast(Doubles, self.outputs), self.note)
+    def _forget(self) -> None:
+        self._captured = None
+
+    def _parts(self) -> list[LinearLayer]:
+        """Activations and deltas of all samples, captured when they are first needed."""
+        if self._captured is None:
+            with plain_autograd(self._snapshot.device):
+                outputs, captured = _capture(self._snapshot, self._modules, self._features)
+                deltas = _deltas(outputs, captured)
+            omega = self._row_weights(slice(None))
+            parts = []
+            for (path, module), (inputs, _), delta in zip(self._modules.items(), captured, deltas, strict=True):
+                check_finite(f"the gradient in the outputs of {path!r}", delta)
+                check_finite(f"the inputs of {path!r}", inputs)
+                weight, bias = _trained(module)
+                scaled = delta if omega is None else delta * omega
+                parts.append(LinearLayer(path, scaled, inputs if weight else None, bias))
+            self._captured = parts
+        return self._captured
 
 
 def linear_tangent(snapshot: Snapshot, features: Tensor) -> LinearTangent:
@@ -171,21 +185,11 @@ def linear_tangent(snapshot: Snapshot, features: Tensor) -> LinearTangent:
 
     Raises:
         NotLayeredError: If a trainable parameter is not in an `nn.Linear` applied once a sample.
-        ValueError: If an output or a gradient is not finite.
+        ValueError: If an output is not finite.
     """
     modules = _trainable_linears(snapshot.model)
     _verify(snapshot, modules, evenly(features, PROBE_POINTS))
-    outputs, captured = _capture(snapshot, modules, features)
-    deltas = _deltas(outputs, captured)
-    check_finite("outputs", outputs)
-    parts = []
-    for (path, module), (inputs, _), delta in zip(modules.items(), captured, deltas, strict=True):
-        check_finite(f"the gradient in the outputs of {path!r}", delta)
-        check_finite(f"the inputs of {path!r}", inputs)
-        weight, bias = _trained(module)
-        parts.append(LinearLayer(path, delta, inputs if weight else None, bias))
-    note = f"activations and deltas: the trainable layers are {len(parts)} nn.Linear, each applied once a sample"
-    return LinearTangent(parts, outputs.detach().double().cpu().numpy(), note)
+    return LinearTangent(snapshot, modules, features, all_outputs(snapshot, features))
 
 
 def _trained(module: nn.Linear) -> tuple[bool, bool]:

@@ -109,12 +109,19 @@ class Snapshot:
         result: Tensor = self({}, features)
         return result.reshape(len(features))
 
-    def gradients(self, output: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
-        """Plain reverse mode: the gradient of one number in the named parameters, zero if there is none."""
+    def gradients(
+        self, output: Tensor, names: Iterable[str], cotangent: Tensor | None = None, *, keep_graph: bool = False
+    ) -> dict[str, Tensor]:
+        """Plain reverse mode: the gradient of one number, or of ⟨cotangent, output⟩, in the named parameters.
+
+        Zero where there is none.
+        """
         leaves = {name: self.trainable[name] for name in names}
         if not output.requires_grad:
             return {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
-        found = torch.autograd.grad(output, list(leaves.values()), allow_unused=True)
+        found = torch.autograd.grad(
+            output, list(leaves.values()), cotangent, retain_graph=keep_graph, allow_unused=True
+        )
         return {
             name: torch.zeros_like(leaf) if gradient is None else dense(gradient)
             for (name, leaf), gradient in zip(leaves.items(), found, strict=True)

@@ -84,7 +84,7 @@ def _upper_blocks(problem: Problem) -> Iterator[tuple[str, int, int, np.ndarray]
     if tangent.ntk_is_cheap:
         for start in range(0, n, rows):
             stop = min(n, start + rows)
-            for layer, block in tangent.ntk_blocks(start, stop):
+            for layer, block in tangent.ntk(slice(start, stop), slice(start, n)):
                 yield layer, start, stop, np.ascontiguousarray(block)
         return
     spare = max(_BLOCK_BYTES, problem.memory_limit - smallest_memory(problem))

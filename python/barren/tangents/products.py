@@ -1,0 +1,172 @@
+"""J·V by forward mode and Jᵀ·U by reverse mode, streamed over chunks of samples; no Jacobian is formed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import jvp, vmap
+from torch.overrides import TorchFunctionMode
+
+from barren.tangents.base import Doubles
+from barren.tangents.inspect import check_finite, evenly
+from barren.tangents.snapshot import Snapshot, plain_autograd
+
+# What the activations of a chunk of samples, with their derivatives, may take; and the directions of a group.
+_CHUNK_BYTES = 1 << 27
+_GROUP_BYTES = 1 << 27
+_MOST_SAMPLES = 1 << 15
+# Samples on which forward mode is compared with reverse mode.
+_COMPARED = 3
+
+
+class Products:
+    """Products of one model's Jacobian, at any inputs, with the coordinates in the order of `names`.
+
+    Attributes:
+        obstacle: Why forward mode cannot be used, or None; it has been compared with reverse mode on a probe, for
+            every parameter tensor, at construction.
+    """
+
+    def __init__(self, snapshot: Snapshot, names: list[str], features: Tensor) -> None:
+        self._snapshot = snapshot
+        self._names = names
+        self._sizes = [snapshot.trainable[name].numel() for name in names]
+        self._vectorised = True
+        probe = evenly(features, _COMPARED)
+        self._sample_bytes = bytes_a_sample(snapshot, probe)
+        self.obstacle = self._check(probe)
+
+    def forward(self, features: Tensor, directions: Doubles) -> Doubles:
+        """J·V (n, k) in float64: the directions of a group together, one primal a chunk of samples and group."""
+        if self.obstacle is not None:
+            raise ValueError(self.obstacle)
+        count = directions.shape[1]
+        out = np.empty((len(features), count))
+        width = max(1, _GROUP_BYTES // (sum(self._sizes) * self._snapshot.dtype.itemsize)) if self._vectorised else 1
+        for first in range(0, count, width):
+            group = slice(first, min(first + width, count))
+            tangents = self._split(directions[:, group])
+            for rows in self._chunks(len(features), 1 + group.stop - first):
+                with plain_autograd(self._snapshot.device):
+                    product = self._jvp(features[rows], tangents)
+                check_finite("the derivative of the output along a direction", product)
+                out[rows, group] = product.T.double().cpu().numpy()
+        return out
+
+    def transposed(self, features: Tensor, cotangents: Doubles) -> Doubles:
+        """Jᵀ·U (d, k) in float64: one forward a chunk of samples, a backward pass a column, chunks added in order."""
+        snapshot, count = self._snapshot, cotangents.shape[1]
+        total = torch.zeros(count, sum(self._sizes), dtype=torch.float64, device=snapshot.device)
+        for rows in self._chunks(len(features), 2):
+            weights = torch.tensor(cotangents[rows].T, dtype=snapshot.dtype, device=snapshot.device)
+            with plain_autograd(snapshot.device):
+                outputs = snapshot.outputs(features[rows])
+                for k in range(count):
+                    found = snapshot.gradients(outputs, self._names, weights[k], keep_graph=k + 1 < count)
+                    for into, name in zip(torch.split(total[k], self._sizes), self._names, strict=True):
+                        into += found[name].reshape(-1)
+        check_finite("the gradient", total)
+        return np.ascontiguousarray(total.T.cpu().numpy())
+
+    def _chunks(self, n: int, copies: int) -> Iterator[slice]:
+        """Ranges of samples: they depend on the model and on how many tangents go along, on nothing else."""
+        step = max(1, min(_MOST_SAMPLES, _CHUNK_BYTES // (self._sample_bytes * copies)))
+        for start in range(0, n, step):
+            yield slice(start, min(start + step, n))
+
+    def _split(self, directions: Doubles) -> dict[str, Tensor]:
+        """Directions (d, k) as one tensor (k, *shape) a parameter."""
+        snapshot = self._snapshot
+        rows = torch.tensor(directions.T, dtype=snapshot.dtype, device=snapshot.device)
+        pieces = zip(self._names, torch.split(rows, self._sizes, dim=1), strict=True)
+        return {name: piece.reshape(-1, *snapshot.trainable[name].shape) for name, piece in pieces}
+
+    def _jvp(self, features: Tensor, tangents: dict[str, Tensor]) -> Tensor:
+        """The derivative of every output along each tangent, (k, samples); parameters not named stay fixed."""
+        snapshot = self._snapshot
+        fixed = {name: parameter.detach() for name, parameter in snapshot.trainable.items()}
+
+        def output(parameters: dict[str, Tensor]) -> Tensor:
+            result: Tensor = snapshot({**fixed, **parameters}, features)
+            return result.reshape(len(features))
+
+        def push(tangent: dict[str, Tensor]) -> Tensor:
+            derivative: Tensor = jvp(output, ({name: fixed[name] for name in tangent},), (tangent,))[1]
+            return derivative
+
+        if not self._vectorised:
+            count = len(next(iter(tangents.values())))
+            return torch.stack([push({name: t[k] for name, t in tangents.items()}) for k in range(count)])
+        with warnings.catch_warnings():
+            # An operation without a batching rule is looped over by torch itself: slower, and as right.
+            warnings.filterwarnings("ignore", message="There is a performance drop")
+            pushed: Tensor = vmap(push)(tangents)
+        return pushed
+
+    def _check(self, probe: Tensor) -> str | None:
+        """Vectorised forward mode if it agrees with reverse mode, else one direction at a time, else the reason."""
+        reason = ""
+        for vectorised in (True, False):
+            self._vectorised = vectorised
+            try:
+                with plain_autograd(self._snapshot.device):
+                    self._compare(probe)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:  # whatever forward mode cannot follow: the reason goes to the caller
+                reason = " ".join(str(error).split()) or type(error).__name__
+            else:
+                return None
+        return f"forward mode does not go through this model: {reason if len(reason) <= 200 else reason[:199] + '…'}"
+
+    def _compare(self, probe: Tensor) -> None:
+        """⟨u, J·v⟩ = ⟨Jᵀu, v⟩ at random u and two random v in each parameter alone, and in all together."""
+        snapshot = self._snapshot
+        generator = torch.Generator().manual_seed(20231018)
+
+        def random(*shape: int) -> Tensor:
+            return torch.randn(*shape, generator=generator, dtype=torch.float64).to(snapshot.device, snapshot.dtype)
+
+        u = random(len(probe))
+        outputs = snapshot.outputs(probe)
+        gradients = {name: gradient.double() for name, gradient in snapshot.gradients(outputs, self._names, u).items()}
+        tangents = {name: random(2, *snapshot.trainable[name].shape) for name in self._names}
+        eps = float(torch.finfo(snapshot.dtype).eps)
+        for chosen in [[name] for name in self._names] + [self._names]:
+            some = {name: tangents[name] for name in chosen}
+            pushed = self._jvp(probe, some).double() * u
+            pulled = sum((some[name].double() * gradients[name]).flatten(1).sum(1) for name in chosen)
+            sizes = sum((some[name].double() * gradients[name]).flatten(1).abs().sum(1) for name in chosen)
+            gap = (pushed.sum(1) - pulled).abs()
+            # Rounding of the sums within J·v, whose terms may be far larger than the sum, is no disagreement.
+            allowed = eps**0.5 * pushed.abs().sum(1) + 1e3 * eps * torch.as_tensor(sizes)
+            if not bool((gap <= allowed).all()):
+                what = repr(chosen[0]) if len(chosen) == 1 else "all parameters"
+                raise ValueError(f"it differs from reverse mode in {what} by {float(gap.max()):.3g}")
+
+
+def bytes_a_sample(snapshot: Snapshot, probe: Tensor) -> int:
+    """About what one sample takes in a forward pass: the results of all torch functions that it calls."""
+    counter = _Counter()
+    with plain_autograd(snapshot.device), torch.no_grad(), counter:
+        snapshot({}, probe)
+    return max(64, counter.bytes // len(probe))
+
+
+class _Counter(TorchFunctionMode):
+    """Adds up the bytes of the tensors that torch functions return."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        result = func(*args, **(kwargs or {}))
+        for value in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(value, Tensor) and not isinstance(value, torch.nn.Parameter):
+                self.bytes += value.numel() * value.element_size()
+        return result
