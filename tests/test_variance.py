@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 import barren
 from barren import inputs, reference, targets
-from barren.variance import kernel
+from barren.variance import diagonals, kernel
 
 
 def variance(cls: barren.ModularMultiplication, **options: object) -> barren.GradientVariance:
@@ -93,18 +93,19 @@ def test_same_bits_for_any_number_of_threads(method, p, dtype):
 
 @pytest.mark.parametrize("multipliers", ["units", "all"])
 @pytest.mark.parametrize("law", [inputs.Uniform(), inputs.Uniform(zero=False), inputs.Sample(np.arange(0, 61, 2))])
-def test_forms_by_transform_agree_with_plain_forms(multipliers, law):
-    """Above about a thousand points the kernel method takes deviations from Fourier transforms; force them here."""
-    p = 61
+@pytest.mark.parametrize("p", [61, 67])  # (p−1)/2 even and odd
+def test_wrapped_diagonals_agree_with_the_reference(multipliers, law, p):
+    """Above some hundred points the kernel method takes deviations from wrapped diagonals; force them here."""
     for target in targets_for(p):
         cls = barren.ModularMultiplication(p, target, multipliers)
         J = jacobian(law.size(p), offset=30.0)
         expected = reference.from_jacobian(cls, J, law)
-        points, weights = law.points(p), law.weights(p)
-        theta = (J @ J.T) * weights * weights[:, None]
-        tangent = barren.variance.GivenNTK(J @ J.T)
-        problem = kernel.Problem(cls, law, points, weights, tangent, 0, 2**30, True)
-        assert relative(kernel._forms_by_transform(problem, theta), expected.deviations) <= 1e-11
+        for tangent in [barren.variance.GivenNTK(J @ J.T), barren.variance.GivenJacobian(J)]:
+            problem = kernel.Problem(cls, law, law.points(p), law.weights(p), tangent, 0, 2**30, True)
+            for memory in [2**20, 40 * p * 5, 1]:  # one band, some, and one for each diagonal
+                got = diagonals.run(problem, memory)
+                assert relative(got.deviations, expected.deviations) <= 1e-11
+                assert relative(got.variance, expected.variance) <= 1e-11
 
 
 def test_kernel_takes_the_transforms_for_a_large_class():

@@ -129,7 +129,7 @@ class Tangent(ABC):
             bytes_limit: A block takes at most about so many bytes, but has at least one column.
 
         Yields:
-            (layer, block): block of shape (n, b) in `dtype`, C-contiguous.
+            (layer, block): block of shape (n, b) in `dtype`; each row is contiguous, and may be a part of a longer one.
 
         Raises:
             ValueError: If a gradient is not finite.

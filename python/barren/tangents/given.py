@@ -54,7 +54,7 @@ class GivenJacobian(Tangent):
         columns = self._jacobian.shape[1]
         step = max(1, bytes_limit // (self.n * self.dtype.itemsize))
         for start in range(0, columns, step):
-            yield "jacobian", np.ascontiguousarray(_picked(self._jacobian[:, start : start + step], self._taken))
+            yield "jacobian", _picked(self._jacobian[:, start : start + step], self._taken)
 
     @property
     def ntk_is_cheap(self) -> bool:

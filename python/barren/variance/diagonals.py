@@ -1,0 +1,203 @@
+"""Deviations of a whole class on a prime from the wrapped diagonals of Θ, in O(p² log p) (docs/theory, section 3.3).
+
+In discrete-log order ψ̃_a is a cyclic shift of ψ̃. With M = cΘc, the products w_s(i) = ψ̃(g^i)·ψ̃(g^{i+s}) and the wrapped
+diagonals M_s(i) = M(g^i, g^{i+s}), the deviation of a = g^j is Σ_s Σ_i w_s(i+j)·M_s(i): a sum of cyclic correlations.
+Diagonals are made a band at a time from rectangles of Θ, so Θ itself is never held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from barren import _core, _fft
+from barren.classes.correlation import Correlation
+from barren.classes.group import unit_group
+from barren.tangents.base import Tangent
+from barren.variance.problem import Pairing, Problem, accumulate
+
+# What the arrays of one band may take; more makes no difference to the speed.
+_BAND_BYTES = 2**28
+
+
+def rows_by_logarithm(problem: Problem) -> tuple[np.ndarray, np.ndarray] | None:
+    """The row and the weight of each unit in logarithmic order, or None where a unit has more than one row.
+
+    A unit that does not occur is given any row, with the weight 0.
+    """
+    logarithms = unit_group(problem.cls.p).logarithms[problem.points]
+    units = np.flatnonzero(logarithms >= 0)
+    if len(np.unique(logarithms[units])) < len(units):
+        return None
+    rows, weights = np.zeros(problem.cls.p - 1, dtype=np.int64), np.zeros(problem.cls.p - 1)
+    rows[logarithms[units]] = units
+    weights[logarithms[units]] = problem.weights[units]
+    return rows, weights
+
+
+def shifts_a_band(order: int, memory: int) -> int:
+    """How many wrapped diagonals are made together; five arrays of their size are held."""
+    return int(np.clip(min(memory, _BAND_BYTES) // (40 * order), 1, order // 2 + 1))
+
+
+def run(problem: Problem, memory: int) -> Pairing:
+    """Var of every layer and d(a) of every member.
+
+    Args:
+        problem: a whole class on a prime modulus, with no more than one row a unit.
+        memory: bytes that a band may take.
+    """
+    places = rows_by_logarithm(problem)
+    assert places is not None
+    rows, weights = places
+    bands = _Bands(problem, rows, weights, memory)
+    forms = _Forms(problem)
+    kernel = whole_kernel(problem)
+    per_layer: dict[str, float] = {}
+    for shifts, sums, diagonals in bands:
+        twice = np.where((shifts == 0) | (2 * shifts == bands.order), 1.0, 2.0)
+        for layer, amounts in sums.items():
+            accumulate(per_layer, layer, float((twice * kernel[shifts]) @ amounts))
+        forms.add(shifts, twice, diagonals)
+    return Pairing(per_layer, forms.deviations(bands.offset))
+
+
+def whole_kernel(problem: Problem) -> np.ndarray:
+    """κ by difference of logarithms, of "units" or "all" (docs/theory, section 2)."""
+    cls = problem.cls
+    kernel = cls.kernel_by_ratio()
+    if cls.multipliers == "units":
+        return kernel
+    table, p = cls.table(), cls.p
+    zero_excess = table[0] - table[1:].mean()
+    return np.asarray((p - 1) / p * kernel + (p - 1) / p**2 * zero_excess**2)
+
+
+class _Bands:
+    """Bands of wrapped diagonals of M = cΘc − u_i − u_j, in logarithmic order.
+
+    ψ̃ sums to zero, so u changes no deviation; u about the row means of M takes out the constant part of Θ, whose
+    rounding in the transforms would cost digits.
+    """
+
+    def __init__(self, problem: Problem, rows: np.ndarray, weights: np.ndarray, memory: int) -> None:
+        self.order = len(rows)
+        self.tangent, self.weights = problem.tangent.take(rows), weights
+        self.shifts = shifts_a_band(self.order, memory)
+        self.height = max(32, min(512, self.shifts // 4))
+        self.offset = _row_means(self.tangent, weights)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]]:
+        """(s, layer -> Σ_i M_layer(i, i+s), M_s(i) of shape (len(s), p−1)), for s = 0..(p−1)/2; sums without u."""
+        last = self.order // 2 + 1
+        for first in range(0, last, self.shifts):
+            shifts = np.arange(first, min(first + self.shifts, last))
+            sums: dict[str, np.ndarray] = {}
+            diagonals = np.empty((len(shifts), self.order))
+            for start in range(0, self.order, self.height):
+                stop = min(start + self.height, self.order)
+                total = None
+                for layer, rectangle in self._rectangles(start, stop, first, len(shifts)):
+                    amounts = _diagonals(rectangle, len(shifts)).sum(axis=0)
+                    sums[layer] = sums[layer] + amounts if layer in sums else amounts
+                    if total is None:
+                        total = rectangle
+                    else:
+                        total += rectangle
+                assert total is not None
+                columns = np.arange(start + first, stop + shifts[-1]) % self.order
+                total -= self.offset[start:stop, None]
+                total -= self.offset[columns]
+                diagonals[:, start:stop] = _diagonals(total, len(shifts)).T
+            yield shifts, sums, diagonals
+
+    def _rectangles(self, start: int, stop: int, first: int, count: int) -> Iterator[tuple[str, np.ndarray]]:
+        """(layer, c·Θ_layer·c) for rows start..stop−1 and the columns that `count` diagonals from `first` on need."""
+        left, right = start + first, stop + first + count - 1
+        pieces: list[Iterator[tuple[str, np.ndarray]]] = []
+        while left < right:  # columns wrap around
+            low = left % self.order
+            high = min(self.order, low + right - left)
+            pieces.append(self.tangent.ntk(slice(start, stop), slice(low, high)))
+            left += high - low
+        columns = self.weights[np.arange(start + first, right) % self.order]
+        for parts in zip(*pieces, strict=True):
+            joined = np.concatenate([block for _, block in parts], axis=1, dtype=np.float64)
+            joined *= self.weights[start:stop, None]
+            joined *= columns
+            yield parts[0][0], joined
+
+
+def _diagonals(rectangle: np.ndarray, count: int) -> np.ndarray:
+    """View of rectangle[i, i + s] for s < count, shape (rows, count)."""
+    down, right = rectangle.strides
+    return np.lib.stride_tricks.as_strided(rectangle, (len(rectangle), count), (down + right, right), writeable=False)
+
+
+def _row_means(tangent: Tangent, weights: np.ndarray) -> np.ndarray:
+    """u_i = r_i/n − Σr/(2n²), r the row sums of cΘc; zero where no product gives them cheaply."""
+    n = len(weights)
+    if tangent.has_products:
+        sums = weights * tangent.products(tangent.transposed_products(weights[:, None]))[:, 0]
+    elif not tangent.has_columns:
+        total = np.zeros(n)
+        for _, block in tangent.ntk(slice(None), slice(None)):
+            total += block @ weights
+        sums = weights * total
+    else:
+        return np.zeros(n)
+    return np.asarray(sums / n - sums.sum() / (2.0 * n**2))
+
+
+class _Forms:
+    """Σ_{i,k} ψ̃(i+j)·ψ̃(k+j)·M(i, k) for every j, gathered from bands of wrapped diagonals."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.cls, self.workers = problem.cls, problem.threads or _core.available_threads()
+        self.group, self.order = unit_group(problem.cls.p), problem.cls.p - 1
+        table = self.cls.table()
+        psi = table[self.group.powers]
+        mean = psi.mean()
+        self.zero_excess = float(table[0] - mean)
+        self.psi = psi - mean
+        # Of an even or odd ψ̃ the products w_s have the period (p−1)/2: half as long a transform.
+        self.length = self.order // (2 if len(Correlation(self.cls).halves) < 2 else 1)
+        self.spectrum = np.zeros(self.length // 2 + 1, dtype=np.complex128)
+        self.row_sums = np.zeros(self.order) if self.cls.multipliers == "all" else None
+
+    def add(self, shifts: np.ndarray, twice: np.ndarray, diagonals: np.ndarray) -> None:
+        """Adds M_s for these s; those that stand for −s too count twice."""
+        if self.row_sums is not None:
+            for shift, weight, diagonal in zip(shifts, twice, diagonals, strict=True):
+                self.row_sums += diagonal
+                if weight == 2.0:
+                    self.row_sums += np.roll(diagonal, shift)
+        doubled = np.concatenate([self.psi, self.psi])
+        shifted = np.lib.stride_tricks.as_strided(
+            doubled[shifts[0] :], (len(shifts), self.length), (doubled.strides[0], doubled.strides[0]), writeable=False
+        )
+        products = (twice[:, None] * self.psi[: self.length]) * shifted
+        folded = diagonals if self.length == self.order else diagonals[:, : self.length] + diagonals[:, self.length :]
+        transformed = _fft.rfft(folded, 1, self.workers)
+        self.spectrum += np.einsum("sf,sf->f", _fft.rfft(products, 1, self.workers), np.conj(transformed))
+
+    def deviations(self, offset: np.ndarray) -> np.ndarray:
+        """d(a) of every member; `offset` is the u that was taken from rows and columns."""
+        cls = self.cls
+        forms = _fft.irfft(self.spectrum, n=self.length)
+        if self.length < self.order:
+            forms = np.concatenate([forms, forms])
+        members = cls.members
+        units = members != 0
+        out = np.empty(cls.size)
+        if self.row_sums is not None:
+            # ψ̃ over all of Z_p is ψ̃ over the units less one constant; at a = 0 it is a constant.
+            row_sums = self.row_sums + self.order * offset + offset.sum()
+            total = row_sums.sum()
+            constant = self.zero_excess / cls.p
+            cross = _fft.irfft(_fft.rfft(self.psi) * np.conj(_fft.rfft(row_sums)), n=self.order)
+            forms = forms + constant**2 * total - 2.0 * constant * cross
+            out[~units] = ((1.0 - 1.0 / cls.p) * self.zero_excess) ** 2 * total
+        out[units] = forms[self.group.logarithms[members[units]]]
+        return out
