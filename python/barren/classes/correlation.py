@@ -173,19 +173,6 @@ class Correlation:
             half.add(half.transform.inverse(spectrum, self.workers), out)
         return out
 
-    def root(self, noise: np.ndarray) -> np.ndarray:
-        """κ^½ applied to `noise`, shape (p−1,) or (p−1, b): white noise becomes columns with the covariance κ.
-
-        κ[i − i'] = E_j ψ̃(g^{i+j})·ψ̃(g^{i'+j}) has the eigenvalues |P[χ]|²/(p−1).
-        """
-        out = np.zeros_like(noise)
-        for half in self.halves:
-            folded = 0.5 * (noise[: self.m] + half.sign * noise[self.m :])
-            transformed = half.transform.forward(folded, self.workers)
-            transformed *= _column(2.0 * np.abs(half.psi_hat), noise.ndim) / np.sqrt(self.order)
-            half.add(half.transform.inverse(transformed, self.workers), out)
-        return out
-
     def _scratch(self, name: str, shape: tuple[int, int], dtype: Any) -> np.ndarray:
         """Memory that is used again by the next block of the same shape."""
         array = self._kept.get(name)

@@ -12,8 +12,8 @@ import math
 import numpy as np
 
 from barren import _core
-from barren.classes.correlation import Correlation, in_logarithmic_order
-from barren.classes.group import unit_group
+from barren.classes.correlation import in_logarithmic_order
+from barren.variance.members import ByCorrelation
 from barren.variance.problem import Pairing, Problem, Shares
 
 # Columns transformed together: enough for both threads and full vectors, few enough to stay near the caches.
@@ -61,13 +61,11 @@ def _needs_responses(problem: Problem) -> bool:
     return problem.deviations or problem.cls.multipliers == "set"
 
 
-class _Columns:
-    """Jacobian columns under a law of x, correlated with ψ over the cyclic group of order p − 1."""
+class _Columns(ByCorrelation):
+    """Jacobian columns under a law of x: their responses, and by Parseval's identity their variances alone."""
 
     def __init__(self, problem: Problem) -> None:
-        self.cls, self.weights = problem.cls, problem.weights
-        self.logarithms = unit_group(problem.cls.p).logarithms[problem.points]
-        self.correlation = Correlation(problem.cls, problem.threads or _core.available_threads())
+        super().__init__(problem)
         # The row of each unit in logarithmic order, −1 where it does not occur; rows that repeat must be added first.
         units = np.flatnonzero(self.logarithms >= 0)
         self.order = np.full(self.correlation.order, -1)
@@ -78,7 +76,7 @@ class _Columns:
         """The variance of every column over "units" or "all", float64, shape (b,)."""
         rows, order, weights = block, self.order, self.weights
         if self.repeats:
-            rows = self._in_logarithmic_order(block)
+            rows = in_logarithmic_order(self.weights[:, None] * block, self.logarithms, self.correlation.order)
             order, weights = np.arange(len(rows)), np.ones(len(rows))
 
         def fold(sign: float, out: np.ndarray) -> None:
@@ -92,17 +90,3 @@ class _Columns:
         excess = (self.correlation.zero_excess * total) ** 2  # ‖G_0 − E G‖² over the units
         spread: np.ndarray = (p - 1) / p * over_units + (p - 1) / p**2 * excess
         return spread
-
-    def responses(self, block: np.ndarray) -> np.ndarray:
-        """R(a) − E R for every member, shape (members, b)."""
-        members, group = self.cls.members, self.correlation.group
-        ordered = self._in_logarithmic_order(block)
-        by_logarithm = self.correlation.responses(ordered)
-        # Relative to the mean over the units; the multiplier 0 sees ψ(0) wherever a unit would see ψ's mean.
-        response = by_logarithm[group.logarithms[members]]
-        response[members == 0] = self.correlation.zero_excess * ordered.sum(axis=0)
-        response -= response.mean(axis=0)
-        return response
-
-    def _in_logarithmic_order(self, block: np.ndarray) -> np.ndarray:
-        return in_logarithmic_order(self.weights[:, None] * block, self.logarithms, self.correlation.order)

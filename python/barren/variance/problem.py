@@ -25,6 +25,8 @@ class Problem:
         memory_limit: bytes that a method may use beside what it was given.
         deviations: whether the deviation of every member is wanted.
         per_parameter: whether the variance of every single parameter is wanted.
+        rtol: the relative standard error that an estimate may have, or None where none was asked for.
+        seed: of the random vectors of an estimate.
     """
 
     cls: ModularMultiplication
@@ -36,6 +38,41 @@ class Problem:
     memory_limit: int
     deviations: bool
     per_parameter: bool = False
+    rtol: float | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate of a variance: a part that is exact and a part from random probes.
+
+    Attributes:
+        exact: the part without error.
+        probed: the mean of the probes.
+        error: its standard error.
+        freedom: the degrees of freedom of the χ² distribution that matches its mean and variance.
+        probes: how many.
+    """
+
+    exact: float
+    probed: float
+    error: float
+    freedom: float
+    probes: int
+
+    @property
+    def value(self) -> float:
+        """The estimate."""
+        return self.exact + self.probed
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """A confidence interval: a χ² variable of `freedom` degrees, scaled, is what a sum of few squares looks like."""
+        from scipy.stats import chi2
+
+        if not np.isfinite(self.freedom):
+            return self.value, self.value
+        low, high = chi2.ppf([0.5 + confidence / 2, 0.5 - confidence / 2], self.freedom)
+        return self.exact + self.freedom * self.probed / low, self.exact + self.freedom * self.probed / high
 
 
 @dataclass(frozen=True)
@@ -46,11 +83,13 @@ class Pairing:
         per_layer: the gradient variance of each layer; the total is their sum.
         deviations: d(a) = ‖G_a − E G‖² for every member, float64, shape (members,), or None if not wanted.
         per_parameter: layer -> the variance of each of its parameters, float64, or None if not wanted.
+        estimate: where it is one and not exact.
     """
 
     per_layer: dict[str, float]
     deviations: np.ndarray | None
     per_parameter: dict[str, np.ndarray] | None = None
+    estimate: Estimate | None = None
 
     @property
     def variance(self) -> float:

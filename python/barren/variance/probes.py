@@ -1,0 +1,171 @@
+"""Probes: an unbiased estimate of Var and of every d(a) from products with random vectors (docs/theory, section 3.5).
+
+With g_a = G_a − E G and v ~ N(0, I) over the parameters, E_v⟨g_a, v⟩² = d(a); u = J·v is one forward-mode product over
+the inputs, and ⟨g_a, v⟩ for every a is one correlation of u with ψ. Var is the trace of M = E_a g_a g_aᵀ, which has few
+large eigenvalues: a randomised sketch finds the span Q of the largest, where the sum is taken exactly, and only what is
+left is probed (Meyer, Musco, Musco, Woodruff 2021). Where forward mode does not go through the model, the dual form takes
+its place: z with the covariance of the class, ‖Jᵀcz‖² by one backward pass, E_z‖Jᵀcz‖² = Var.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from barren.variance.members import Members, members_of
+from barren.variance.problem import Estimate, Pairing, Problem
+
+DEFAULT_RTOL = 0.05
+_BATCH = 8
+# Fewer probes than this say too little about their own spread.
+_LEAST = 24
+_PAIRED = 4  # batches that are paired with one another
+_MOST = 100_000
+_LARGEST_SKETCH = 64
+# Backward passes for the shares of the layers, and for every parameter: each is known to √(2/passes) of itself.
+_FOR_LAYERS, _FOR_PARAMETERS = 8, 64
+
+
+def smallest_memory(problem: Problem) -> int:
+    """Bytes without which the method cannot run: a batch of probes at the inputs, the members and the parameters."""
+    n, p, d = len(problem.points), problem.cls.p, problem.tangent.parameters
+    tables = 8 * 8 * p if problem.cls.is_prime else 24 * p
+    return tables + 8 * _BATCH * (2 * n + (4 + _PAIRED) * problem.cls.size + (6 * p if problem.cls.is_prime else 0) + 4 * d) + 2**28
+
+
+def cost(problem: Problem) -> float:
+    """Work in multiply-adds: some hundred passes over all inputs."""
+    return 400.0 * len(problem.points) * problem.tangent.parameters
+
+
+def run(problem: Problem) -> Pairing:
+    """Var to the relative standard error `problem.rtol`, with d(a) where forward mode allows it, and layer shares."""
+    random = np.random.default_rng(problem.seed)
+    members = members_of(problem)
+    if problem.tangent.has_products:
+        estimate, deviations = _forward(problem, members, random)
+        gradients = _gradients(problem, members, random, _FOR_PARAMETERS if problem.per_parameter else _FOR_LAYERS)
+        squares = np.mean(gradients**2, axis=1)
+    else:
+        estimate, squares = _backward(problem, members, random)
+        deviations = None
+    # Shares by backward probes, whose sum is an estimate of Var too; the one with the known error is what they add up to.
+    scale = estimate.value / squares.sum() if squares.any() else 0.0
+    slices = problem.tangent.layer_slices
+    per_layer = {layer: scale * float(squares[part].sum()) for layer, part in slices.items()}
+    per_parameter = {layer: scale * squares[part] for layer, part in slices.items()}
+    return Pairing(per_layer, deviations, per_parameter if problem.per_parameter else None, estimate)
+
+
+class _Spread:
+    """What N residual probes r_i, a column each, tell of the operator B behind them: tr B and ‖B‖_F².
+
+    E‖r_i‖² = tr B, and E⟨r_i, r_j⟩² = ‖B‖_F² for i ≠ j: for Gaussian probes the variance of the mean of the ‖r_i‖² is
+    2‖B‖_F²/N, of which every pair of probes tells and not only the N values themselves. A batch is paired with itself
+    and with the last few before it.
+    """
+
+    def __init__(self, scale: float) -> None:
+        self.scale = scale
+        self.count, self.pairs, self.trace_sum, self.pair_sum = 0, 0, 0.0, 0.0
+        self.earlier: list[np.ndarray] = []
+
+    def add(self, batch: np.ndarray) -> None:
+        """The next probes, a column each."""
+        gram = self.scale * (batch.T @ batch)
+        squares = gram**2
+        self.count += len(gram)
+        self.pairs += len(gram) * (len(gram) - 1)
+        self.trace_sum += float(np.trace(gram))
+        self.pair_sum += float(squares.sum() - np.trace(squares))
+        for other in self.earlier:
+            cross = self.scale * (batch.T @ other)
+            self.pairs += 2 * cross.size
+            self.pair_sum += 2.0 * float(np.sum(cross**2))
+        self.earlier = [*self.earlier[1 - _PAIRED :], batch]
+
+    @property
+    def trace(self) -> float:
+        return self.trace_sum / self.count
+
+    @property
+    def squared_norm(self) -> float:
+        """‖B‖_F²."""
+        return self.pair_sum / self.pairs
+
+    def estimate(self, exact: float) -> Estimate:
+        """exact + tr B, with its standard error and the degrees of freedom of its χ² distribution (Satterthwaite).
+
+        ‖B‖_F² is itself estimated: N/(N − 2) widens for that as Student's distribution does.
+        """
+        trace, squared = self.trace, self.squared_norm * self.count / (self.count - 2)
+        error = float(np.sqrt(2.0 * squared / self.count))
+        freedom = self.count * trace**2 / squared if squared > 0.0 else np.inf
+        return Estimate(exact, trace, error, float(freedom), self.count)
+
+
+def _forward(problem: Problem, members: Members, random: np.random.Generator) -> tuple[Estimate, np.ndarray]:
+    """Probes v with the sketch taken out; the sketch grows while that saves more passes than it costs."""
+    d, size = problem.tangent.parameters, problem.cls.size
+    basis = np.empty((d, 0))
+    exact = np.zeros(size)
+    wanted = problem.rtol or DEFAULT_RTOL
+    while True:
+        residual, spread = np.zeros(size), _Spread(1.0 / size)
+        batch = _LEAST if basis.shape[1] else _BATCH
+        while True:
+            probes = random.standard_normal((d, min(batch, _BATCH)))
+            probes -= basis @ (basis.T @ probes)
+            responses = members.responses(problem.tangent.products(probes))
+            residual += np.einsum("ak,ak->a", responses, responses)
+            spread.add(responses)
+            estimate = spread.estimate(float(exact.mean()))
+            enough = estimate.error <= wanted * estimate.value
+            if (enough and spread.count >= _LEAST) or spread.count >= _MOST:
+                return estimate, exact + residual / spread.count
+            missing = spread.count * (estimate.error / (wanted * estimate.value)) ** 2 - spread.count
+            if missing > 3 * (basis.shape[1] + _BATCH) and basis.shape[1] < min(_LARGEST_SKETCH, d - _BATCH):
+                break
+        # M·probes without another forward pass: the responses are known. These probes are spent, for the basis that
+        # they make depends on them.
+        image = problem.tangent.transposed_products(problem.weights[:, None] * members.adjoint(responses))
+        added = _orthonormal(image, basis)
+        if added.shape[1] == 0:
+            return estimate, exact + residual / spread.count
+        seen = members.responses(problem.tangent.products(added))
+        exact += np.einsum("ak,ak->a", seen, seen)
+        basis = np.concatenate([basis, added], axis=1)
+
+
+def _orthonormal(image: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """An orthonormal basis of the new directions in `image`; those that are rounding are left out."""
+    scale = np.linalg.norm(image, axis=0)
+    image = image[:, scale > 0.0] / scale[scale > 0.0]
+    for _ in range(2):  # twice is enough for orthogonality to rounding
+        image -= basis @ (basis.T @ image)
+    left, sizes, _ = np.linalg.svd(image, full_matrices=False)
+    return np.asarray(left[:, sizes > 1e-10 * max(1.0, sizes.max(initial=0.0))])
+
+
+def _gradients(problem: Problem, members: Members, random: np.random.Generator, count: int) -> np.ndarray:
+    """Jᵀ·(c∘z) for `count` random members z of the Gaussian process with the covariance of the class, shape (d, count)."""
+    out = np.empty((problem.tangent.parameters, count))
+    for first in range(0, count, _BATCH):
+        noise = random.standard_normal((problem.cls.size, min(_BATCH, count - first)))
+        noise -= noise.mean(axis=0)
+        z = members.adjoint(noise) * np.sqrt(problem.cls.size)
+        out[:, first : first + noise.shape[1]] = problem.tangent.transposed_products(problem.weights[:, None] * z)
+    return out
+
+
+def _backward(problem: Problem, members: Members, random: np.random.Generator) -> tuple[Estimate, np.ndarray]:
+    """The dual form: backward passes with random labels z until ‖Jᵀcz‖² is known well enough; and the mean squares."""
+    spread = _Spread(1.0)
+    squares = np.zeros(problem.tangent.parameters)
+    wanted = problem.rtol or DEFAULT_RTOL
+    while True:
+        gradients = _gradients(problem, members, random, _BATCH)
+        squares += np.einsum("dk,dk->d", gradients, gradients)
+        spread.add(gradients)
+        estimate = spread.estimate(0.0)
+        if (estimate.error <= wanted * estimate.value and spread.count >= _LEAST) or spread.count >= _MOST:
+            return estimate, squares / spread.count
