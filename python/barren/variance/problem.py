@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from barren.classes import ModularMultiplication
 from barren.inputs import Law
 from barren.tangents.base import Tangent
+
+if TYPE_CHECKING:
+    from barren.variance.table import Labels
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Problem:
         threads: threads for the compiled core and the Fourier transforms; 0 means all.
         memory_limit: bytes that a method may use beside what it was given.
         deviations: whether the deviation of every member is wanted.
+        labels: the derivatives of a loss that is not affine in the label, else None.
     """
 
     cls: ModularMultiplication
@@ -34,6 +39,7 @@ class Problem:
     threads: int
     memory_limit: int
     deviations: bool
+    labels: Labels | None = None
 
 
 @dataclass(frozen=True)
