@@ -10,14 +10,16 @@
 namespace barren {
 namespace {
 
-constexpr std::size_t group = 64;   // multipliers whose residues are advanced together
-constexpr std::size_t strip = 8;    // points of a task that writes one entry a point: a cache line of float64
-constexpr std::size_t split = 512;  // points summed by one task, where there are few multipliers
+constexpr std::size_t group = 64;  // multipliers whose residues are advanced together
+constexpr std::size_t strip = 8;   // points of a task that writes one entry a point: a cache line of float64
+constexpr std::size_t split = 64;  // least number of points summed by one task
 
 std::size_t divide_up(std::size_t x, std::size_t y) { return (x + y - 1) / y; }
 
 // Points between two checkpoints: few where a row of the table is long.
-std::size_t run_of(std::size_t columns) { return std::max<std::size_t>(1, split / std::max<std::size_t>(1, columns)); }
+std::size_t run_of(std::size_t columns) {
+    return std::max<std::size_t>(1, 8 * split / std::max<std::size_t>(1, columns));
+}
 
 void check(const Lookup& lookup, std::size_t levels) {
     require(lookup.modulus >= 1 && lookup.modulus < modulus_limit, "modulus must be in 1..2^63-1");
@@ -142,43 +144,43 @@ void gather_sums(const Lookup& lookup, Vector<const double> weights, Cube<const 
             "out must have a row a multiplier and a column a column of the table");
     std::fill(out.data, out.data + out.rows * out.columns, 0.0);
     const Walk walk(lookup);
-    // Few multipliers leave threads idle, so then the points are split too. The split depends on the problem alone and
-    // its partial sums are joined in order: the same bits for any number of threads.
-    constexpr std::size_t enough_tasks = 32;
     const std::size_t groups = walk.groups();
     if (groups == 0 || points == 0 || columns == 0) return;
-    const std::size_t splits = std::min(divide_up(points, split), divide_up(enough_tasks, groups));
-    const std::size_t points_a_split = divide_up(points, splits);
-    std::vector<double> partial(splits > 1 ? splits * groups * group * columns : 0);
+    // A row of the table should be read once for all multipliers, so the points are split among the tasks first, as far
+    // as the partial sums stay small, and the multipliers only then. The split depends on the problem alone, and its
+    // partial sums are joined in order: the same bits for any number of threads.
+    constexpr std::size_t tasks = 32, largest_partial = std::size_t{1} << 23;
+    const std::size_t affordable = std::max<std::size_t>(1, largest_partial / (lookup.multipliers.size * columns));
+    const std::size_t splits = std::min({tasks, affordable, divide_up(points, split)});
+    const std::size_t blocks = std::min(groups, divide_up(tasks, splits));
+    const std::size_t points_a_split = divide_up(points, splits), groups_a_block = divide_up(groups, blocks);
+    std::vector<double> partial(splits > 1 ? splits * out.rows * columns : 0);
 
-    parallel_for(groups * splits, execution, [&](std::size_t task, int worker, Progress& progress) {
-        const std::size_t g = task / splits, first = std::min(points, task % splits * points_a_split);
-        const std::size_t end = std::min(points, first + points_a_split);
-        double* sums = splits > 1 ? partial.data() + task * group * columns : out.row(g * group);
-        const std::size_t run = run_of(columns);
-        for (std::size_t start = first; start < end; start += run) {
-            progress.checkpoint(worker);
-            walk(g, start, std::min(end, start + run), [&](std::size_t x, const std::size_t* levels) {
-                const double weight = weights[x];
-                if (columns == 1) {
+    parallel_for(splits * blocks, execution, [&](std::size_t task, int worker, Progress& progress) {
+        const std::size_t s = task / blocks, block = task % blocks;
+        const std::size_t end = std::min(points, (s + 1) * points_a_split);
+        const std::size_t last = std::min(groups, (block + 1) * groups_a_block);
+        double* sums = splits > 1 ? partial.data() + s * out.rows * columns : out.data;
+        for (std::size_t start = s * points_a_split; start < end; start += strip)
+            for (std::size_t g = block * groups_a_block; g < last; ++g) {
+                progress.checkpoint(worker);
+                double* at = sums + g * group * columns;
+                walk(g, start, std::min(end, start + strip), [&](std::size_t x, const std::size_t* levels) {
+                    const double weight = weights[x];
+                    const T* rows = table.at(x, 0);
+                    if (columns == 1) {
+                        for (std::size_t l = 0; l < walk.size(g); ++l)
+                            at[l] += weight * static_cast<double>(rows[levels[l]]);
+                        return;
+                    }
                     for (std::size_t l = 0; l < walk.size(g); ++l)
-                        sums[l] += weight * static_cast<double>(*table.at(x, levels[l]));
-                    return;
-                }
-                for (std::size_t l = 0; l < walk.size(g); ++l) {
-                    const T* row = table.at(x, levels[l]);
-                    for (std::size_t c = 0; c < columns; ++c)
-                        sums[l * columns + c] += weight * static_cast<double>(row[c]);
-                }
-            });
-        }
+                        for (std::size_t c = 0; c < columns; ++c)
+                            at[l * columns + c] += weight * static_cast<double>(rows[levels[l] * columns + c]);
+                });
+            }
     });
-    if (splits > 1)
-        for (std::size_t task = 0; task < groups * splits; ++task) {
-            const std::size_t g = task / splits;
-            const double* sums = partial.data() + task * group * columns;
-            for (std::size_t i = 0; i < walk.size(g) * columns; ++i) out.row(g * group)[i] += sums[i];
-        }
+    for (std::size_t s = 0; s < (splits > 1 ? splits : 0); ++s)
+        for (std::size_t i = 0; i < out.rows * columns; ++i) out.data[i] += partial[s * out.rows * columns + i];
 }
 
 template <class T>
