@@ -11,6 +11,7 @@ void register_fold(pybind11::module_& module);
 void register_group(pybind11::module_& module);
 void register_responses(pybind11::module_& module);
 void register_pairing(pybind11::module_& module);
+void register_tables(pybind11::module_& module);
 
 }  // namespace barren::bindings
 
@@ -33,4 +34,5 @@ PYBIND11_MODULE(_core, module) {
     register_group(module);
     register_responses(module);
     register_pairing(module);
+    register_tables(module);
 }

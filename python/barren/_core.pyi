@@ -13,13 +13,17 @@ __all__: list[str] = [
     "available_kernels",
     "available_threads",
     "compiler",
+    "gather",
+    "gather_sums",
     "kernel",
+    "level_counts",
     "logarithm_table",
     "pairing",
     "power_table",
     "powers",
     "quadratic_forms",
     "responses",
+    "scatter_sums",
     "values",
 ]
 
@@ -33,9 +37,75 @@ def available_threads() -> int:
     How many threads a call uses when it is not told.
     """
 
+@typing.overload
+def gather(
+    multipliers: numpy.typing.NDArray[numpy.int64],
+    points: numpy.typing.NDArray[numpy.int64],
+    modulus: typing.SupportsInt | typing.SupportsIndex,
+    levels: numpy.typing.NDArray[numpy.int32],
+    table: numpy.typing.NDArray[numpy.float32],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.ndarray:
+    """
+    table[x, level of a·x mod m], of shape (members, points, columns).
+    """
+
+@typing.overload
+def gather(
+    multipliers: numpy.typing.NDArray[numpy.int64],
+    points: numpy.typing.NDArray[numpy.int64],
+    modulus: typing.SupportsInt | typing.SupportsIndex,
+    levels: numpy.typing.NDArray[numpy.int32],
+    table: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.ndarray:
+    """
+    table[x, level of a·x mod m], of shape (members, points, columns).
+    """
+
+@typing.overload
+def gather_sums(
+    multipliers: numpy.typing.NDArray[numpy.int64],
+    points: numpy.typing.NDArray[numpy.int64],
+    modulus: typing.SupportsInt | typing.SupportsIndex,
+    levels: numpy.typing.NDArray[numpy.int32],
+    weights: numpy.typing.NDArray[numpy.float64],
+    table: numpy.typing.NDArray[numpy.float32],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    sum over x of weights[x]·table[x, level of a·x mod m], float64 of shape (members, columns).
+    """
+
+@typing.overload
+def gather_sums(
+    multipliers: numpy.typing.NDArray[numpy.int64],
+    points: numpy.typing.NDArray[numpy.int64],
+    modulus: typing.SupportsInt | typing.SupportsIndex,
+    levels: numpy.typing.NDArray[numpy.int32],
+    weights: numpy.typing.NDArray[numpy.float64],
+    table: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    sum over x of weights[x]·table[x, level of a·x mod m], float64 of shape (members, columns).
+    """
+
 def kernel() -> str:
     """
     The instruction set whose kernels are in use.
+    """
+
+def level_counts(
+    multipliers: numpy.typing.NDArray[numpy.int64],
+    points: numpy.typing.NDArray[numpy.int64],
+    modulus: typing.SupportsInt | typing.SupportsIndex,
+    levels: numpy.typing.NDArray[numpy.int32],
+    count: typing.SupportsInt | typing.SupportsIndex,
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.int64]:
+    """
+    how many multipliers have each level at each point, int64 of shape (points, count).
     """
 
 def logarithm_table(
@@ -154,6 +224,34 @@ def responses(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     sum over x of weights[x]·ψ(a·x mod m)·jacobian[x], float64 of shape (members, columns).
+    """
+
+@typing.overload
+def scatter_sums(
+    multipliers: numpy.typing.NDArray[numpy.int64],
+    points: numpy.typing.NDArray[numpy.int64],
+    modulus: typing.SupportsInt | typing.SupportsIndex,
+    levels: numpy.typing.NDArray[numpy.int32],
+    count: typing.SupportsInt | typing.SupportsIndex,
+    rows: numpy.typing.NDArray[numpy.float32],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    sum of the rows[x] of one level of a·x mod m, float64 of shape (members, count, columns).
+    """
+
+@typing.overload
+def scatter_sums(
+    multipliers: numpy.typing.NDArray[numpy.int64],
+    points: numpy.typing.NDArray[numpy.int64],
+    modulus: typing.SupportsInt | typing.SupportsIndex,
+    levels: numpy.typing.NDArray[numpy.int32],
+    count: typing.SupportsInt | typing.SupportsIndex,
+    rows: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    sum of the rows[x] of one level of a·x mod m, float64 of shape (members, count, columns).
     """
 
 def values(

@@ -15,6 +15,7 @@ from barren import _fft, _validate
 from barren.classes import ModularMultiplication
 from barren.classes.group import unit_group
 from barren.inputs import Law, Uniform
+from barren.targets import Table
 
 # Up to here a dense eigenvalue problem is as quick as Lanczos and simpler.
 _DENSE = 512
@@ -70,6 +71,72 @@ def sharp_bound(cls: ModularMultiplication, inputs: Law | None = None) -> float:
     if _is_uniform_prime(cls, law):
         return float(_eigenvalues(cls, law).max())
     return _largest_eigenvalue(cls, law)
+
+
+def one_hot_bound(cls: ModularMultiplication, inputs: Law | None = None) -> float:
+    """λ of the class of one-hot labels e_{ψ(ax)}: Var ≤ λ·E_x Σ_c‖J_c(x)‖² for cross-entropy on ψ(ax).
+
+    It is the largest eigenvalue of E_a (h_a − h̄)⊗(h_a − h̄) on L² of the law of x with values in R^L, where
+    h_a(x) = e_{ψ(ax)}, and so of the matrix ⟨h̃_a, h̃_b⟩/|A| of the members, ⟨h_a, h_b⟩ = P_x(ψ(ax) = ψ(bx))
+    (docs/theory, section 4). Where p is prime and ψ takes no value twice, two members agree at x = 0 only and
+    λ = P(x ≠ 0)/|A|.
+
+    Args:
+        cls: the class.
+        inputs: the law of x; default uniform on Z_p.
+
+    Returns:
+        λ, a float; 0 for a class of one member.
+
+    Raises:
+        ValueError: the labels of all members at all points would take more than 2 GiB.
+
+    Cost: O(p) for a prime p and a ψ of p values; otherwise Lanczos with O(members · n) a step.
+
+    Example:
+        >>> import barren
+        >>> from barren import targets
+        >>> one_hot_bound(barren.ModularMultiplication(101, targets.Residue()))  # 1/p
+        0.009900990099009901
+    """
+    _validate.instance("cls", cls, ModularMultiplication, "a target class such as barren.ModularMultiplication(1009)")
+    law = _validate.instance("inputs", Uniform() if inputs is None else inputs, Law, "a law of x from barren.inputs")
+    points, weights = law.points(cls.p), law.weights(cls.p)
+    if cls.size == 1:
+        return 0.0
+    values, levels = np.unique(cls.table(), return_inverse=True)
+    if cls.is_prime and len(values) == cls.p:
+        return float(weights[points != 0].sum() / cls.size)
+    return _largest_of_labels(cls, points, weights, levels.reshape(-1), len(values))
+
+
+def _largest_of_labels(
+    cls: ModularMultiplication, points: np.ndarray, weights: np.ndarray, levels: np.ndarray, count: int
+) -> float:
+    """Of P·S·Sᵀ·P/|A| with P the centring over the members and S[a, (x, k)] = √c_x where a has level k at x."""
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    members, n = cls.size, len(points)
+    if 24 * members * n > _LARGEST_KERNEL_BYTES:
+        raise ValueError(
+            f"inputs must have few enough points for the labels of {members} members to fit in 2 GiB here; got {n}"
+        )
+    where = ModularMultiplication(cls.p, Table(levels.astype(np.float64)), cls.members).values(cls.members, points)
+    columns = (np.arange(n) * count + where.astype(np.int64)).reshape(-1)
+    entries = np.tile(np.sqrt(weights), members)
+    features = csr_matrix((entries, columns, np.arange(members + 1) * n), shape=(members, n * count))
+
+    def apply(v: np.ndarray) -> np.ndarray:
+        image = features @ (features.T @ (v.ravel() - v.mean()))
+        centred: np.ndarray = (image - image.mean()) / members
+        return centred
+
+    if members <= _DENSE:
+        return max(0.0, float(np.linalg.eigvalsh(np.stack([apply(row) for row in np.eye(members)]))[-1]))
+    operator = LinearOperator((members, members), matvec=apply, dtype=np.float64)
+    start = np.random.default_rng(0).standard_normal(members)
+    return max(0.0, float(eigsh(operator, k=1, which="LA", v0=start, return_eigenvectors=False)[0]))
 
 
 def bounds(cls: ModularMultiplication, inputs: Law | None = None) -> tuple[Rung, ...]:

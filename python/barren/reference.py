@@ -65,6 +65,9 @@ def gradients(
 ) -> Iterator[np.ndarray]:
     """G_a = ∇_w Σ_x c_x·ℓ(N(w, x), h_a(x)) for each member: a forward and a backward pass of the true loss each.
 
+    The loss is "mse", "bce", "cross-entropy" (of logits, shape (n, m), with h_a(x) the index of a logit) or any
+    callable (outputs, labels) -> one loss a sample; targets may take any number of values.
+
     Yields:
         The gradient over the trainable parameters, flattened, float64, shape (d,), computed in the model's own dtype.
     """
@@ -80,7 +83,8 @@ def gradients(
     for a in cls.members:
         labels = torch.tensor(cls.values(np.array([a]), points)[0]).to(like)
         with torch.enable_grad():
-            total = (weights * pointwise(model(features).reshape(-1), labels)).sum()
+            outputs = model(features)
+            total = (weights * pointwise(outputs if loss == "cross-entropy" else outputs.reshape(-1), labels)).sum()
             pieces = torch.autograd.grad(total, parameters, allow_unused=True, materialize_grads=True)
         yield np.concatenate([piece.detach().cpu().double().numpy().ravel() for piece in pieces])
 
@@ -105,13 +109,15 @@ def _of_gradients(every: Callable[[], Iterator[np.ndarray]], members: int) -> Re
 def _pointwise_loss(
     loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
 ) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """The loss of one sample: "mse" is ½(N − y)², "bce" the binary cross-entropy on a logit."""
+    """The loss of one sample: ½(N − y)², the binary cross-entropy on a logit, or that of several logits."""
     from torch.nn import functional
 
     if loss == "mse":
         return lambda outputs, labels: 0.5 * (outputs - labels) ** 2
     if loss == "bce":
         return lambda outputs, labels: functional.binary_cross_entropy_with_logits(outputs, labels, reduction="none")
+    if loss == "cross-entropy":
+        return lambda outputs, labels: functional.cross_entropy(outputs, labels.long(), reduction="none")
     if callable(loss):
         return loss
-    raise ValueError(f"loss must be 'mse', 'bce' or a callable; got {loss!r}")
+    raise ValueError(f"loss must be 'mse', 'bce', 'cross-entropy' or a callable; got {loss!r}")

@@ -36,7 +36,7 @@ def target(text: str) -> targets.Target:
 
     Args:
         text: "sawtooth", "cosine[:K]", "bit:J", "threshold[:C]" (C a decimal or a fraction such as 1/3, taken exactly),
-            "square" or "triangle".
+            "square", "triangle" or "residue".
 
     Raises:
         TypeError: not a string.
@@ -168,6 +168,7 @@ _TARGETS: dict[str, _Word[targets.Target]] = {
     "threshold": _Word("threshold[:C]", lambda given: targets.Threshold(*map(_fraction, given)), 0, 1),
     "square": _Word("square", lambda _: targets.Square()),
     "triangle": _Word("triangle", lambda _: targets.Triangle()),
+    "residue": _Word("residue", lambda _: targets.Residue()),
 }
 
 _ENCODINGS: dict[str, _Word[encodings.Encoding]] = {

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from barren import _modular, _validate
 from barren._validate import Floats, Integers, came
 
-__all__ = ["Bit", "Cosine", "Sawtooth", "Square", "Table", "Target", "Threshold", "Triangle"]
+__all__ = ["Bit", "Cosine", "Residue", "Sawtooth", "Square", "Table", "Target", "Threshold", "Triangle"]
 
 _BLOCK = 1 << 18  # residues evaluated together in a table: intermediate arrays of 2 MiB stay in the cache
 
@@ -355,6 +355,33 @@ class Triangle(Target):
     def _evaluate(self, t: Integers, p: int) -> Floats:
         distance = np.abs(_twice_centred(t, p))  # |2t − p|, so that ψ = (2·distance − p)/p
         return np.asarray((distance - (p - distance)) / p)
+
+
+@dataclass(frozen=True)
+class Residue(Target):
+    """ψ(t) = t: the residue itself. For loss="cross-entropy" it is the class label, one of 0..p−1.
+
+    The core has no formula for it and looks it up, so p is as large as a table of p numbers may be.
+
+    >>> Residue()([0, 1, 4], 5)
+    array([0., 1., 4.])
+    """
+
+    def range(self, p: int) -> tuple[float, float]:
+        """(0, p−1)."""
+        return 0.0, float(self._modulus(p) - 1)
+
+    def variation(self, p: int) -> float:
+        """2(p−1): up by ones, and down again from p−1 to 0."""
+        return 2.0 * (self._modulus(p) - 1)
+
+    def formula(self, p: int) -> tuple[str, int]:
+        """``("table", 0)``."""
+        self.check(p)
+        return "table", 0
+
+    def _evaluate(self, t: Integers, p: int) -> Floats:
+        return t.astype(np.float64)
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)

@@ -14,11 +14,12 @@ import numpy as np
 from barren import _validate
 from barren.tangents.base import Doubles, Tangent
 from barren.tangents.given import GivenJacobian, GivenNTK
+from barren.tangents.labels import loss_slopes
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["GivenJacobian", "GivenNTK", "Tangent", "loss_weights", "tangent_of_model"]
+__all__ = ["GivenJacobian", "GivenNTK", "Tangent", "loss_slopes", "loss_weights", "tangent_of_model"]
 
 # Losses whose derivative in the output is affine in the label: J enters as it is (docs/theory, section 1).
 AFFINE_LOSSES = ("mse", "bce")
@@ -127,34 +128,10 @@ def loss_weights(
         >>> loss_weights(lambda n, y: (n - y) ** 2 / 2, (0.0, 1.0), np.array([0.3, 5.0]))
         array([-1., -1.])
     """
-    import torch
-
-    from barren.tangents.snapshot import plain_autograd
-
     _check_loss(loss, labels)
     low, high = (float(label) for label in labels)
-    with plain_autograd(torch.device(device)):
-        leaf = torch.tensor(outputs, dtype=getattr(torch, np.dtype(dtype).name), device=device)
-        leaf.requires_grad_()
-        slopes = []
-        for label in (low, high):
-            losses = loss(leaf, torch.full_like(leaf, label, requires_grad=False))
-            if not isinstance(losses, torch.Tensor) or losses.shape != leaf.shape:
-                came = tuple(losses.shape) if isinstance(losses, torch.Tensor) else type(losses).__name__
-                raise ValueError(
-                    f"loss must return one number a sample, shape {tuple(leaf.shape)}; got {came}: "
-                    'pass reduction="none"'
-                )
-            if not losses.requires_grad:
-                raise ValueError("loss must be differentiable in the outputs; got losses without a gradient")
-            (slope,) = torch.autograd.grad(losses.sum(), leaf, allow_unused=True)
-            slopes.append(np.zeros(len(leaf)) if slope is None else slope.double().cpu().numpy())
-    if not all(np.isfinite(slope).all() for slope in slopes):
-        raise ValueError(
-            f"loss must have a finite derivative in the outputs; got NaN or infinite ones at labels {low:g}, "
-            f"{high:g} (a loss on probabilities needs a model that ends in a sigmoid)"
-        )
-    weights: Doubles = (slopes[1] - slopes[0]) / (high - low)
+    slopes = loss_slopes(loss, (low, high), outputs, dtype=dtype, device=device)
+    weights: Doubles = (slopes[:, 1] - slopes[:, 0]) / (high - low)
     return weights
 
 

@@ -13,6 +13,7 @@ from barren.classes import ModularMultiplication
 from barren.inputs import Law, Uniform
 from barren.tangents.base import Tangent
 from barren.tangents.given import GivenJacobian, GivenNTK
+from barren.variance import table
 from barren.variance.plan import METHODS, default_memory_limit, make_plan, readable_bytes
 from barren.variance.problem import Pairing, Problem
 from barren.variance.result import GradientVariance
@@ -49,17 +50,20 @@ def gradient_variance(
 
     Args:
         cls: the target class.
-        model: a torch module with one output a sample; its trainable parameters are w. It is left as it was.
+        model: a torch module with one output a sample (with loss="cross-entropy" one a label); its trainable parameters
+            are w. It is left as it was.
         jacobian: J instead of a model, float32 or float64, shape (n, d): row i is the gradient of the output at the
             i-th point of the law.
         ntk: Θ = J·Jᵀ instead of a model, shape (n, n), symmetric.
         encoding: how x is shown to the model: one of `barren.encodings`, or any function (x, p) -> float array (n,
             width).
         loss: "mse" (½(N−y)²) or "bce" (binary cross-entropy on a logit N), for both of which the variance is the same
-            function of J; or any callable (outputs, labels) -> one loss a sample, for a target of two labels.
+            function of J; any callable (outputs, labels) -> one loss a sample; or "cross-entropy" (of logits), for a
+            target of whole values 0..L−1 such as `targets.Residue()` and a model with an output a label.
         inputs: the law of x; default `inputs.Uniform()`. Rows of `jacobian` and `ntk` follow `inputs.points(p)`:
             increasing for Uniform and RandomBits, as given for Sample.
-        method: "auto", "direct", "character" (prime modulus) or "kernel".
+        method: "auto", "direct", "character" (prime modulus) or "kernel"; for cross-entropy and for a callable loss of
+            more than two labels "table".
         deviations: whether to compute d(a) for every member too.
         dtype: "float32" or "float64": what the model is evaluated in; default the dtype of its parameters.
         memory_limit: bytes that the computation may use beside its input; default half of what is available.
@@ -71,7 +75,7 @@ def gradient_variance(
     Raises:
         TypeError: an argument of the wrong kind.
         ValueError: an argument of the wrong value or shape; a model that is no function of one sample, has no trainable
-            parameter, more than one output, or a non-finite output or gradient; a method that cannot compute this
+            parameter, another number of outputs, or a non-finite output or gradient; a method that cannot compute this
             problem; a memory limit under the smallest plan. Nothing partial is returned.
 
     Cost: see docs/theory, section 3; `v.explain()` tells the method and its memory.
@@ -97,8 +101,8 @@ def gradient_variance(
     _check_fits(cls, law, limit)
     _check_loss(cls, loss, model)
     points, weights = law.points(cls.p), law.weights(cls.p)
-    tangent = _tangent(cls, points, model, jacobian, ntk, encoding, loss, dtype)
-    problem = Problem(cls, law, points, weights, tangent, threads, limit, deviations)
+    tangent, labels = _sides(cls, points, model, jacobian, ntk, encoding, loss, dtype, method, limit)
+    problem = Problem(cls, law, points, weights, tangent, threads, limit, deviations, labels)
     plan = make_plan(problem, method)
     pairing = METHODS[plan.method].run(problem)
     squared_norms = tangent.squared_norms()
@@ -113,6 +117,7 @@ def gradient_variance(
         cls=cls,
         inputs=law,
         _deviations=pairing.deviations,
+        _labels="numbers" if labels is None else "one-hot" if labels.slopes is None else "table",
     )
 
 
@@ -135,12 +140,12 @@ def _check_loss(cls: ModularMultiplication, loss: object, model: object) -> None
             raise ValueError(
                 "loss must be 'mse' or 'bce' where jacobian or ntk is given; a callable loss needs the model"
             )
-        if cls.target.labels(cls.p) is None:
-            raise ValueError(f"target must take exactly two labels for a callable loss; got {cls.target!r}")
         return
     if not isinstance(loss, str):
-        raise TypeError(f"loss must be 'mse', 'bce' or a callable; got {type(loss).__name__}")
-    _validate.choice("loss", loss, ["mse", "bce"])
+        raise TypeError(f"loss must be 'mse', 'bce', 'cross-entropy' or a callable; got {type(loss).__name__}")
+    _validate.choice("loss", loss, ["mse", "bce", table.CROSS_ENTROPY])
+    if loss == table.CROSS_ENTROPY and model is None:
+        raise ValueError("loss must be 'mse' or 'bce' where jacobian or ntk is given; cross-entropy needs the model")
     if loss == "bce":
         low, high = cls.target.range(cls.p)
         if low < 0.0 or high > 1.0:
@@ -148,6 +153,29 @@ def _check_loss(cls: ModularMultiplication, loss: object, model: object) -> None
                 f"target must have labels in [0, 1] for loss='bce'; got {cls.target!r} with values {low:g} to {high:g} "
                 "(loss='mse' gives the same variance for the same outputs)"
             )
+
+
+def _sides(
+    cls: ModularMultiplication,
+    points: np.ndarray,
+    model: torch.nn.Module | None,
+    jacobian: np.ndarray | None,
+    ntk: np.ndarray | None,
+    encoding: Encoding | None,
+    loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    dtype: Any,
+    method: str,
+    limit: int,
+) -> tuple[Tangent, table.Labels | None]:
+    """The model side, and where the loss is not affine in the label its table."""
+    if not table.applies(cls, loss, method):
+        return _tangent(cls, points, model, jacobian, ntk, encoding, loss, dtype), None
+    if loss == table.CROSS_ENTROPY:
+        labels = table.class_labels(cls, limit)
+        return _tangent(cls, points, model, jacobian, ntk, encoding, loss, dtype, outputs=labels.count), labels
+    tangent = _tangent(cls, points, model, jacobian, ntk, encoding, "mse", dtype)  # J itself, without a weight
+    assert model is not None
+    return tangent, table.loss_labels(cls, model, tangent, loss, limit)
 
 
 def _tangent(
@@ -159,8 +187,10 @@ def _tangent(
     encoding: Encoding | None,
     loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     dtype: Any,
+    *,
+    outputs: int = 1,
 ) -> Tangent:
-    """The model side, from whichever of the three was given."""
+    """The model side, from whichever of the three was given; with more than one output, of cross-entropy."""
     given = [name for name, value in [("model", model), ("jacobian", jacobian), ("ntk", ntk)] if value is not None]
     if len(given) != 1:
         raise ValueError(f"exactly one of model, jacobian and ntk must be given; got {', '.join(given) or 'none'}")
@@ -175,6 +205,10 @@ def _tangent(
     from barren.tangents import tangent_of_model
 
     features, name = _features(encoding, points, cls.p)
+    if outputs > 1:
+        from barren.tangents.logits import logits_of_model
+
+        return logits_of_model(model, features, labels=outputs, dtype=dtype, encoding_name=name)
     return tangent_of_model(
         model, features, loss=loss, labels=cls.target.labels(cls.p), dtype=dtype, encoding_name=name
     )

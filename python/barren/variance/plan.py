@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from barren.variance import character, direct, kernel
+from barren.variance import character, direct, kernel, table
 from barren.variance.problem import Problem
 
-METHODS = {"direct": direct, "character": character, "kernel": kernel}
+METHODS = {"direct": direct, "character": character, "kernel": kernel, "table": table}
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Candidate:
     """One method, as the plan sees it.
 
     Attributes:
-        method: "direct", "character" or "kernel".
+        method: "direct", "character", "kernel" or "table".
         obstacle: why it cannot compute this problem, or None.
         memory: bytes without which it cannot run; 0 when there is an obstacle.
         cost: its work, in what a matrix product would do in multiply-adds in the same time; 0 when there is an
@@ -87,7 +87,9 @@ def _candidate(problem: Problem, method: str) -> Candidate:
 
 
 def _obstacle(problem: Problem, method: str) -> str | None:
-    if method != "kernel" and not problem.tangent.has_columns:
+    if (reason := table.obstacle(problem, method)) is not None:
+        return reason
+    if method in ("direct", "character") and not problem.tangent.has_columns:
         return "only Θ was given, and it needs Jacobian columns"
     if method == "character" and not problem.cls.is_prime:
         return f"it needs an odd prime modulus, and p = {problem.cls.p} is composite"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from barren.classes import ModularMultiplication
 from barren.inputs import Law
 from barren.tangents.base import Tangent
+
+if TYPE_CHECKING:
+    from barren.variance.table import Labels
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Problem:
         per_parameter: whether the variance of every single parameter is wanted.
         rtol: the relative standard error that an estimate may have, or None where none was asked for.
         seed: of the random vectors of an estimate.
+        labels: the derivatives of a loss that is not affine in the label, else None.
     """
 
     cls: ModularMultiplication
@@ -40,6 +45,7 @@ class Problem:
     per_parameter: bool = False
     rtol: float | None = None
     seed: int = 0
+    labels: Labels | None = None
 
 
 @dataclass(frozen=True)

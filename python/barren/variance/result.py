@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from barren.bounds import sharp_bound
+from barren.bounds import one_hot_bound, sharp_bound
 from barren.classes import ModularMultiplication
 from barren.inputs import Law
 from barren.variance.plan import Plan
@@ -23,7 +23,8 @@ class GradientVariance:
             the deviations over √members, with the correction for a finite class; infinite for a single multiplier.
         members: every multiplier a, int64, shape (members,).
         per_layer: the variance of each layer's gradient; sums to `value`.
-        mean_squared_norm: B² = E_x‖J(x)‖², J the gradient of the output, times the loss's weight ω for a callable loss.
+        mean_squared_norm: B² = E_x‖J(x)‖², J the gradient of the output, times the loss's weight ω for a callable loss
+            of two labels (not with method="table"). For cross-entropy E_x Σ_c‖J_c(x)‖², over all outputs c.
         mean_squared_norm_of_probability: E_x‖σ'(N)·J(x)‖², J(x) times the derivative of the sigmoid: the mean squared
             gradient of the probability. Only for loss="bce" with a model, else None.
         method: the method that computed it.
@@ -40,6 +41,7 @@ class GradientVariance:
     cls: ModularMultiplication
     inputs: Law
     _deviations: np.ndarray | None = field(repr=False, default=None)
+    _labels: str = field(repr=False, default="numbers")
 
     def __float__(self) -> float:
         return self.value
@@ -78,8 +80,18 @@ class GradientVariance:
 
     @property
     def bound(self) -> float:
-        """λ(H)·B²: no model of the same mean squared norm has a larger variance (docs/theory, section 4)."""
-        return sharp_bound(self.cls, self.inputs) * self.mean_squared_norm
+        """λ(H)·B²: no model of the same mean squared norm has a larger variance (docs/theory, section 4).
+
+        Raises:
+            ValueError: the loss was taken as a table of its derivatives: the class alone then gives no such bound.
+        """
+        if self._labels == "table":
+            raise ValueError(
+                "the bound holds for losses whose derivative is affine in the label and for cross-entropy; this loss "
+                "was taken as a table of its derivatives"
+            )
+        constant = one_hot_bound if self._labels == "one-hot" else sharp_bound
+        return constant(self.cls, self.inputs) * self.mean_squared_norm
 
     def easiest(self, count: int = 10) -> list[tuple[int, float]]:
         """The multipliers a gradient sees best: (a, share of the variance), largest d(a) first."""

@@ -1,0 +1,237 @@
+"""Deltas of models of several outputs whose trainable layers are `nn.Linear`, each applied once a sample.
+
+For cotangents v(x) over the outputs the gradient of such a layer is Σ_x δ(x) ⊗ [H(x), 1], with H its inputs and
+δ(x) = (∂N/∂h)ᵀ v(x) its delta, h its outputs (docs/theory, section 3.4). No gradient is formed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from barren.tangents.base import Doubles
+from barren.tangents.inspect import PROBE_POINTS, check_finite, evenly
+from barren.tangents.snapshot import Snapshot, plain_autograd
+
+# Rounding allowed between two orders of the same sums, relative to the largest sum of absolute values.
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
+# What a group of outputs' deltas may take.
+_CHUNK_BYTES = 1 << 26
+
+# (outputs, tensors of their graph, cotangents (b, *outputs.shape)) -> one gradient (b, *tensor.shape) a tensor.
+Backward: TypeAlias = Callable[[Tensor, Sequence[Tensor], Tensor], list[Tensor]]
+
+
+class NotLayeredError(Exception):
+    """The rule for `nn.Linear` does not hold for this model; says why. Never leaves this package."""
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One application of a layer: its weight, its input, and its output within the graph."""
+
+    module: nn.Linear
+    weight: Tensor
+    entry: Tensor
+    output: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class DeltaLayer:
+    """One trainable layer at n inputs.
+
+    Attributes:
+        name: Path of the module; "model" for the root.
+        width: Number of its outputs, the length of a delta.
+        rows: [H, 1], float64 of shape (n, columns): the inputs where the weight is trainable, then a one where the bias
+            is.
+        is_last: Whether its output is the model's, so that a delta is the cotangent itself.
+    """
+
+    name: str
+    width: int
+    rows: Doubles
+    is_last: bool
+    output: Tensor = field(repr=False)
+
+
+class Deltas:
+    """The layers, and their deltas for given cotangents, from one forward whose graph is kept.
+
+    Args:
+        snapshot: A model with outputs of shape (n, m), m >= 2.
+        features: Encoded inputs, shape (n, width).
+        backward: Reverse mode for many cotangents.
+
+    Attributes:
+        layers: In the order of the model.
+
+    Raises:
+        NotLayeredError: If a trainable parameter is not in an `nn.Linear` applied once a sample.
+        ValueError: If an output is not finite.
+    """
+
+    def __init__(self, snapshot: Snapshot, features: Tensor, backward: Backward) -> None:
+        self._snapshot, self._backward = snapshot, backward
+        modules = _trainable_linears(snapshot.model)
+        probe, calls = _captured(snapshot, modules, evenly(features, PROBE_POINTS))
+        _verify(snapshot, probe, calls, backward)
+        skips = _is_fed_by_its_input_alone(probe, calls, backward)
+        outputs, calls = _captured(snapshot, modules, features)
+        check_finite("outputs", outputs)
+        last = _last(outputs, calls, backward)
+        self._n, self._logits = outputs.shape
+        self.layers = [_layer(name, call, is_last=name == last) for name, call in calls.items()]
+        # Below the last layer all deltas come through its inputs, so backward passes begin there.
+        self._start, self._lift = outputs, None
+        if last is not None and skips:
+            self._start, self._lift = calls[last].entry, calls[last].weight
+
+    def table(self, layer: DeltaLayer, labels: int) -> Iterator[tuple[int, Doubles]]:
+        """∂N_c/∂h at every sample, h the layer's outputs, for the outputs c = 0..labels−1.
+
+        Yields:
+            (first, block): the outputs from `first` on, float64 of shape (n, c, width).
+        """
+        step = max(1, _CHUNK_BYTES // (8 * self._n * max(layer.width, self._start.shape[1])))
+        unit = self._lift
+        if unit is None:
+            unit = torch.eye(self._logits, dtype=self._snapshot.dtype, device=self._snapshot.device)
+        for first in range(0, labels, step):
+            rows = unit[first : min(first + step, labels)]
+            yield first, self._pull(layer, rows[:, None].expand(-1, self._n, -1)).transpose(1, 0, 2)
+
+    def of(self, layer: DeltaLayer, cotangents: Doubles) -> Doubles:
+        """Deltas of a layer for cotangents of shape (b, n, m): float64 of shape (b, n, width)."""
+        if layer.is_last:
+            return cotangents
+        start = torch.from_numpy(cotangents).to(self._start)
+        return self._pull(layer, start if self._lift is None else start @ self._lift)
+
+    def squared_norms(self) -> Doubles:
+        """Σ_c‖J_c(x)‖² over the outputs c, float64 of shape (n,)."""
+        total = np.zeros(self._n)
+        for layer in self.layers:
+            squares = np.zeros(self._n)
+            if layer.is_last:
+                squares += self._logits
+            else:
+                for _, block in self.table(layer, self._logits):
+                    squares += np.einsum("nco,nco->n", block, block)
+            total += squares * np.einsum("ni,ni->n", layer.rows, layer.rows)
+        return total
+
+    def _pull(self, layer: DeltaLayer, start: Tensor) -> Doubles:
+        with plain_autograd(self._snapshot.device):
+            (found,) = self._backward(self._start, [layer.output], start)
+        check_finite(f"the gradient in the outputs of {layer.name!r}", found)
+        deltas: Doubles = found.double().cpu().numpy()
+        return deltas
+
+
+def random_cotangents(shape: Sequence[int], like: Tensor) -> Tensor:
+    """Numbers in (1/2, 3/2), the same at every call."""
+    generator = torch.Generator().manual_seed(20231018)
+    return (torch.rand(tuple(shape), generator=generator, dtype=torch.float64) + 0.5).to(like)
+
+
+def _layer(name: str, call: _Call, *, is_last: bool) -> DeltaLayer:
+    check_finite(f"the inputs of {name!r}", call.entry)
+    inputs = call.entry.detach().double().cpu().numpy()
+    columns = [inputs] if call.module.weight.requires_grad else []
+    if call.module.bias is not None and call.module.bias.requires_grad:
+        columns.append(np.ones((len(inputs), 1)))
+    return DeltaLayer(name, call.output.shape[1], np.concatenate(columns, axis=1), is_last, call.output)
+
+
+def _trainable_linears(model: nn.Module) -> dict[str, nn.Linear]:
+    """Path -> module of every `nn.Linear` with a trainable parameter, if nothing else has one."""
+    found: dict[str, nn.Linear] = {}
+    owners: dict[int, str] = {}
+    for path, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if not parameter.requires_grad:
+                continue
+            if id(parameter) in owners:
+                raise NotLayeredError(f"{path!r} shares a parameter with {owners[id(parameter)]!r}")
+            owners[id(parameter)] = path
+            if type(module) is not nn.Linear or name not in {"weight", "bias"}:
+                kind = type(module).__name__
+                raise NotLayeredError(f"trainable {name!r} of {kind} at {path or 'the top'!r} is not of an nn.Linear")
+            found[path or "model"] = module
+    return found
+
+
+def _captured(snapshot: Snapshot, modules: dict[str, nn.Linear], features: Tensor) -> tuple[Tensor, dict[str, _Call]]:
+    """One forward that keeps each layer's input and output within the graph."""
+    kept: dict[str, list[_Call]] = {path: [] for path in modules}
+    names = {id(module): path for path, module in modules.items()}
+
+    def hook(module: nn.Linear, args: tuple[Any, ...], output: Tensor) -> Tensor:
+        if len(args) != 1 or args[0].shape[:-1] != (len(features),):
+            raise NotLayeredError("an nn.Linear is not applied to one vector a sample")
+        kept[names[id(module)]].append(_Call(module, module.weight.detach().clone(), args[0], output))
+        # What follows gets a copy: an in-place activation must not change the output that was kept.
+        return output.clone()
+
+    handles = []
+    try:
+        for module in modules.values():
+            # First among the hooks, so that what a caller's hook does to the output comes after ours.
+            handles.append(module.register_forward_hook(hook, prepend=True))
+        outputs: Tensor = snapshot({}, features)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for path, calls in kept.items():
+        if len(calls) != 1:
+            raise NotLayeredError(f"{path!r} is applied {len(calls)} times a sample")
+    return outputs, {path: calls[0] for path, calls in kept.items()}
+
+
+def _verify(snapshot: Snapshot, outputs: Tensor, calls: dict[str, _Call], backward: Backward) -> None:
+    """Compares Σ_x δ ⊗ [H, 1] with reverse mode at random cotangents; any other use of a parameter shows in it."""
+    cotangent = random_cotangents(outputs.shape, outputs)
+    deltas = backward(outputs, [call.output for call in calls.values()], cotangent[None])
+    found = backward(outputs, list(snapshot.trainable.values()), cotangent[None])
+    true = dict(zip(snapshot.trainable, found, strict=True))
+    for (path, call), (delta,) in zip(calls.items(), deltas, strict=True):
+        prefix = "" if call.module is snapshot.model else path + "."
+        for name, rule, scale in [
+            ("weight", delta.T @ call.entry, delta.abs().T @ call.entry.abs()),
+            ("bias", delta.sum(0), delta.abs().sum(0)),
+        ]:
+            if prefix + name not in true:
+                continue
+            gap = (rule - true[prefix + name][0]).abs().max()
+            if not bool(gap <= TOLERANCE[snapshot.dtype] * scale.max()):
+                raise NotLayeredError(f"{path!r} takes part in the forward beyond one application of the layer")
+
+
+def _last(outputs: Tensor, calls: dict[str, _Call], backward: Backward) -> str | None:
+    """The layer whose output is the model's: its delta is the cotangent, to the last bit."""
+    cotangent = random_cotangents(outputs.shape, outputs)
+    for path, call in calls.items():
+        if call.output.shape == outputs.shape:
+            ((delta,),) = backward(outputs, [call.output], cotangent[None])
+            if torch.equal(delta, cotangent):
+                return path
+    return None
+
+
+def _is_fed_by_its_input_alone(outputs: Tensor, calls: dict[str, _Call], backward: Backward) -> bool:
+    """Whether every other layer reaches the outputs through the input of the last one only (no path around it)."""
+    last = _last(outputs, calls, backward)
+    others = [call.output for path, call in calls.items() if path != last]
+    if last is None or not others or not calls[last].entry.requires_grad:
+        return False
+    cotangent = random_cotangents(outputs.shape, outputs)[None]
+    around = backward(outputs, others, cotangent)
+    through = backward(calls[last].entry, others, cotangent @ calls[last].weight)
+    tolerance = TOLERANCE[outputs.dtype]
+    return all(bool((a - b).abs().max() <= tolerance * a.abs().max()) for a, b in zip(around, through, strict=True))

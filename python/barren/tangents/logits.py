@@ -1,0 +1,210 @@
+"""Models of several outputs: what cross-entropy on many labels needs of them (docs/theory, section 3.4)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from barren import _validate
+from barren.tangents import inspect
+from barren.tangents.base import Block, Doubles, Tangent
+from barren.tangents.deltas import TOLERANCE, Deltas, NotLayeredError, random_cotangents
+from barren.tangents.inspect import check_finite, evenly
+from barren.tangents.snapshot import Snapshot, dense, plain_autograd
+
+# Samples differentiated at once, and what the gradients of a group of cotangents may take.
+_SAMPLES = 128
+_CHUNK_BYTES = 1 << 26
+
+
+class LogitTangent(Tangent):
+    """The Jacobians J(x), (m, d), of a model of m outputs: vector-Jacobian products, and deltas where there are layers.
+
+    Attributes:
+        logits: The number of outputs m.
+        deltas: The layers where all are `nn.Linear` applied once a sample, else None.
+    """
+
+    has_columns = False
+
+    def __init__(self, snapshot: Snapshot, features: Tensor, logits: int) -> None:
+        self.logits = logits
+        self.deltas: Deltas | None = None
+        self._snapshot, self._features = snapshot, features
+        self._leaves = list(snapshot.trainable.values())
+        sizes: dict[str, int] = {}
+        for name, leaf in snapshot.trainable.items():
+            sizes[snapshot.layers[name]] = sizes.get(snapshot.layers[name], 0) + leaf.numel()
+        super().__init__(len(features), sizes, str(snapshot.dtype).removeprefix("torch."))
+        with plain_autograd(snapshot.device):
+            self._batched, suffix = self._choose()
+            try:
+                self.deltas = Deltas(snapshot, features, self._backward)
+                route = f"activations and deltas of {logits} outputs: the trainable layers are nn.Linear"
+            except NotLayeredError as reason:
+                route = f"vector-Jacobian products of {logits} outputs: {reason}"
+        self.note = route + suffix
+
+    def squared_norms(self) -> Doubles:
+        """Σ_c‖J_c(x_i)‖² over the outputs c, float64 of shape (n,)."""
+        if self.deltas is not None:
+            return self.deltas.squared_norms()
+        total = np.zeros(self.n)
+        step = max(1, _CHUNK_BYTES // max(1, self.parameters * self.dtype.itemsize))
+        one_hot = torch.eye(self.logits, dtype=self._snapshot.dtype, device=self._snapshot.device)
+        with plain_autograd(self._snapshot.device):
+            for i in range(self.n):
+                outputs = self._snapshot({}, self._features[i : i + 1])
+                for rows in torch.split(one_hot[:, None], step):
+                    for found in self._backward(outputs, self._leaves, rows):
+                        total[i] += float(torch.linalg.vector_norm(found, dtype=torch.float64)) ** 2
+        return total
+
+    def products(self, cotangents: Doubles) -> dict[str, Doubles]:
+        """Σ_x J(x)ᵀ v(x) for cotangents v of shape (b, n, m): layer -> (b, size), chunks of samples summed in float64.
+
+        Raises:
+            ValueError: If a gradient is not finite.
+        """
+        sums = [np.zeros((len(cotangents), leaf.numel())) for leaf in self._leaves]
+        names = list(self._snapshot.trainable)
+        with plain_autograd(self._snapshot.device):
+            for first in range(0, self.n, _SAMPLES):
+                outputs = self._snapshot({}, self._features[first : first + _SAMPLES])
+                start = torch.from_numpy(cotangents[:, first : first + _SAMPLES]).to(outputs)
+                for total, name, found in zip(sums, names, self._backward(outputs, self._leaves, start), strict=True):
+                    check_finite(f"the gradient in {name!r}", found)
+                    total += found.reshape(len(cotangents), -1).double().cpu().numpy()
+        pieces: dict[str, list[Doubles]] = {layer: [] for layer in self.layers}
+        for name, total in zip(names, sums, strict=True):
+            pieces[self._snapshot.layers[name]].append(total)
+        return {layer: np.concatenate(found, axis=1) for layer, found in pieces.items()}
+
+    def column_blocks(self, bytes_limit: int) -> Iterator[tuple[str, Block]]:
+        """Refuses: there is a Jacobian row an output.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError("Jacobian columns of one output are needed here, and the model has several outputs")
+
+    def scale_rows(self, omega: npt.ArrayLike) -> Tangent:
+        """Refuses: there is no one weight a sample.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError("rows of one output are needed here, and the model has several outputs")
+
+    def _backward(self, outputs: Tensor, inputs: Sequence[Tensor], cotangents: Tensor) -> list[Tensor]:
+        return (_together if self._batched else _one_by_one)(outputs, inputs, cotangents)
+
+    def _choose(self) -> tuple[bool, str]:
+        """Whether many cotangents can go back at once: if that runs on a probe and agrees with one at a time."""
+        outputs = self._snapshot({}, evenly(self._features, 3))
+        cotangents = random_cotangents((2, *outputs.shape), outputs)
+        plain = _one_by_one(outputs, self._leaves, cotangents)
+        tolerance = TOLERANCE[self._snapshot.dtype]
+        try:
+            pairs = zip(_together(outputs, self._leaves, cotangents), plain, strict=True)
+            if all(bool((a - b).abs().max() <= tolerance * b.abs().max()) for a, b in pairs):
+                return True, ""
+            reason = "they differ from single ones"
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # whatever vmap cannot follow, a plain pass can: it just ran
+            reason = " ".join(str(error).split())[:200]
+        warnings.warn(
+            f"backward passes of the model cannot be batched ({reason}): one pass a cotangent",
+            UserWarning,
+            stacklevel=2,
+        )
+        return False, f"; one backward pass a cotangent, since batches of them fail: {reason}"
+
+
+def logits_of_model(
+    model: nn.Module, features: Doubles, *, labels: int, dtype: Any = None, encoding_name: str = "encoding"
+) -> LogitTangent:
+    """The tangent of a torch module with at least as many outputs as there are labels, at its present weights.
+
+    Args:
+        model: A module with outputs of shape (n, m), m >= `labels`, at least one parameter trainable. It is left as it
+            was.
+        features: Encoded inputs, float64 of shape (n, width).
+        labels: The labels are 0..labels−1.
+        dtype: "float32" or "float64" to evaluate a cast copy of the model; None for its own dtype.
+        encoding_name: How messages call what made the features.
+
+    Raises:
+        TypeError: If model or dtype is of the wrong kind.
+        ValueError: As for `tangent_of_model`, or if the outputs are too few or of another shape.
+    """
+    module = inspect.as_module(model)
+    inspect.check_structure(module)
+    computing, cast = inspect.computing_dtype(module, dtype)
+    values = _validate.matrix("features", features).astype(np.float64, copy=False)
+    snapshot = Snapshot(module, computing, cast=cast)
+    with plain_autograd(snapshot.device):
+        points = snapshot.features(values)
+        logits = _number_of_outputs(snapshot, evenly(points, inspect.PROBE_POINTS), labels)
+        inspect.check_behaviour(_Combined(snapshot, logits), points, encoding_name)
+    return LogitTangent(snapshot, points, logits)
+
+
+class _Combined(Snapshot):
+    """A model of several outputs seen through one combination of them, for the checks on models of one output."""
+
+    def __init__(self, snapshot: Snapshot, logits: int) -> None:
+        vars(self).update(vars(snapshot))
+        self._coefficients = random_cotangents((logits,), next(iter(snapshot.trainable.values())).detach())
+
+    def __call__(self, parameters: Mapping[str, Tensor], features: Tensor) -> Any:
+        return super().__call__(parameters, features) @ self._coefficients
+
+
+def _number_of_outputs(snapshot: Snapshot, probe: Tensor, labels: int) -> int:
+    try:
+        result = snapshot({}, probe)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError, IndexError, AssertionError):
+        return labels  # features that do not fit: the checks that follow say so
+    if not isinstance(result, Tensor) or result.ndim != 2 or len(result) != len(probe) or result.shape[1] < labels:
+        came = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
+        raise ValueError(
+            f"model must have at least {labels} outputs a sample, shape (n, {labels}), one a label, for "
+            f"loss='cross-entropy'; got {came} for n = {len(probe)}"
+        )
+    if result.is_complex():
+        raise ValueError(f"model must have real outputs; got {result.dtype}")
+    return result.shape[1]
+
+
+def _together(outputs: Tensor, inputs: Sequence[Tensor], cotangents: Tensor) -> list[Tensor]:
+    """Gradients for cotangents of shape (b, *outputs.shape), all in one pass; zero where there is none."""
+    with warnings.catch_warnings():
+        # An operation without a batching rule is looped over by torch itself: slower, and as right.
+        warnings.filterwarnings("ignore", message="There is a performance drop")
+        found = torch.autograd.grad(
+            outputs, list(inputs), cotangents, retain_graph=True, allow_unused=True, is_grads_batched=True
+        )
+    return [
+        tensor.new_zeros(len(cotangents), *tensor.shape) if gradient is None else dense(gradient.detach())
+        for tensor, gradient in zip(inputs, found, strict=True)
+    ]
+
+
+def _one_by_one(outputs: Tensor, inputs: Sequence[Tensor], cotangents: Tensor) -> list[Tensor]:
+    """The same, one pass a cotangent."""
+    rows: list[list[Tensor]] = [[] for _ in inputs]
+    for cotangent in cotangents:
+        found = torch.autograd.grad(outputs, list(inputs), cotangent, retain_graph=True, allow_unused=True)
+        for row, tensor, gradient in zip(rows, inputs, found, strict=True):
+            row.append(torch.zeros_like(tensor) if gradient is None else dense(gradient.detach()))
+    return [torch.stack(row) for row in rows]
