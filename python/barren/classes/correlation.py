@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -123,7 +122,6 @@ class Correlation:
         self.zero_excess = float(table[0]) - mean
         even, odd = 0.5 * (psi[: self.m] + psi[self.m :]), 0.5 * (psi[: self.m] - psi[self.m :])
         largest = float(np.abs(psi).max())
-        self._kept: dict[str, np.ndarray] = {}
         self.halves: list[_Half] = []
         for is_odd, values in ((False, even), (True, odd)):
             if float(np.abs(values).max()) > _ROUNDING * largest:
@@ -146,11 +144,11 @@ class Correlation:
             float64, shape (columns,).
         """
         total = np.zeros(columns)
-        folded = self._scratch("folded", (self.m, columns), np.float64)
+        folded = np.empty((self.m, columns))
         for half in self.halves:
             fold(half.sign, folded)
             _take_out_mean(folded, half.transform)
-            room = self._scratch("transform", (len(half.multiplicities), columns), np.complex128)
+            room = np.empty((len(half.multiplicities), columns), dtype=np.complex128)
             transformed = half.transform.forward(folded, self.workers, room)
             # ψ̂ is of the half, of length m: P = 2·ψ̂, while f was folded whole.
             power = half.multiplicities * 4.0 * (half.psi_hat.real**2 + half.psi_hat.imag**2)
@@ -173,12 +171,17 @@ class Correlation:
             half.add(half.transform.inverse(spectrum, self.workers), out)
         return out
 
-    def _scratch(self, name: str, shape: tuple[int, int], dtype: Any) -> np.ndarray:
-        """Memory that is used again by the next block of the same shape."""
-        array = self._kept.get(name)
-        if array is None or array.shape != shape:
-            array = self._kept[name] = np.empty(shape, dtype)
-        return array
+
+def halves_of(cls: ModularMultiplication) -> int:
+    """How many halves of ψ, even and odd, differ from a constant: 1 or 2, or 0 where ψ is constant on the units.
+
+    Cost: O(p) memory and time, no transform.
+    """
+    psi = cls.table()[1:]
+    psi = psi - psi.mean()
+    largest = float(np.abs(psi).max(initial=0.0))
+    # x -> −x turns the table 1..p−1 around.
+    return sum(float(np.abs(psi + sign * psi[::-1]).max()) > 2.0 * _ROUNDING * largest for sign in (1.0, -1.0))
 
 
 def in_logarithmic_order(rows: np.ndarray, logarithms: Integers, order: int) -> Floats:

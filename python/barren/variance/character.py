@@ -7,14 +7,13 @@ any law of x.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from barren import _core
-from barren.classes.correlation import in_logarithmic_order
+from barren.classes.correlation import halves_of, in_logarithmic_order
 from barren.variance.members import ByCorrelation
 from barren.variance.problem import Pairing, Problem, Shares
+from barren.variance.speeds import Speeds
 
 # Columns transformed together: enough for both threads and full vectors, few enough to stay near the caches.
 _COLUMNS = 32
@@ -30,19 +29,26 @@ def smallest_memory(problem: Problem) -> int:
     return 8 * 8 * problem.cls.p + bytes_a_column(problem)
 
 
-def cost(problem: Problem) -> float:
-    """Work in multiply-adds: a transform a column, two with responses, at a tenth of the speed of a product."""
-    transforms = 2 if _needs_responses(problem) else 1
-    return 30.0 * problem.cls.p * math.log2(problem.cls.p) * transforms * problem.tangent.parameters
+def memory(problem: Problem) -> int:
+    """Bytes that it is predicted to take."""
+    columns = min(_COLUMNS, problem.tangent.parameters, _room(problem))
+    return smallest_memory(problem) + (columns - 1) * bytes_a_column(problem)
+
+
+def seconds(problem: Problem, speeds: Speeds) -> float:
+    """Predicted time: each column is made, and its halves transformed; with responses there and back."""
+    m, halves = (problem.cls.p - 1) // 2, halves_of(problem.cls)
+    one = speeds.rates.responses(m) if _needs_responses(problem) else speeds.rates.energy(m)
+    making = len(problem.points) * speeds.column
+    return problem.tangent.parameters * (halves * one + making) + len(problem.points) * speeds.backward
 
 
 def run(problem: Problem) -> Pairing:
     """Var by Parseval; with deviations, or for a given set, the responses of all multipliers by one more transform."""
-    room = max(1, (problem.memory_limit - smallest_memory(problem)) // bytes_a_column(problem))
     columns = _Columns(problem)
     deviations = np.zeros(problem.cls.size) if _needs_responses(problem) else None
     shares = Shares(problem)
-    for layer, block in problem.tangent.column_blocks(block_bytes(problem, room)):
+    for layer, block in problem.tangent.column_blocks(_block_bytes(problem)):
         if deviations is None:
             shares.add(layer, columns.variances(block))
             continue
@@ -52,9 +58,13 @@ def run(problem: Problem) -> Pairing:
     return shares.pairing(deviations)
 
 
-def block_bytes(problem: Problem, room: int) -> int:
-    """What `column_blocks` is asked for: at most `room` columns, in the dtype of the tangent."""
-    return problem.tangent.dtype.itemsize * len(problem.points) * min(room, _COLUMNS)
+def _room(problem: Problem) -> int:
+    return max(1, (problem.memory_limit - smallest_memory(problem)) // bytes_a_column(problem) + 1)
+
+
+def _block_bytes(problem: Problem) -> int:
+    """What `column_blocks` is asked for."""
+    return problem.tangent.dtype.itemsize * len(problem.points) * min(_COLUMNS, _room(problem))
 
 
 def _needs_responses(problem: Problem) -> bool:

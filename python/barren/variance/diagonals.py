@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from barren import _core, _fft
-from barren.classes.correlation import Correlation
+from barren.classes.correlation import halves_of
 from barren.classes.group import unit_group
 from barren.tangents.base import Tangent
 from barren.variance.problem import Pairing, Problem, accumulate
@@ -39,6 +39,24 @@ def rows_by_logarithm(problem: Problem) -> tuple[np.ndarray, np.ndarray] | None:
 def shifts_a_band(order: int, memory: int) -> int:
     """How many wrapped diagonals are made together; five arrays of their size are held."""
     return int(np.clip(min(memory, _BAND_BYTES) // (40 * order), 1, order // 2 + 1))
+
+
+def rows_a_rectangle(shifts: int) -> int:
+    """How many rows of Θ are made together for so many diagonals: few, since the corners of a rectangle are wasted."""
+    return max(32, min(512, shifts // 4))
+
+
+def band_bytes(order: int, memory: int) -> int:
+    """What the arrays of one band take, and a rectangle of Θ in three copies."""
+    shifts = shifts_a_band(order, memory)
+    rows = rows_a_rectangle(shifts)
+    return 40 * order * shifts + 24 * rows * (rows + shifts)
+
+
+def overhead(order: int, memory: int) -> float:
+    """How many entries of Θ are made for each that is needed."""
+    shifts = shifts_a_band(order, memory)
+    return 1.0 + rows_a_rectangle(shifts) / shifts
 
 
 def run(problem: Problem, memory: int) -> Pairing:
@@ -85,7 +103,7 @@ class _Bands:
         self.order = len(rows)
         self.tangent, self.weights = problem.tangent.take(rows), weights
         self.shifts = shifts_a_band(self.order, memory)
-        self.height = max(32, min(512, self.shifts // 4))
+        self.height = rows_a_rectangle(self.shifts)
         self.offset = _row_means(self.tangent, weights)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]]:
@@ -162,7 +180,7 @@ class _Forms:
         self.zero_excess = float(table[0] - mean)
         self.psi = psi - mean
         # Of an even or odd ψ̃ the products w_s have the period (p−1)/2: half as long a transform.
-        self.length = self.order // (2 if len(Correlation(self.cls).halves) < 2 else 1)
+        self.length = self.order // (2 if halves_of(self.cls) < 2 else 1)
         self.spectrum = np.zeros(self.length // 2 + 1, dtype=np.complex128)
         self.row_sums = np.zeros(self.order) if self.cls.multipliers == "all" else None
 

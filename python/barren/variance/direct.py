@@ -10,11 +10,13 @@ import numpy as np
 
 from barren import _core
 from barren.classes import ModularMultiplication
-from barren.variance.problem import Pairing, Problem, accumulate
+from barren.variance.problem import Pairing, Problem, Shares
+from barren.variance.speeds import Speeds
 
 # A table of ψ costs one evaluation a residue; it pays when there are at least as many look-ups, and has to fit in
 # memory.
 _LARGEST_TABLE = 2**26
+_COLUMNS = 512
 
 
 def responses(
@@ -80,22 +82,33 @@ def smallest_memory(problem: Problem) -> int:
     return table + 8 * problem.cls.size + 8 * bytes_a_column(problem)
 
 
-def cost(problem: Problem) -> float:
-    """Work in multiply-adds."""
-    return float(problem.cls.size) * len(problem.points) * problem.tangent.parameters
+def memory(problem: Problem) -> int:
+    """Bytes that it is predicted to take."""
+    return smallest_memory(problem) + min(_columns(problem), problem.tangent.parameters) * bytes_a_column(problem)
+
+
+def seconds(problem: Problem, speeds: Speeds) -> float:
+    """Predicted time: residues once a block of columns, a multiply-add for each member, point and column."""
+    n, d = len(problem.points), problem.tangent.parameters
+    residues = -(-d // _columns(problem)) * speeds.rates.residue
+    a_pair = residues + d * speeds.rates.response(problem.tangent.dtype)
+    return problem.cls.size * n * a_pair + n * (d * speeds.column + speeds.backward)
+
+
+def _columns(problem: Problem) -> int:
+    """How many Jacobian columns are taken together: more than some hundred save no more time."""
+    return int(np.clip((problem.memory_limit - smallest_memory(problem)) // bytes_a_column(problem), 1, _COLUMNS))
 
 
 def run(problem: Problem) -> Pairing:
     """Var and d(a) from the responses of every member, a block of Jacobian columns at a time."""
     cls, points = problem.cls, problem.points
     table = centred_table(cls, len(points))
-    columns = max(1, (problem.memory_limit - smallest_memory(problem)) // bytes_a_column(problem))
     deviations = np.zeros(cls.size)
-    per_layer: dict[str, float] = {}
-    for layer, block in problem.tangent.column_blocks(8 * len(points) * columns):
+    shares = Shares(problem)
+    for layer, block in problem.tangent.column_blocks(problem.tangent.dtype.itemsize * len(points) * _columns(problem)):
         response = responses(cls, points, problem.weights, block, threads=problem.threads, table=table)
         response -= response.mean(axis=0)
-        contribution = np.einsum("ac,ac->a", response, response)
-        deviations += contribution
-        accumulate(per_layer, layer, contribution.mean())
-    return Pairing(per_layer, deviations)
+        deviations += np.einsum("ac,ac->a", response, response)
+        shares.add(layer, np.einsum("ac,ac->c", response, response) / cls.size)
+    return shares.pairing(deviations)

@@ -12,15 +12,19 @@ from dataclasses import replace
 import numpy as np
 
 from barren import _core
+from barren.classes.correlation import halves_of
 from barren.classes.group import unit_group
 from barren.tangents.given import GivenNTK
 from barren.variance import diagonals
 from barren.variance.direct import centred_table
 from barren.variance.problem import Pairing, Problem, accumulate
+from barren.variance.speeds import Speeds
 
 # Pairs rows start..stop of one layer's Θ with the class kernel, columns from start on.
 _PairBlock = Callable[[int, int, np.ndarray], float]
 _BLOCK_BYTES = 32 * 2**20
+# Passes over an entry of a layer's Θ in float64: two Gram products widened and centred, and their product.
+_PASSES = 6.0
 
 
 def smallest_memory(problem: Problem) -> int:
@@ -40,15 +44,37 @@ def smallest_memory(problem: Problem) -> int:
     return need
 
 
-def cost(problem: Problem) -> float:
-    """Work in multiply-adds: half of Θ, the class kernel where it has to be built, and the forms of the deviations."""
-    entries = float(len(problem.points)) ** 2
-    work = 0.5 * entries * problem.tangent.ntk_cost
+def memory(problem: Problem) -> int:
+    """Bytes that it is predicted to take."""
+    need, n = smallest_memory(problem), len(problem.points)
+    if _takes_diagonals(problem) and problem.tangent.ntk_is_cheap:
+        return need + diagonals.band_bytes(problem.cls.p - 1, problem.memory_limit - need)
+    return need + 4 * min(_BLOCK_BYTES, 8 * n * n)
+
+
+def seconds(problem: Problem, speeds: Speeds) -> float:
+    """Predicted time: half of Θ, the class kernel where it has to be built, and the forms of the deviations."""
+    tangent, cls, rates = problem.tangent, problem.cls, speeds.rates
+    entries, layers = float(len(problem.points)) ** 2, len(tangent.layers)
+    making = tangent.ntk_cost * rates.product(tangent.dtype) + layers * _PASSES * rates.entry
+    # Activations and deltas are captured once and their squared norms taken; columns are formed where no layer has a rule.
+    once = 2.0 * len(problem.points) * speeds.backward
+    if not tangent.ntk_is_cheap:
+        once += len(problem.points) * tangent.parameters * speeds.column
+        entries *= 2.0
     if not _is_whole_prime(problem):
-        work += entries * problem.cls.size
+        making += layers * rates.entry
+        once += entries * cls.size * rates.product64
+    forms = 0.0
+    if _takes_diagonals(problem):
+        order = cls.p - 1
+        overhead = diagonals.overhead(order, problem.memory_limit)
+        length = order // (2 if halves_of(cls) < 2 else 1)
+        forms = order * rates.transform(length) + order**2 / 2 * 4.0 * rates.entry
+        return once + 0.5 * entries * overhead * making + forms
     if needs_deviations(problem):
-        work += _transform_cost(problem) if _takes_diagonals(problem) else entries * problem.cls.size
-    return work
+        forms = entries * cls.size * rates.form + 4.0 * entries * rates.entry
+    return once + 0.5 * entries * (making + layers * rates.pairing) + forms
 
 
 def run(problem: Problem) -> Pairing:

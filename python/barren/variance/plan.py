@@ -1,14 +1,18 @@
-"""Which method computes a gradient variance, and why (docs/theory, section 3)."""
+"""Which method computes a gradient variance, what it will cost, and why it was chosen (docs/theory, section 3)."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 
-from barren.variance import character, direct, kernel, table
+from barren.variance import character, direct, kernel, probes, table
 from barren.variance.problem import Problem
+from barren.variance.speeds import Speeds
 
-METHODS = {"direct": direct, "character": character, "kernel": kernel, "table": table}
+METHODS = {"direct": direct, "character": character, "kernel": kernel, "table": table, "probes": probes}
+EXACT = ("direct", "character", "kernel", "table")
+# Work above this is worth timing the model on a few samples before a method is chosen.
+_WORTH_TIMING = 2.0
 
 
 @dataclass(frozen=True)
@@ -16,37 +20,65 @@ class Candidate:
     """One method, as the plan sees it.
 
     Attributes:
-        method: "direct", "character", "kernel" or "table".
-        obstacle: why it cannot compute this problem, or None.
-        memory: bytes without which it cannot run; 0 when there is an obstacle.
-        cost: its work, in what a matrix product would do in multiply-adds in the same time; 0 when there is an
-            obstacle.
+        method: "direct", "character", "kernel", "table" or "probes".
+        obstacle: why it cannot compute this problem, or None; the numbers are then 0.
+        smallest_memory: bytes without which it cannot run.
+        memory: bytes that it is predicted to take, beside the model and what was given.
+        seconds: its predicted time.
     """
 
     method: str
     obstacle: str | None
-    memory: int
-    cost: float
+    smallest_memory: int = 0
+    memory: int = 0
+    seconds: float = 0.0
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its error is that of float arithmetic only."""
+        return self.method in EXACT
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The method chosen, what it was chosen from, and the reason."""
+    """The method chosen, what it was chosen from, and the reason; `print` shows it as a table.
+
+    Attributes:
+        method: the method.
+        reason: why this one.
+        candidates: every method with its predicted seconds and bytes, or why it cannot be used here.
+        memory_limit: bytes.
+        rtol: the relative standard error asked for, or None.
+        note: the model's route.
+    """
 
     method: str
     reason: str
     candidates: tuple[Candidate, ...]
     memory_limit: int
+    rtol: float | None
     note: str
+
+    @property
+    def chosen(self) -> Candidate:
+        """The candidate of the method chosen."""
+        return next(candidate for candidate in self.candidates if candidate.method == self.method)
+
+    @property
+    def seconds(self) -> float:
+        """Predicted time of the method chosen, by the rates of this machine."""
+        return self.chosen.seconds
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the method chosen is predicted to take."""
+        return self.chosen.memory
 
     def __str__(self) -> str:
         lines = [f"method {self.method}: {self.reason}", f"model: {self.note}"]
         lines.append(f"memory limit {readable_bytes(self.memory_limit)}; candidates:")
         for candidate in self.candidates:
-            verdict = (
-                candidate.obstacle or f"needs at least {readable_bytes(candidate.memory)}, work {candidate.cost:.1e}"
-            )
-            lines.append(f"  {candidate.method:<10} {verdict}")
+            lines.append(f"  {candidate.method:<10} {candidate.obstacle or _price(candidate)}")
         return "\n".join(lines)
 
 
@@ -59,56 +91,93 @@ def default_memory_limit() -> int:
     return max(2**28, available // 2)
 
 
-def make_plan(problem: Problem, method: str) -> Plan:
+def make_plan(problem: Problem, method: str, *, timed: bool = False) -> Plan:
     """Takes the method asked for, or chooses one, and checks that it fits.
 
-    "auto" takes the method of least work, as each one counts its own, among those that fit in the memory limit.
+    "auto" takes the exact method of least predicted time among those that fit in the memory limit. Probes join where
+    `rtol` was given, and where no exact method fits.
+
+    Args:
+        problem: the problem.
+        method: a method or "auto".
+        timed: whether to time the model on a few samples in any case, and not only before long work.
 
     Raises:
         ValueError: the method asked for cannot compute this problem, or nothing fits in the memory limit.
     """
-    candidates = tuple(_candidate(problem, name) for name in METHODS)
+    candidates = _candidates(problem, Speeds(problem, timed=timed))
+    possible = [candidate for candidate in candidates if not candidate.obstacle]
+    if not timed and method == "auto" and min((c.seconds for c in possible), default=0.0) > _WORTH_TIMING:
+        candidates = _candidates(problem, Speeds(problem, timed=True))
     if method == "auto":
         chosen, reason = _choose(problem, candidates)
     else:
         chosen, reason = next(c for c in candidates if c.method == method), "asked for"
     if chosen.obstacle:
         raise ValueError(f"method {chosen.method!r} cannot be used here: {chosen.obstacle}")
-    if chosen.memory > problem.memory_limit:
+    if chosen.smallest_memory > problem.memory_limit:
         raise ValueError(_too_small(problem, candidates))
-    return Plan(chosen.method, reason, candidates, problem.memory_limit, problem.tangent.note)
+    return Plan(chosen.method, reason, candidates, problem.memory_limit, problem.rtol, problem.tangent.note)
 
 
-def _candidate(problem: Problem, method: str) -> Candidate:
+def _candidates(problem: Problem, speeds: Speeds) -> tuple[Candidate, ...]:
+    return tuple(_candidate(problem, speeds, name) for name in METHODS)
+
+
+def _candidate(problem: Problem, speeds: Speeds, method: str) -> Candidate:
     obstacle = _obstacle(problem, method)
     if obstacle:
-        return Candidate(method, obstacle, 0, 0.0)
-    return Candidate(method, None, METHODS[method].smallest_memory(problem), METHODS[method].cost(problem))
+        return Candidate(method, obstacle)
+    engine = METHODS[method]
+    least = engine.smallest_memory(problem)
+    if least > problem.memory_limit:
+        return Candidate(method, None, least, least, float("inf"))
+    return Candidate(method, None, least, engine.memory(problem), engine.seconds(problem, speeds))
 
 
 def _obstacle(problem: Problem, method: str) -> str | None:
     if (reason := table.obstacle(problem, method)) is not None:
         return reason
-    if method in ("direct", "character") and not problem.tangent.has_columns:
+    if method in ("direct", "character", "probes") and not problem.tangent.has_columns:
         return "only Θ was given, and it needs Jacobian columns"
     if method == "character" and not problem.cls.is_prime:
         return f"it needs an odd prime modulus, and p = {problem.cls.p} is composite"
+    if problem.per_parameter and method in ("kernel", "table"):
+        return "it forms no Jacobian columns, and the variance of every parameter is wanted"
+    if method == "probes" and problem.cls.multipliers == "set":
+        return "a given set of multipliers is summed exactly"
     return None
 
 
 def _choose(problem: Problem, candidates: tuple[Candidate, ...]) -> tuple[Candidate, str]:
     possible = [c for c in candidates if not c.obstacle]
-    fitting = {c.method: c for c in possible if c.memory <= problem.memory_limit}
+    fitting = [c for c in possible if c.smallest_memory <= problem.memory_limit]
     if not fitting:
         raise ValueError(_too_small(problem, candidates))
-    cheapest = min(fitting.values(), key=lambda candidate: candidate.cost)
-    if len(possible) == 1:
-        return cheapest, "the only method for this problem"
-    return cheapest, "the least work of the methods that fit in memory"
+    exact = [c for c in fitting if c.is_exact]
+    if exact and problem.rtol is None:
+        cheapest = min(exact, key=lambda candidate: candidate.seconds)
+        if len([c for c in possible if c.is_exact]) == 1:
+            return cheapest, "the only exact method for this problem"
+        return cheapest, "the exact method of least predicted time that fits in memory"
+    cheapest = min(fitting, key=lambda candidate: candidate.seconds)
+    if cheapest.is_exact:
+        return cheapest, "exact, and no estimate is predicted to be faster"
+    if not exact:
+        return cheapest, "an estimate: no exact method fits in memory"
+    return cheapest, f"an estimate to rtol = {problem.rtol:g}, predicted to be faster than every exact method"
+
+
+def _price(candidate: Candidate) -> str:
+    if candidate.seconds == float("inf"):
+        return f"does not fit: needs at least {readable_bytes(candidate.smallest_memory)}"
+    exact = "exact" if candidate.is_exact else "estimate"
+    return f"{exact}, about {readable_seconds(candidate.seconds)} and {readable_bytes(candidate.memory)}"
 
 
 def _too_small(problem: Problem, candidates: tuple[Candidate, ...]) -> str:
-    needs = ", ".join(f"{c.method} needs {readable_bytes(c.memory)}" for c in candidates if not c.obstacle)
+    possible = [c for c in candidates if not c.obstacle]
+    needs = ", ".join(f"{c.method} needs {readable_bytes(c.smallest_memory)}" for c in possible)
     return f"memory_limit must leave room for a method; got {readable_bytes(problem.memory_limit)}, and here {needs}"
 
 
@@ -118,3 +187,12 @@ def readable_bytes(count: int) -> str:
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return f"{count} bytes"
+
+
+def readable_seconds(seconds: float) -> str:
+    """A time as people write it."""
+    if seconds >= 5400:
+        return f"{seconds / 3600:.1f} h"
+    if seconds >= 90:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.2g} ms"

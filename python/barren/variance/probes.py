@@ -13,6 +13,7 @@ import numpy as np
 
 from barren.variance.members import Members, members_of
 from barren.variance.problem import Estimate, Pairing, Problem
+from barren.variance.speeds import Speeds
 
 DEFAULT_RTOL = 0.05
 _BATCH = 8
@@ -32,9 +33,22 @@ def smallest_memory(problem: Problem) -> int:
     return tables + 8 * _BATCH * (2 * n + (4 + _PAIRED) * problem.cls.size + (6 * p if problem.cls.is_prime else 0) + 4 * d) + 2**28
 
 
-def cost(problem: Problem) -> float:
-    """Work in multiply-adds: some hundred passes over all inputs."""
-    return 400.0 * len(problem.points) * problem.tangent.parameters
+def memory(problem: Problem) -> int:
+    """Bytes that it is predicted to take: the sketch on top, and no model of more than a chunk of samples."""
+    return smallest_memory(problem) + 8 * _LARGEST_SKETCH * problem.tangent.parameters
+
+
+def seconds(problem: Problem, speeds: Speeds) -> float:
+    """Predicted time, for a tangent kernel whose eigenvalues fall as they do in the networks that were measured."""
+    tighter = max(1.0, DEFAULT_RTOL / (problem.rtol or DEFAULT_RTOL))
+    forward, backward = 64.0 * tighter, 24.0 * tighter + (_FOR_PARAMETERS if problem.per_parameter else _FOR_LAYERS)
+    if not problem.tangent.has_products:
+        forward, backward = 0.0, 150.0 * tighter**2
+    n, p = len(problem.points), problem.cls.p
+    a_column = 2.0 * speeds.rates.responses((p - 1) // 2)
+    if not problem.cls.is_prime:
+        a_column = problem.cls.size * n * speeds.rates.residue
+    return n * (forward * speeds.forward + backward * speeds.backward) + (forward + backward) * a_column
 
 
 def run(problem: Problem) -> Pairing:

@@ -16,6 +16,7 @@ import numpy as np
 from barren import _core
 from barren.classes import ModularMultiplication
 from barren.variance.problem import Pairing, Problem, accumulate
+from barren.variance.speeds import Speeds
 
 if TYPE_CHECKING:
     import torch
@@ -120,11 +121,20 @@ def smallest_memory(problem: Problem) -> int:
     return min(_responses_memory(problem), _forms_memory(problem))
 
 
-def cost(problem: Problem) -> float:
-    """Work in multiply-adds."""
+def memory(problem: Problem) -> int:
+    """Bytes that it is predicted to take: blocks of members on top of what it cannot do without."""
+    return smallest_memory(problem) + 2 * _BLOCK_BYTES
+
+
+def seconds(problem: Problem, speeds: Speeds) -> float:
+    """Predicted time: products, at the speed of the machine's."""
+    rates, n = speeds.rates, len(problem.points)
     if _labels(problem).slopes is None:
-        return float(problem.cls.size) * len(problem.points) * problem.tangent.parameters
-    return _forms_cost(problem) if _takes_forms(problem) else _responses_cost(problem)
+        return float(problem.cls.size) * n * problem.tangent.parameters * rates.product64
+    if _takes_forms(problem):
+        return _forms_cost(problem) * rates.product64 + n * speeds.backward
+    columns = n * problem.tangent.parameters * speeds.column
+    return _responses_cost(problem) * rates.product(problem.tangent.dtype) + columns
 
 
 def run(problem: Problem) -> Pairing:

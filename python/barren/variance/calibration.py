@@ -1,0 +1,248 @@
+"""What this machine does in a second: measured once with the engines themselves, kept in a file, used by the planner.
+
+Every rate is the time of one unit of work of one engine at a small size; docs/performance tells how well sums of them
+predict. The file is in the user's cache folder (`BARREN_CACHE` names another), one entry a version, instruction set,
+Fourier backend and number of threads. A cache that cannot be read or written is measured again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from barren import _core, _fft
+
+# Raised when a measurement below changes its meaning.
+_VERSION = 1
+# Orders of the group that stand for all: 12288 = 2^12·3, and 10006 = 2·5003 with a prime that no short transform fits.
+_SMOOTH_PRIME, _ROUGH_PRIME = 12289, 10007
+_SMOOTH_FACTOR = 13
+_REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Seconds of one unit of work.
+
+    Attributes:
+        product32, product64: a multiply-add of a matrix product, float32 and float64.
+        response32, response64: a multiply-add of `direct` with many columns.
+        residue: a residue of `direct`, made, looked up and used once.
+        form: a multiply-add of quadratic forms.
+        pairing: an entry of Θ paired with the class kernel.
+        entry: an entry of a float64 matrix, read, changed and written.
+        energy_smooth, energy_rough: a point of a Jacobian column in the character method, over log₂ of the length, where
+            the length has small prime factors only, and where it has a large one.
+        response_smooth, response_rough: the same with the responses of every multiplier.
+        transform_smooth, transform_rough: a point of a row transform, over log₂ of the length.
+    """
+
+    product32: float
+    product64: float
+    response32: float
+    response64: float
+    residue: float
+    form: float
+    pairing: float
+    entry: float
+    energy_smooth: float
+    energy_rough: float
+    response_smooth: float
+    response_rough: float
+    transform_smooth: float
+    transform_rough: float
+
+    def energy(self, length: int) -> float:
+        """Seconds of one column of `length` points."""
+        return _by_length(length, self.energy_smooth, self.energy_rough)
+
+    def responses(self, length: int) -> float:
+        """Seconds of the responses of one column of `length` points."""
+        return _by_length(length, self.response_smooth, self.response_rough)
+
+    def transform(self, length: int) -> float:
+        """Seconds of one real transform of `length` points."""
+        return _by_length(length, self.transform_smooth, self.transform_rough)
+
+    def product(self, dtype: np.dtype[Any]) -> float:
+        """Seconds of a multiply-add of a matrix product."""
+        return self.product32 if dtype == np.float32 else self.product64
+
+    def response(self, dtype: np.dtype[Any]) -> float:
+        """Seconds of a multiply-add of `direct`."""
+        return self.response32 if dtype == np.float32 else self.response64
+
+
+def rates(threads: int) -> Rates:
+    """The rates for this number of threads (0: all), measured in about a second if the cache has none."""
+    return _rates(threads or _core.available_threads())
+
+
+@lru_cache(maxsize=8)
+def _rates(threads: int) -> Rates:
+    path, key = cache_file(), _key(threads)
+    known = _read(path)
+    entry = known.get(key)
+    names = {field.name for field in fields(Rates)}
+    if isinstance(entry, dict) and set(entry) == names and all(_is_rate(value) for value in entry.values()):
+        return Rates(**entry)
+    measured = measure(threads)
+    _write(path, {**known, key: asdict(measured)})
+    return measured
+
+
+def cache_file() -> Path:
+    """Where the rates are kept."""
+    chosen = os.environ.get("BARREN_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(chosen) if chosen else Path(base) / "barren"
+    return folder / f"calibration-{_VERSION}.json"
+
+
+def _key(threads: int) -> str:
+    return " | ".join([_core.__version__, platform.node(), _core.kernel(), _fft.backend(), f"{threads} threads"])
+
+
+def _is_rate(value: object) -> bool:
+    return isinstance(value, float) and 0.0 < value < 1.0
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        known = json.loads(path.read_text())
+    except (OSError, ValueError):  # none yet, or damaged: measured again
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _write(path: Path, known: dict[str, Any]) -> None:
+    with suppress(OSError):  # a folder that cannot be written costs a second a process, no more
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(known, file, indent=1)
+        os.replace(name, path)
+
+
+def measure(threads: int) -> Rates:
+    """Runs every engine at a small size."""
+    random = np.random.default_rng(0)
+    smooth, rough = (_correlation(p, threads, random) for p in (_SMOOTH_PRIME, _ROUGH_PRIME))
+    return Rates(
+        product32=_product(random, np.float32),
+        product64=_product(random, np.float64),
+        **_direct(threads, random),
+        **_square(threads, random),
+        energy_smooth=smooth[0],
+        energy_rough=rough[0],
+        response_smooth=smooth[1],
+        response_rough=rough[1],
+        transform_smooth=_transform((_SMOOTH_PRIME - 1) // 2, threads, random),
+        transform_rough=_transform((_ROUGH_PRIME - 1) // 2, threads, random),
+    )
+
+
+def seconds(work: Callable[[], Any], repeats: int = _REPEATS) -> float:
+    """The least time of some runs, after one that is not counted."""
+    work()
+    best = math.inf
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - start)
+    return max(best, 1e-9)
+
+
+def _by_length(length: int, smooth: float, rough: float) -> float:
+    return length * math.log2(max(2, length)) * (smooth if _largest_factor(length) <= _SMOOTH_FACTOR else rough)
+
+
+@lru_cache(maxsize=256)
+def _largest_factor(length: int) -> int:
+    import sympy
+
+    return max((int(q) for q in sympy.primefactors(length)), default=1)
+
+
+def _product(random: np.random.Generator, dtype: Any) -> float:
+    n = 768
+    left, right = (random.standard_normal((n, n)).astype(dtype) for _ in range(2))
+    return seconds(lambda: left @ right.T) / n**3
+
+
+def _direct(threads: int, random: np.random.Generator) -> dict[str, float]:
+    from barren.classes import ModularMultiplication
+    from barren.targets import Bit
+    from barren.variance import direct
+
+    p, columns = 4093, 64
+    cls = ModularMultiplication(p, Bit(0), np.arange(1, 1025))
+    points, weights, table = np.arange(p), np.full(p, 1 / p), direct.centred_table(cls, p)
+    times = {}
+    for dtype in ("float32", "float64"):
+        wide = random.standard_normal((p, columns)).astype(dtype)
+        for block in (np.ascontiguousarray(wide[:, :1]), wide):
+            times[dtype, block.shape[1]] = seconds(
+                lambda block=block: direct.responses(cls, points, weights, block, threads=threads, table=table)
+            )
+    work = cls.size * p
+    residue = times["float64", 1] / work
+    return {
+        "residue": residue,
+        **{f"response{dtype[-2:]}": max(times[dtype, columns] / work / columns, 1e-13) for dtype in ("float32", "float64")},
+    }
+
+
+def _square(threads: int, random: np.random.Generator) -> dict[str, float]:
+    """An entry of a float64 matrix of pairs of inputs: paired, passed over, and in quadratic forms."""
+    from barren.classes import ModularMultiplication
+    from barren.classes.group import unit_group
+    from barren.targets import Bit
+
+    p, n = 1021, 1020
+    cls, theta = ModularMultiplication(p, Bit(0)), random.standard_normal((n, n))
+    logarithms, weights, points = unit_group(p).logarithms[1:], np.full(n, 1 / n), np.arange(1, p)
+    kernel, members = cls.kernel_by_ratio(), cls.members[:256]
+    pairing = seconds(lambda: _core.pairing(kernel, logarithms, weights, logarithms, weights, theta, threads))
+    forms = seconds(
+        lambda: _core.quadratic_forms(members, points, p, "table", 0, cls.table(), weights, theta, threads)
+    )
+    passing = seconds(lambda: np.add(theta, 1e-9, out=theta))
+    return {"pairing": pairing / n**2, "form": forms / (len(members) * n**2), "entry": passing / n**2}
+
+
+def _correlation(p: int, threads: int, random: np.random.Generator) -> tuple[float, float]:
+    """Seconds over m·log₂ m of one half of one column: its energy, and its responses."""
+    from barren.classes import ModularMultiplication
+    from barren.classes.correlation import Correlation
+    from barren.classes.group import unit_group
+    from barren.targets import Sawtooth
+
+    cls, columns = ModularMultiplication(p, Sawtooth()), 32
+    correlation, order = Correlation(cls, threads), unit_group(p).powers
+    block, weights = random.standard_normal((p, columns)), np.full(p, 1 / p)
+    ordered = random.standard_normal((p - 1, columns))
+
+    def fold(sign: float, out: np.ndarray) -> None:
+        _core.fold(block, order, weights, sign, out, threads)
+
+    unit = columns * correlation.m * math.log2(correlation.m)
+    energy = seconds(lambda: correlation.energies(fold, columns))
+    return energy / unit, seconds(lambda: correlation.responses(ordered)) / unit
+
+
+def _transform(length: int, threads: int, random: np.random.Generator) -> float:
+    rows = random.standard_normal((64, length))
+    return seconds(lambda: _fft.rfft(rows, 1, threads)) / (rows.size * math.log2(length))
