@@ -3,16 +3,15 @@ The compiled core of barren. Arguments are checked for memory safety only; call 
 """
 
 from __future__ import annotations
-
-import typing
-
 import numpy
 import numpy.typing
+import typing
 
 __all__: list[str] = [
     "available_kernels",
     "available_threads",
     "compiler",
+    "correlations",
     "kernel",
     "logarithm_table",
     "pairing",
@@ -20,6 +19,7 @@ __all__: list[str] = [
     "powers",
     "quadratic_forms",
     "responses",
+    "use_kernel",
     "values",
 ]
 
@@ -31,6 +31,36 @@ def available_kernels() -> list[str]:
 def available_threads() -> int:
     """
     How many threads a call uses when it is not told.
+    """
+
+@typing.overload
+def correlations(
+    multipliers: numpy.typing.NDArray[numpy.int64],
+    points: numpy.typing.NDArray[numpy.int64],
+    modulus: typing.SupportsInt | typing.SupportsIndex,
+    powers: numpy.typing.NDArray[numpy.int64],
+    table: numpy.typing.NDArray[numpy.float32],
+    weights: numpy.typing.NDArray[numpy.float64],
+    jacobian: numpy.typing.NDArray[numpy.float32],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    responses of distinct multipliers for a prime modulus whose units are `powers` of one root.
+    """
+
+@typing.overload
+def correlations(
+    multipliers: numpy.typing.NDArray[numpy.int64],
+    points: numpy.typing.NDArray[numpy.int64],
+    modulus: typing.SupportsInt | typing.SupportsIndex,
+    powers: numpy.typing.NDArray[numpy.int64],
+    table: numpy.typing.NDArray[numpy.float64],
+    weights: numpy.typing.NDArray[numpy.float64],
+    jacobian: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    responses of distinct multipliers for a prime modulus whose units are `powers` of one root.
     """
 
 def kernel() -> str:
@@ -103,6 +133,7 @@ def quadratic_forms(
     offset: numpy.typing.NDArray[numpy.float64],
     ntk: numpy.typing.NDArray[numpy.float32],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     (ψ_a − offset)ᵀ·ntk·(ψ_a − offset) for a symmetric ntk, float64 of shape (members,).
@@ -119,6 +150,7 @@ def quadratic_forms(
     offset: numpy.typing.NDArray[numpy.float64],
     ntk: numpy.typing.NDArray[numpy.float64],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     (ψ_a − offset)ᵀ·ntk·(ψ_a − offset) for a symmetric ntk, float64 of shape (members,).
@@ -135,9 +167,10 @@ def responses(
     weights: numpy.typing.NDArray[numpy.float64],
     jacobian: numpy.typing.NDArray[numpy.float32],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    sum over x of weights[x]·ψ(a·x mod m)·jacobian[x], float64 of shape (members, columns).
+    sum over x of weights[x]·ψ(a·x mod m)·jacobian[x], float64 of shape (members, columns); `shift` is taken off a ψ that has no table.
     """
 
 @typing.overload
@@ -151,9 +184,15 @@ def responses(
     weights: numpy.typing.NDArray[numpy.float64],
     jacobian: numpy.typing.NDArray[numpy.float64],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    sum over x of weights[x]·ψ(a·x mod m)·jacobian[x], float64 of shape (members, columns).
+    sum over x of weights[x]·ψ(a·x mod m)·jacobian[x], float64 of shape (members, columns); `shift` is taken off a ψ that has no table.
+    """
+
+def use_kernel(name: str) -> None:
+    """
+    Takes another instruction set from the next call on; for tests that compare them in one process.
     """
 
 def values(
