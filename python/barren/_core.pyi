@@ -3,9 +3,11 @@ The compiled core of barren. Arguments are checked for memory safety only; call 
 """
 
 from __future__ import annotations
+
+import typing
+
 import numpy
 import numpy.typing
-import typing
 
 __all__: list[str] = [
     "available_kernels",

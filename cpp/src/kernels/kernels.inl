@@ -9,6 +9,11 @@
 #include "barren/dispatch.hpp"
 
 #if defined(__x86_64__) || defined(_M_X64)
+// GCC 12 takes its own undefined vectors in this header for a mistake.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <immintrin.h>
 #endif
 
