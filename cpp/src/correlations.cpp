@@ -114,7 +114,7 @@ void correlations(const Family<T>& family, Vector<const std::int64_t> powers, Ve
     check(family, execution);
     const Vector<const T> table = family.target.table;
     const std::size_t points = family.points.size, order = powers.size;
-    require(table.size != 0, "correlations need a table");
+    require(table.size != 0, "correlations need a table, whatever the formula");
     require(order >= 1 && order == family.modulus - 1, "powers must have one entry a unit");
     require(jacobian.rows == points, "jacobian must have a row a point");
     require(weights.size == points, "weights must have one entry a point");
