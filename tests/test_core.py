@@ -186,6 +186,7 @@ GOOD = {
     "logarithm_table": (_core.power_table(3, 7), 7),
     "values": (INTS, INTS, 7, "sawtooth", 0, NO_TABLE),
     "responses": (INTS, INTS, 7, "sawtooth", 0, NO_TABLE, ONES, np.ones((2, 3))),
+    "correlations": (INTS, INTS, 7, _core.power_table(3, 7), np.ones(7), ONES, np.ones((2, 3))),
     "quadratic_forms": (INTS, INTS, 7, "sawtooth", 0, NO_TABLE, ONES, np.ones((2, 2))),
     "pairing": (np.ones(6), INTS, ONES, INTS, ONES, np.ones((2, 2))),
 }
@@ -238,7 +239,10 @@ def test_wrong_calls_raise_or_return_and_never_crash(name):
                 call(*good, threads)
 
 
-@pytest.mark.parametrize("name", ["values", "responses", "quadratic_forms", "pairing", "powers", "logarithm_table"])
+FUZZED = ["values", "responses", "correlations", "quadratic_forms", "pairing", "powers", "logarithm_table"]
+
+
+@pytest.mark.parametrize("name", FUZZED)
 def test_seeded_fuzz_of_small_random_calls(name):
     """Random sizes, mostly wrong, some right: an exception or an answer, and no crash."""
     rng = np.random.default_rng(0)
@@ -256,6 +260,15 @@ def test_seeded_fuzz_of_small_random_calls(name):
         args = {
             "values": family,
             "responses": (*family, rng.random(lengths[1]), rng.random((lengths[2], c)).astype(dtype)),
+            "correlations": (
+                rng.permutation(members) if rng.random() < 0.3 else np.unique(members),
+                points,
+                p,
+                rng.permutation(np.arange(1, max(p, 1))) if rng.random() < 0.9 else points,
+                table,
+                rng.random(lengths[1]),
+                rng.random((lengths[2], c)).astype(dtype),
+            ),
             "quadratic_forms": (*family, rng.random(lengths[1]), rng.random((n, lengths[3])).astype(dtype)),
             "pairing": (
                 rng.random(p),

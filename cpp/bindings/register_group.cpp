@@ -24,9 +24,10 @@ Array<std::int64_t> bound_logarithm_table(const Array<std::int64_t>& powers, std
     require(view.size == m - 1, "powers must have p-1 entries");
     Array<std::int64_t> out(static_cast<py::ssize_t>(m));
     const auto out_view = output(out);
+    const auto how = execution(1);
     {
         py::gil_scoped_release release;
-        logarithm_table(view, m, out_view);
+        logarithm_table(view, m, out_view, how);
     }
     return out;
 }

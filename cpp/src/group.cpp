@@ -23,17 +23,18 @@ void power_table(std::uint64_t root, std::uint64_t p, Vector<std::int64_t> out, 
     });
 }
 
-void logarithm_table(Vector<const std::int64_t> powers, std::uint64_t p, Vector<std::int64_t> out) {
+void logarithm_table(Vector<const std::int64_t> powers, std::uint64_t p, Vector<std::int64_t> out,
+                     const Execution& execution) {
     require(p >= 2 && p < modulus_limit, "p must be in 2..2^63-1");
     require(powers.size == p - 1, "powers must have p-1 entries");
     require(out.size == p, "out must have p entries");
     std::fill(out.data, out.data + out.size, std::int64_t{-1});
-    for (std::size_t i = 0; i < powers.size; ++i) {
+    serial_for(powers.size, execution, [&](std::size_t i) {
         const std::int64_t value = powers[i];
         require(value >= 1 && static_cast<std::uint64_t>(value) < p, "powers must lie in 1..p-1");
         require(out[static_cast<std::size_t>(value)] < 0, "powers repeat a value: the root is not primitive modulo p");
         out[static_cast<std::size_t>(value)] = static_cast<std::int64_t>(i);
-    }
+    });
 }
 
 }  // namespace barren

@@ -8,11 +8,12 @@ from barren._core import __version__
 from barren.bounds import Rung, bounds, sharp_bound
 from barren.classes import ModularMultiplication
 from barren.config import configuration, show_config
-from barren.variance import GradientVariance, gradient_variance
+from barren.variance import GradientVariance, Plan, gradient_variance, plan
 
 __all__ = [
     "GradientVariance",
     "ModularMultiplication",
+    "Plan",
     "Rung",
     "__version__",
     "bounds",
@@ -20,6 +21,7 @@ __all__ = [
     "encodings",
     "gradient_variance",
     "inputs",
+    "plan",
     "sharp_bound",
     "show_config",
     "targets",

@@ -13,6 +13,8 @@ __all__: list[str] = [
     "available_kernels",
     "available_threads",
     "compiler",
+    "correlations",
+    "fold",
     "gather",
     "gather_sums",
     "kernel",
@@ -24,7 +26,9 @@ __all__: list[str] = [
     "quadratic_forms",
     "responses",
     "scatter_sums",
+    "use_kernel",
     "values",
+    "weighted_energy",
 ]
 
 def available_kernels() -> list[str]:
@@ -35,6 +39,62 @@ def available_kernels() -> list[str]:
 def available_threads() -> int:
     """
     How many threads a call uses when it is not told.
+    """
+
+@typing.overload
+def correlations(
+    multipliers: numpy.typing.NDArray[numpy.int64],
+    points: numpy.typing.NDArray[numpy.int64],
+    modulus: typing.SupportsInt | typing.SupportsIndex,
+    powers: numpy.typing.NDArray[numpy.int64],
+    table: numpy.typing.NDArray[numpy.float32],
+    weights: numpy.typing.NDArray[numpy.float64],
+    jacobian: numpy.typing.NDArray[numpy.float32],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    responses of distinct multipliers for a prime modulus whose units are `powers` of one root.
+    """
+
+@typing.overload
+def correlations(
+    multipliers: numpy.typing.NDArray[numpy.int64],
+    points: numpy.typing.NDArray[numpy.int64],
+    modulus: typing.SupportsInt | typing.SupportsIndex,
+    powers: numpy.typing.NDArray[numpy.int64],
+    table: numpy.typing.NDArray[numpy.float64],
+    weights: numpy.typing.NDArray[numpy.float64],
+    jacobian: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    responses of distinct multipliers for a prime modulus whose units are `powers` of one root.
+    """
+
+@typing.overload
+def fold(
+    rows: numpy.typing.NDArray[numpy.float32],
+    order: numpy.typing.NDArray[numpy.int64],
+    weights: numpy.typing.NDArray[numpy.float64],
+    sign: typing.SupportsFloat | typing.SupportsIndex,
+    out: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> None:
+    """
+    out[i] = f(i) + sign·f(i+m), f(i) = weights[order[i]]·rows[order[i]], zero where order is -1; out is float64 of shape (m, columns).
+    """
+
+@typing.overload
+def fold(
+    rows: numpy.typing.NDArray[numpy.float64],
+    order: numpy.typing.NDArray[numpy.int64],
+    weights: numpy.typing.NDArray[numpy.float64],
+    sign: typing.SupportsFloat | typing.SupportsIndex,
+    out: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> None:
+    """
+    out[i] = f(i) + sign·f(i+m), f(i) = weights[order[i]]·rows[order[i]], zero where order is -1; out is float64 of shape (m, columns).
     """
 
 @typing.overload
@@ -173,6 +233,7 @@ def quadratic_forms(
     offset: numpy.typing.NDArray[numpy.float64],
     ntk: numpy.typing.NDArray[numpy.float32],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     (ψ_a − offset)ᵀ·ntk·(ψ_a − offset) for a symmetric ntk, float64 of shape (members,).
@@ -189,6 +250,7 @@ def quadratic_forms(
     offset: numpy.typing.NDArray[numpy.float64],
     ntk: numpy.typing.NDArray[numpy.float64],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     (ψ_a − offset)ᵀ·ntk·(ψ_a − offset) for a symmetric ntk, float64 of shape (members,).
@@ -205,9 +267,10 @@ def responses(
     weights: numpy.typing.NDArray[numpy.float64],
     jacobian: numpy.typing.NDArray[numpy.float32],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    sum over x of weights[x]·ψ(a·x mod m)·jacobian[x], float64 of shape (members, columns).
+    sum over x of weights[x]·ψ(a·x mod m)·jacobian[x], float64 of shape (members, columns); `shift` is taken off a ψ that has no table.
     """
 
 @typing.overload
@@ -221,9 +284,10 @@ def responses(
     weights: numpy.typing.NDArray[numpy.float64],
     jacobian: numpy.typing.NDArray[numpy.float64],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    sum over x of weights[x]·ψ(a·x mod m)·jacobian[x], float64 of shape (members, columns).
+    sum over x of weights[x]·ψ(a·x mod m)·jacobian[x], float64 of shape (members, columns); `shift` is taken off a ψ that has no table.
     """
 
 @typing.overload
@@ -254,6 +318,11 @@ def scatter_sums(
     sum of the rows[x] of one level of a·x mod m, float64 of shape (members, count, columns).
     """
 
+def use_kernel(name: str) -> None:
+    """
+    Takes another instruction set from the next call on; for tests that compare them in one process.
+    """
+
 def values(
     multipliers: numpy.typing.NDArray[numpy.int64],
     points: numpy.typing.NDArray[numpy.int64],
@@ -265,6 +334,15 @@ def values(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     ψ(a·x mod m), float64 of shape (members, points).
+    """
+
+def weighted_energy(
+    weights: numpy.typing.NDArray[numpy.float64],
+    transform: numpy.typing.NDArray[numpy.complex128],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    sum over k of weights[k]·|transform[k, c]|², float64 of shape (columns,).
     """
 
 __version__: str

@@ -68,15 +68,16 @@ void logarithms_invert_powers() {
     const std::uint64_t p = 100003, root = 2;
     std::vector<std::int64_t> powers(p - 1), logarithms(p);
     barren::power_table(root, p, view(powers), with(3));
-    barren::logarithm_table(view(std::as_const(powers)), p, view(logarithms));
+    barren::logarithm_table(view(std::as_const(powers)), p, view(logarithms), with(1));
     for (std::size_t i = 0; i < powers.size(); ++i)
         if (logarithms[static_cast<std::size_t>(powers[i])] != static_cast<std::int64_t>(i))
             expect(false, "logarithms");
     expect(logarithms[0] == -1, "0 has no logarithm");
     std::vector<std::int64_t> bad(6), out(7);
     barren::power_table(2, 7, view(bad), with(1));  // 2 has order 3 modulo 7
-    expect_throw<std::invalid_argument>([&] { barren::logarithm_table(view(std::as_const(bad)), 7, view(out)); },
-                                        "a root that is not primitive is refused");
+    expect_throw<std::invalid_argument>(
+        [&] { barren::logarithm_table(view(std::as_const(bad)), 7, view(out), with(1)); },
+        "a root that is not primitive is refused");
 }
 
 template <class T>

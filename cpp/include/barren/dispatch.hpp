@@ -8,24 +8,54 @@
 
 namespace barren {
 
-constexpr std::size_t lanes = 16;   // multipliers that are advanced together
+constexpr std::size_t lanes = 48;   // multipliers that are advanced together: a group
 constexpr std::size_t tile = 8;     // Jacobian columns that are advanced together
 constexpr std::size_t chunk = 256;  // points whose sums are taken in the data's own precision, then added in float64
 
+// ψ as the kernels compute it: a look-up, or a few instructions on s = 2t − m, which is exact in integers. Only the
+// members that a form names below are used.
+enum class Form { table, linear, folded, threshold, sign, bit };
+
+template <class T>
+struct Psi {
+    Form form = Form::table;
+    std::uint64_t modulus = 1;
+    const T* table = nullptr;             // table: ψ(t) = table[t]
+    double slope = 0.0, intercept = 0.0;  // linear: s·slope + intercept; folded: |s| for s; bit: the j-th bit for s
+    double special = 0.0;                 // linear: ψ(0); sign: ψ(0) and ψ(m/2)
+    double low = 0.0, high = 0.0;         // threshold: below it, from it on; sign: t > m/2, t < m/2
+    std::uint64_t parameter = 0;          // threshold: the first t above it, at most m; bit: j
+};
+
+// Blocks of ψ are values[i·lanes + l] for the i-th point and the l-th multiplier of a group.
 template <class T>
 struct KernelSet {
-    // values[i·lanes + l] = table[r_l + i·a_l mod m] for i < count; r is left at the residue after the last point. m <
+    // values[i·lanes + l] = ψ(r_l + i·a_l mod m) for i < count; r is left at the residue after the last point. m <
     // 2^31.
-    void (*look_up_consecutive)(const T* table, std::uint32_t modulus, const std::uint32_t* multipliers,
-                                std::uint32_t* residues, std::size_t count, T* values);
-    // sums[c·lanes + l] += Σ_i values[i·lanes + l]·columns[i·tile + c]
-    void (*accumulate)(const T* values, const T* columns, std::size_t count, double* sums);
+    void (*step)(const Psi<T>& psi, const std::uint32_t* multipliers, std::uint32_t* residues, std::size_t count,
+                 T* values);
+    // values[i] = ψ(residues[i]) for i < size, a multiple of lanes. Narrow: m < 2^31.
+    void (*evaluate_narrow)(const Psi<T>& psi, const std::uint32_t* residues, std::size_t size, T* values);
+    void (*evaluate_wide)(const Psi<T>& psi, const std::uint64_t* residues, std::size_t size, T* values);
+    // sums[c·lanes + l] += Σ_i values[i·stride + l]·columns[i·width + c] for l < active and c < width. `active` is in
+    // 1..lanes, `width` 1, 2, 4 or 8; lanes up to the next multiple of 16 are read and added to as well.
+    void (*multiply)(const T* values, std::size_t stride, std::size_t active, const T* columns, std::size_t width,
+                     std::size_t count, double* sums);
+    // step() and multiply() in one loop for a form other than `table` and a width of 1 or 2: values are not stored.
+    void (*step_and_multiply)(const Psi<T>& psi, const std::uint32_t* multipliers, std::uint32_t* residues,
+                              std::size_t active, const T* columns, std::size_t width, std::size_t count, double* sums);
 };
 
 struct Kernels {
     const char* name;
     KernelSet<float> f32;
     KernelSet<double> f64;
+    // residues[i·lanes + l] = a_l·points[i] mod m for i < count. Narrow: m < 2^31 and quotients ⌊a·2^32/m⌋. Wide: m <
+    // 2^63 and quotients ⌊a·2^64/m⌋.
+    void (*multiply_narrow)(std::uint32_t modulus, const std::uint32_t* multipliers, const std::uint32_t* quotients,
+                            const std::int64_t* points, std::size_t count, std::uint32_t* residues);
+    void (*multiply_wide)(std::uint64_t modulus, const std::uint64_t* multipliers, const std::uint64_t* quotients,
+                          const std::int64_t* points, std::size_t count, std::uint64_t* residues);
 
     template <class T>
     const KernelSet<T>& of() const;
@@ -40,9 +70,13 @@ inline const KernelSet<double>& Kernels::of<double>() const {
     return f64;
 }
 
-// The best set this machine runs, or the one that the environment variable BARREN_KERNEL names.
+// The set in use: the best one this machine runs, or the one that the environment variable BARREN_KERNEL names.
 // Throws std::runtime_error if that one is unknown or the machine lacks it.
 const Kernels& kernels();
+
+// Takes another set from the next call on; for tests that compare the sets in one process. Throws
+// std::invalid_argument for one that is unknown or that the machine lacks.
+void use_kernels(const std::string& name);
 
 // Every set in this build that this machine runs, best last.
 std::vector<std::string> available_kernels();

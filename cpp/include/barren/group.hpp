@@ -13,6 +13,7 @@ void power_table(std::uint64_t root, std::uint64_t p, Vector<std::int64_t> out, 
 
 // out[powers[i]] = i and out[0] = -1; out.size must be p. Throws std::invalid_argument if `powers` is not a
 // permutation of 1..p-1, which is how a root that is not primitive shows.
-void logarithm_table(Vector<const std::int64_t> powers, std::uint64_t p, Vector<std::int64_t> out);
+void logarithm_table(Vector<const std::int64_t> powers, std::uint64_t p, Vector<std::int64_t> out,
+                     const Execution& execution);
 
 }  // namespace barren

@@ -21,7 +21,8 @@ template <class T>
 struct Target {
     Formula formula = Formula::table;
     std::uint64_t parameter = 0;  // cosine: k; bit: j; threshold: the cut, first t with ψ = 1
-    Vector<const T> table;        // when not empty it is used whatever the formula: a look-up is cheaper
+    Vector<const T> table;        // when not empty it is used whatever the formula
+    double shift = 0.0;           // taken off ψ where it is computed by its formula, not off a table
 };
 
 // 2t − m, taken in integers so that no digit is lost before the one rounding to float64.
@@ -32,6 +33,7 @@ inline double twice_centred(std::uint64_t t, std::uint64_t modulus) {
 template <class T>
 void check(const Target<T>& target, std::uint64_t modulus) {
     require(modulus >= 1 && modulus < modulus_limit, "modulus must be in 1..2^63-1");
+    require(std::isfinite(target.shift), "shift must be finite");
     const bool tabled = target.table.size != 0;
     require(!tabled || target.table.size == modulus, "table must have one entry a residue");
     require(tabled || target.formula != Formula::table, "the formula 'table' needs a table");

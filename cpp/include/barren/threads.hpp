@@ -40,6 +40,17 @@ int workers_for(std::size_t tasks, const Execution& execution);
 using Body = std::function<void(std::size_t task, int worker, Progress& progress)>;
 void parallel_for(std::size_t tasks, const Execution& execution, const Body& body);
 
+// Calls body(i) for i in 0..size-1 in order on the calling thread, which obeys Ctrl-C between blocks.
+template <class Each>
+void serial_for(std::size_t size, const Execution& execution, const Each& body) {
+    constexpr std::size_t block = std::size_t{1} << 16;
+    Progress progress(execution);
+    for (std::size_t first = 0; first < size; first += block) {
+        progress.checkpoint(0);
+        for (std::size_t i = first; i < size && i < first + block; ++i) body(i);
+    }
+}
+
 int available_threads();
 
 // libgomp hangs for ever in a child forked after the parent used it, so children are noted and run serially.

@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from barren import _validate
 from barren.classes import ModularMultiplication
-from barren.inputs import Law, Uniform
+from barren.inputs import Law
 from barren.tangents.base import Tangent
 from barren.tangents.given import GivenJacobian, GivenNTK
-from barren.variance import table
-from barren.variance.plan import METHODS, default_memory_limit, make_plan, readable_bytes
+from barren.variance.arguments import Encoding, prepare
+from barren.variance.plan import METHODS, Plan, make_plan
 from barren.variance.problem import Pairing, Problem
 from barren.variance.result import GradientVariance
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["GradientVariance", "gradient_variance"]
-
-Encoding = Callable[[np.ndarray, int], np.ndarray]
+__all__ = ["GivenJacobian", "GivenNTK", "GradientVariance", "Plan", "gradient_variance", "plan"]
 
 
 def gradient_variance(
@@ -37,6 +34,9 @@ def gradient_variance(
     inputs: Law | None = None,
     method: str = "auto",
     deviations: bool = True,
+    per_parameter: bool = False,
+    rtol: float | None = None,
+    seed: int = 0,
     dtype: Any = None,
     memory_limit: int | None = None,
     threads: int | None = None,
@@ -45,8 +45,9 @@ def gradient_variance(
 
     Var(H, w) = E_a‖G_a − E G‖² with G_a the gradient of the expected loss when the target is h_a, a uniform over the
     class. It equals E_{x,x'} K(x,x')·Θ(x,x'), the class kernel paired with the model's tangent kernel (docs/theory,
-    section 1), and is computed exactly over every member, up to the rounding of float arithmetic. Exactly one of
-    `model`, `jacobian` and `ntk` is given.
+    section 1), and is computed exactly over every member, up to the rounding of float arithmetic, unless an estimate is
+    asked for (`rtol`, `method="probes"`) or nothing exact fits in memory, which is warned of; an estimate carries its
+    standard error. Exactly one of `model`, `jacobian` and `ntk` is given.
 
     Args:
         cls: the target class.
@@ -62,9 +63,13 @@ def gradient_variance(
             target of whole values 0..L−1 such as `targets.Residue()` and a model with an output a label.
         inputs: the law of x; default `inputs.Uniform()`. Rows of `jacobian` and `ntk` follow `inputs.points(p)`:
             increasing for Uniform and RandomBits, as given for Sample.
-        method: "auto", "direct", "character" (prime modulus) or "kernel"; for cross-entropy and for a callable loss of
-            more than two labels "table".
+        method: "auto", "direct", "character" (prime modulus), "kernel" or "probes"; for cross-entropy and for a callable
+            loss of more than two labels "table".
         deviations: whether to compute d(a) for every member too.
+        per_parameter: whether to compute the variance of every single parameter too (not by "kernel" or "table").
+        rtol: the relative standard error that will do: with "auto" an estimate is taken where it is predicted to be
+            faster than every exact method. Default: exact, or 0.05 for method="probes".
+        seed: of the random vectors of an estimate.
         dtype: "float32" or "float64": what the model is evaluated in; default the dtype of its parameters.
         memory_limit: bytes that the computation may use beside its input; default half of what is available.
         threads: threads of the compiled core and the Fourier transforms; default all that the process may use.
@@ -92,136 +97,110 @@ def gradient_variance(
         >>> float(v) <= v.bound
         True
     """
-    _validate.instance("cls", cls, ModularMultiplication, "a target class such as barren.ModularMultiplication(1009)")
-    law = _validate.instance("inputs", Uniform() if inputs is None else inputs, Law, "a law of x from barren.inputs")
-    _validate.choice("method", method, ["auto", *METHODS])
-    _validate.instance("deviations", deviations, bool, "True or False")
-    threads = 0 if threads is None else _validate.integer("threads", threads, low=1, high=4096)
-    limit = default_memory_limit() if memory_limit is None else _validate.integer("memory_limit", memory_limit, low=1)
-    _check_fits(cls, law, limit)
-    _check_loss(cls, loss, model)
-    points, weights = law.points(cls.p), law.weights(cls.p)
-    tangent, labels = _sides(cls, points, model, jacobian, ntk, encoding, loss, dtype, method, limit)
-    problem = Problem(cls, law, points, weights, tangent, threads, limit, deviations, labels)
+    problem = prepare(
+        cls,
+        model,
+        jacobian=jacobian,
+        ntk=ntk,
+        encoding=encoding,
+        loss=loss,
+        inputs=inputs,
+        method=method,
+        deviations=deviations,
+        per_parameter=per_parameter,
+        rtol=rtol,
+        seed=seed,
+        dtype=dtype,
+        memory_limit=memory_limit,
+        threads=threads,
+    )
     plan = make_plan(problem, method)
+    if method == "auto" and rtol is None and not plan.chosen.is_exact:
+        warnings.warn(
+            "no exact method fits in memory: this is an estimate to a relative standard error of 5 % "
+            "(give rtol= to say what will do, or a larger memory_limit=)",
+            UserWarning,
+            stacklevel=2,
+        )
     pairing = METHODS[plan.method].run(problem)
+    tangent, law, labels = problem.tangent, problem.law, problem.labels
     squared_norms = tangent.squared_norms()
     return GradientVariance(
         value=pairing.variance,
         standard_error=_standard_error(cls, pairing),
         members=cls.members,
         per_layer=pairing.per_layer,
-        mean_squared_norm=float(weights @ squared_norms),
-        mean_squared_norm_of_probability=_of_probability(weights, squared_norms, tangent, loss),
+        mean_squared_norm=float(problem.weights @ squared_norms),
+        mean_squared_norm_of_probability=_of_probability(problem.weights, squared_norms, tangent, loss),
         plan=plan,
         cls=cls,
         inputs=law,
+        estimate=pairing.estimate,
         _deviations=pairing.deviations,
+        _per_parameter=pairing.per_parameter,
         _labels="numbers" if labels is None else "one-hot" if labels.slopes is None else "table",
     )
 
 
-def _check_fits(cls: ModularMultiplication, law: Law, limit: int) -> None:
-    """The members and the points are listed by every method, so they must be countable before anything is built."""
-    if cls.p >= 2**63:
-        raise ValueError(f"p must be below 2^63 for the direct, character and kernel methods; got {cls.p}")
-    smallest = 8 * (cls.size + 2 * law.size(cls.p))
-    if smallest > limit:
-        raise ValueError(
-            f"memory_limit must hold the list of members and points; got {readable_bytes(limit)}, and {cls.size} "
-            f"multipliers with {law.size(cls.p)} points need {readable_bytes(smallest)} "
-            "(give a set of multipliers or a Sample)"
-        )
-
-
-def _check_loss(cls: ModularMultiplication, loss: object, model: object) -> None:
-    if callable(loss):
-        if model is None:
-            raise ValueError(
-                "loss must be 'mse' or 'bce' where jacobian or ntk is given; a callable loss needs the model"
-            )
-        return
-    if not isinstance(loss, str):
-        raise TypeError(f"loss must be 'mse', 'bce', 'cross-entropy' or a callable; got {type(loss).__name__}")
-    _validate.choice("loss", loss, ["mse", "bce", table.CROSS_ENTROPY])
-    if loss == table.CROSS_ENTROPY and model is None:
-        raise ValueError("loss must be 'mse' or 'bce' where jacobian or ntk is given; cross-entropy needs the model")
-    if loss == "bce":
-        low, high = cls.target.range(cls.p)
-        if low < 0.0 or high > 1.0:
-            raise ValueError(
-                f"target must have labels in [0, 1] for loss='bce'; got {cls.target!r} with values {low:g} to {high:g} "
-                "(loss='mse' gives the same variance for the same outputs)"
-            )
-
-
-def _sides(
+def plan(
     cls: ModularMultiplication,
-    points: np.ndarray,
-    model: torch.nn.Module | None,
-    jacobian: np.ndarray | None,
-    ntk: np.ndarray | None,
-    encoding: Encoding | None,
-    loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    dtype: Any,
-    method: str,
-    limit: int,
-) -> tuple[Tangent, table.Labels | None]:
-    """The model side, and where the loss is not affine in the label its table."""
-    if not table.applies(cls, loss, method):
-        return _tangent(cls, points, model, jacobian, ntk, encoding, loss, dtype), None
-    if loss == table.CROSS_ENTROPY:
-        labels = table.class_labels(cls, limit)
-        return _tangent(cls, points, model, jacobian, ntk, encoding, loss, dtype, outputs=labels.count), labels
-    tangent = _tangent(cls, points, model, jacobian, ntk, encoding, "mse", dtype)  # J itself, without a weight
-    assert model is not None
-    return tangent, table.loss_labels(cls, model, tangent, loss, limit)
-
-
-def _tangent(
-    cls: ModularMultiplication,
-    points: np.ndarray,
-    model: torch.nn.Module | None,
-    jacobian: np.ndarray | None,
-    ntk: np.ndarray | None,
-    encoding: Encoding | None,
-    loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    dtype: Any,
+    model: torch.nn.Module | None = None,
     *,
-    outputs: int = 1,
-) -> Tangent:
-    """The model side, from whichever of the three was given; with more than one output, of cross-entropy."""
-    given = [name for name, value in [("model", model), ("jacobian", jacobian), ("ntk", ntk)] if value is not None]
-    if len(given) != 1:
-        raise ValueError(f"exactly one of model, jacobian and ntk must be given; got {', '.join(given) or 'none'}")
-    if model is None:
-        for name, value in [("encoding", encoding), ("dtype", dtype)]:
-            if value is not None:
-                raise ValueError(f"{name} goes with a model; got it with {given[0]}")
-        n = len(points)
-        if jacobian is not None:
-            return GivenJacobian(_validate.matrix("jacobian", jacobian, rows=n))
-        return GivenNTK(_validate.matrix("ntk", ntk, rows=n, columns=n))
-    from barren.tangents import tangent_of_model
+    jacobian: np.ndarray | None = None,
+    ntk: np.ndarray | None = None,
+    encoding: Encoding | None = None,
+    loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = "mse",
+    inputs: Law | None = None,
+    method: str = "auto",
+    deviations: bool = True,
+    per_parameter: bool = False,
+    rtol: float | None = None,
+    seed: int = 0,
+    dtype: Any = None,
+    memory_limit: int | None = None,
+    threads: int | None = None,
+) -> Plan:
+    """What `gradient_variance` would do with the same arguments, and what it would cost; nothing of it is done.
 
-    features, name = _features(encoding, points, cls.p)
-    if outputs > 1:
-        from barren.tangents.logits import logits_of_model
+    The machine's rates are measured once and kept (about a second); the model is timed on a few hundred samples.
 
-        return logits_of_model(model, features, labels=outputs, dtype=dtype, encoding_name=name)
-    return tangent_of_model(
-        model, features, loss=loss, labels=cls.target.labels(cls.p), dtype=dtype, encoding_name=name
+    Args:
+        cls: and all others: see `gradient_variance`.
+
+    Returns:
+        A `Plan`: `plan.method`, `plan.seconds`, `plan.memory` (bytes), `plan.candidates`; `print(plan)` explains it.
+
+    Raises:
+        TypeError, ValueError: as `gradient_variance`.
+
+    Cost: a forward pass of the model, and the timing.
+
+    Example:
+        >>> import numpy as np
+        >>> import barren
+        >>> cls = barren.ModularMultiplication(1009)
+        >>> plan = barren.plan(cls, jacobian=np.ones((1009, 3)))
+        >>> plan.chosen.is_exact, plan.seconds < 10.0
+        (True, True)
+    """
+    problem = prepare(
+        cls,
+        model,
+        jacobian=jacobian,
+        ntk=ntk,
+        encoding=encoding,
+        loss=loss,
+        inputs=inputs,
+        method=method,
+        deviations=deviations,
+        per_parameter=per_parameter,
+        rtol=rtol,
+        seed=seed,
+        dtype=dtype,
+        memory_limit=memory_limit,
+        threads=threads,
     )
-
-
-def _features(encoding: Encoding | None, points: np.ndarray, p: int) -> tuple[np.ndarray, str]:
-    """What the model sees, float64, shape (n, width), and the encoding's name for messages."""
-    if not callable(encoding):
-        came = "nothing" if encoding is None else type(encoding).__name__
-        raise TypeError(f"encoding must be one of barren.encodings or a function (x, p) -> array; got {came}")
-    name = repr(encoding) if hasattr(encoding, "width") else getattr(encoding, "__name__", "encoding")
-    features = _validate.matrix("the encoding's result", encoding(points, p), rows=len(points))
-    return features.astype(np.float64, copy=False), name
+    return make_plan(problem, method, timed=True)
 
 
 def _of_probability(weights: np.ndarray, squared_norms: np.ndarray, tangent: Tangent, loss: object) -> float | None:
@@ -234,7 +213,9 @@ def _of_probability(weights: np.ndarray, squared_norms: np.ndarray, tangent: Tan
 
 
 def _standard_error(cls: ModularMultiplication, pairing: Pairing) -> float:
-    """0.0 for a whole class; for a given set its error as an estimate for all units, warned of if it says little."""
+    """0.0 for a whole class summed exactly; for a given set its error as an estimate for all units, with a warning."""
+    if pairing.estimate is not None:
+        return pairing.estimate.error
     if cls.multipliers != "set":
         return 0.0
     deviations = pairing.deviations

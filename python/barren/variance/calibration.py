@@ -201,7 +201,10 @@ def _direct(threads: int, random: np.random.Generator) -> dict[str, float]:
     residue = times["float64", 1] / work
     return {
         "residue": residue,
-        **{f"response{dtype[-2:]}": max(times[dtype, columns] / work / columns, 1e-13) for dtype in ("float32", "float64")},
+        **{
+            f"response{dtype[-2:]}": max(times[dtype, columns] / work / columns, 1e-13)
+            for dtype in ("float32", "float64")
+        },
     }
 
 
@@ -216,9 +219,7 @@ def _square(threads: int, random: np.random.Generator) -> dict[str, float]:
     logarithms, weights, points = unit_group(p).logarithms[1:], np.full(n, 1 / n), np.arange(1, p)
     kernel, members = cls.kernel_by_ratio(), cls.members[:256]
     pairing = seconds(lambda: _core.pairing(kernel, logarithms, weights, logarithms, weights, theta, threads))
-    forms = seconds(
-        lambda: _core.quadratic_forms(members, points, p, "table", 0, cls.table(), weights, theta, threads)
-    )
+    forms = seconds(lambda: _core.quadratic_forms(members, points, p, "table", 0, cls.table(), weights, theta, threads))
     passing = seconds(lambda: np.add(theta, 1e-9, out=theta))
     return {"pairing": pairing / n**2, "form": forms / (len(members) * n**2), "entry": passing / n**2}
 

@@ -1,7 +1,10 @@
 """Direct: the response of every member, summed over the points as they stand (docs/theory, section 3.1).
 
 Works for any modulus, any set of multipliers and any law of x, in O(members · n · parameters) operations, and keeps no
-table of members × points. It is the oracle of the other methods.
+table of members × points. It is the oracle of the other methods. The core has two routes. The plain one makes the
+residues a·x mod p, and ψ of them, as they are needed. On a prime with most units among the members and the points, a
+response is in the order of the discrete logarithms a correlation with consecutive entries of a table of ψ, and no
+residues are needed.
 """
 
 from __future__ import annotations
@@ -10,12 +13,18 @@ import numpy as np
 
 from barren import _core
 from barren.classes import ModularMultiplication
+from barren.classes.group import unit_group
 from barren.variance.problem import Pairing, Problem, Shares
 from barren.variance.speeds import Speeds
 
 # A table of ψ costs one evaluation a residue; it pays when there are at least as many look-ups, and has to fit in
 # memory.
 _LARGEST_TABLE = 2**26
+# Targets that are a few instructions on a residue below 2^31: cheaper than a look-up.
+_IN_REGISTERS = ("sawtooth", "bit", "threshold", "square", "triangle")
+# Multipliers that the core advances together, and Jacobian columns.
+_LANES, _TILE = 48, 8
+# Jacobian columns taken together at most: more save no time.
 _COLUMNS = 512
 
 
@@ -27,6 +36,8 @@ def responses(
     *,
     threads: int = 0,
     table: np.ndarray | None = None,
+    shift: float = 0.0,
+    plain: bool | None = None,
 ) -> np.ndarray:
     """R[a] = Σ_x c_x·ψ(a·x mod p)·J(x) for every member a.
 
@@ -39,28 +50,39 @@ def responses(
         threads: 0 means all.
         table: ψ at every residue, shape (p,), in place of `cls.target`; ψ plus a constant moves every response by the
             same amount, so a centred table gives the same deviations with fewer digits lost.
+        shift: a constant taken off ψ where no table is given, to the same end.
+        plain: whether to take the plain route; default where the other does not pay. The other needs a prime p.
 
     Returns:
         float64, shape (members, b). Same bits for any number of threads.
     """
+    if plain is None:
+        plain = not takes_correlations(cls, len(points))
+    jacobian = np.ascontiguousarray(jacobian)
+    if not plain:
+        entries = cls.table() - shift if table is None else table
+        entries = np.ascontiguousarray(entries, dtype=jacobian.dtype)
+        powers = unit_group(cls.p).powers
+        return _core.correlations(cls.members, points, cls.p, powers, entries, weights, jacobian, threads)
     formula, parameter = cls.target.formula(cls.p)
-    entries = np.empty(0) if table is None else table
-    return _core.responses(
-        cls.members,
-        points,
-        cls.p,
-        formula,
-        parameter,
-        np.ascontiguousarray(entries, dtype=jacobian.dtype),
-        weights,
-        np.ascontiguousarray(jacobian),
-        threads,
-    )
+    if table is None and formula == "table":
+        table, shift = cls.table() - shift, 0.0
+    entries = np.ascontiguousarray(np.empty(0) if table is None else table, dtype=jacobian.dtype)
+    shift = shift if table is None else 0.0
+    return _core.responses(cls.members, points, cls.p, formula, parameter, entries, weights, jacobian, threads, shift)
+
+
+def takes_correlations(cls: ModularMultiplication, points: int) -> bool:
+    """Whether a response is computed as a correlation: p − 1 members and points must not outweigh those asked for."""
+    return cls.p <= _LARGEST_TABLE and 2 * min(cls.size, points) >= cls.p and cls.is_prime
 
 
 def uses_table(cls: ModularMultiplication, points: int) -> bool:
-    """Whether ψ is looked up: it has no formula, or there are more look-ups than residues."""
-    return cls.target.formula(cls.p)[0] == "table" or cls.p <= min(_LARGEST_TABLE, cls.size * points)
+    """Whether a table of ψ is built: ψ has no formula, or it is cheaper and takes no more entries than look-ups."""
+    formula = cls.target.formula(cls.p)[0]
+    if formula == "table" or takes_correlations(cls, points):
+        return True
+    return formula not in _IN_REGISTERS and cls.p <= min(_LARGEST_TABLE, cls.size * points)
 
 
 def centred_table(cls: ModularMultiplication, points: int) -> np.ndarray | None:
@@ -71,15 +93,36 @@ def centred_table(cls: ModularMultiplication, points: int) -> np.ndarray | None:
     return centred
 
 
+def centre(cls: ModularMultiplication) -> float:
+    """A number in the middle of ψ's values: what to take off ψ where there is no table to take a mean of."""
+    low, high = cls.target.range(cls.p)
+    return (low + high) / 2
+
+
 def bytes_a_column(problem: Problem) -> int:
-    """Memory that one Jacobian column takes: itself twice (packed for the kernels), its responses and their square."""
-    return 16 * len(problem.points) + 16 * problem.cls.size
+    """Memory that one Jacobian column takes: itself, packed for the kernels, its responses and their square.
+
+    The sums of the groups in hand and, where points are split among tasks, of every task come on top: at most 64 tasks
+    beside one for each group.
+    """
+    threads = problem.threads or _core.available_threads()
+    return 16 * (len(problem.points) + problem.cls.size) + 8 * _LANES * (64 + 2 * threads) + _packed(problem)
+
+
+def _packed(problem: Problem) -> int:
+    """What the packed columns take beyond a row a point: correlations have one row a unit."""
+    if not takes_correlations(problem.cls, len(problem.points)):
+        return 0
+    return 8 * max(0, problem.cls.p - len(problem.points))
 
 
 def smallest_memory(problem: Problem) -> int:
-    """Bytes without which the method cannot run: the members, the table of ψ and one tile of columns."""
-    table = 24 * problem.cls.p if uses_table(problem.cls, len(problem.points)) else 0
-    return table + 8 * problem.cls.size + 8 * bytes_a_column(problem)
+    """Bytes without which the method cannot run: the members, the tables of ψ and of the group, a tile of columns."""
+    cls, points = problem.cls, len(problem.points)
+    table = 24 * cls.p if uses_table(cls, points) else 0
+    group = (16 + 16 + 24) * cls.p + 16 * points if takes_correlations(cls, points) else 0
+    blocks = 2**20 * (problem.threads or _core.available_threads())
+    return table + group + blocks + 8 * cls.size + _TILE * bytes_a_column(problem)
 
 
 def memory(problem: Problem) -> int:
@@ -104,10 +147,11 @@ def run(problem: Problem) -> Pairing:
     """Var and d(a) from the responses of every member, a block of Jacobian columns at a time."""
     cls, points = problem.cls, problem.points
     table = centred_table(cls, len(points))
+    shift = centre(cls) if table is None else 0.0
     deviations = np.zeros(cls.size)
     shares = Shares(problem)
     for layer, block in problem.tangent.column_blocks(problem.tangent.dtype.itemsize * len(points) * _columns(problem)):
-        response = responses(cls, points, problem.weights, block, threads=problem.threads, table=table)
+        response = responses(cls, points, problem.weights, block, threads=problem.threads, table=table, shift=shift)
         response -= response.mean(axis=0)
         deviations += np.einsum("ac,ac->a", response, response)
         shares.add(layer, np.einsum("ac,ac->c", response, response) / cls.size)

@@ -171,7 +171,9 @@ def _deviations(problem: Problem, upper: np.ndarray) -> np.ndarray:
     theta = np.triu(upper)
     theta += np.triu(theta, 1).T
     if _takes_diagonals(problem):
-        whole = diagonals.run(replace(problem, tangent=GivenNTK(theta)), problem.memory_limit - smallest_memory(problem))
+        whole = diagonals.run(
+            replace(problem, tangent=GivenNTK(theta)), problem.memory_limit - smallest_memory(problem)
+        )
         assert whole.deviations is not None
         return whole.deviations
     theta *= problem.weights

@@ -11,6 +11,8 @@ from typing import Protocol
 import numpy as np
 
 from barren import _core
+from barren._validate import Integers
+from barren.classes import ModularMultiplication
 from barren.classes.correlation import Correlation, in_logarithmic_order
 from barren.classes.group import unit_group
 from barren.variance import direct
@@ -56,9 +58,7 @@ class ByCorrelation:
     def adjoint(self, block: np.ndarray) -> np.ndarray:
         """See `Members`; ψ̃ less a constant in a gives the same, since `block` has mean zero."""
         correlation, zero = self.correlation, self.member_logarithms < 0
-        by_logarithm = correlation.responses(
-            in_logarithmic_order(block, self.member_logarithms, correlation.order)
-        )
+        by_logarithm = correlation.responses(in_logarithmic_order(block, self.member_logarithms, correlation.order))
         out = by_logarithm[self.logarithms]
         out += correlation.zero_excess * block[zero].sum(axis=0)
         out[self.logarithms < 0] = 0.0  # every member has the value ψ(0) at x = 0
@@ -73,12 +73,11 @@ class ByResidues:
         self.cls, self.points, self.weights = problem.cls, problem.points, problem.weights
         self.threads = problem.threads
         self.table = direct.centred_table(problem.cls, len(problem.points))
+        self.shift = direct.centre(problem.cls) if self.table is None else 0.0
 
     def responses(self, block: np.ndarray) -> np.ndarray:
         """See `Members`."""
-        response = direct.responses(
-            self.cls, self.points, self.weights, block, threads=self.threads, table=self.table
-        )
+        response = self._sum(self.cls, self.points, self.weights, block)
         response -= response.mean(axis=0)
         return response
 
@@ -86,7 +85,8 @@ class ByResidues:
         """See `Members`: ψ(a·x) is symmetric in a and x, so the core sums over members at the multipliers x."""
         swapped = self.cls.with_multipliers(np.unique(self.points))
         weights = np.full(self.cls.size, 1.0 / self.cls.size)
-        at_points = direct.responses(
-            swapped, self.cls.members, weights, block, threads=self.threads, table=self.table
-        )
+        at_points = self._sum(swapped, self.cls.members, weights, block)
         return at_points[np.searchsorted(swapped.members, self.points)]
+
+    def _sum(self, cls: ModularMultiplication, points: Integers, weights: np.ndarray, block: np.ndarray) -> np.ndarray:
+        return direct.responses(cls, points, weights, block, threads=self.threads, table=self.table, shift=self.shift)

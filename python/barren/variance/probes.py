@@ -30,7 +30,11 @@ def smallest_memory(problem: Problem) -> int:
     """Bytes without which the method cannot run: a batch of probes at the inputs, the members and the parameters."""
     n, p, d = len(problem.points), problem.cls.p, problem.tangent.parameters
     tables = 8 * 8 * p if problem.cls.is_prime else 24 * p
-    return tables + 8 * _BATCH * (2 * n + (4 + _PAIRED) * problem.cls.size + (6 * p if problem.cls.is_prime else 0) + 4 * d) + 2**28
+    return (
+        tables
+        + 8 * _BATCH * (2 * n + (4 + _PAIRED) * problem.cls.size + (6 * p if problem.cls.is_prime else 0) + 4 * d)
+        + 2**28
+    )
 
 
 def memory(problem: Problem) -> int:
@@ -107,7 +111,7 @@ class _Spread:
         return self.pair_sum / self.pairs
 
     def estimate(self, exact: float) -> Estimate:
-        """exact + tr B, with its standard error and the degrees of freedom of its χ² distribution (Satterthwaite).
+        """The exact part + tr B, with its standard error and the degrees of freedom of its χ² distribution (Satterthwaite).
 
         ‖B‖_F² is itself estimated: N/(N − 2) widens for that as Student's distribution does.
         """
@@ -161,7 +165,7 @@ def _orthonormal(image: np.ndarray, basis: np.ndarray) -> np.ndarray:
 
 
 def _gradients(problem: Problem, members: Members, random: np.random.Generator, count: int) -> np.ndarray:
-    """Jᵀ·(c∘z) for `count` random members z of the Gaussian process with the covariance of the class, shape (d, count)."""
+    """Jᵀ·(c∘z), shape (d, count), for random z of the Gaussian process that has the covariance of the class."""
     out = np.empty((problem.tangent.parameters, count))
     for first in range(0, count, _BATCH):
         noise = random.standard_normal((problem.cls.size, min(_BATCH, count - first)))

@@ -72,7 +72,7 @@ class Estimate:
         return self.exact + self.probed
 
     def interval(self, confidence: float) -> tuple[float, float]:
-        """A confidence interval: a χ² variable of `freedom` degrees, scaled, is what a sum of few squares looks like."""
+        """A confidence interval: a sum of few squares looks like a scaled χ² variable of `freedom` degrees."""
         from scipy.stats import chi2
 
         if not np.isfinite(self.freedom):

@@ -1,0 +1,197 @@
+// ψ in registers, from residues of 32 bits (m < 2^31, so that s = 2t − m fits in 32 bits with its sign) and of 64.
+// Part of kernels.inl.
+
+template <class T, Form>
+struct Evaluator;
+
+// What the forms in registers share. Comparisons are made on s in integers for float, whose digits may not hold s, and
+// on s converted for double, which holds it exactly; so a mask has the width of the values either way.
+template <class T>
+struct Registers {
+    using V = typename Lanes<T>::Values;
+    using R = typename Lanes<T>::Residues;
+    using S = typename Lanes<T>::Centred;
+
+    explicit Registers(const Psi<T>& psi) : modulus(static_cast<std::uint32_t>(psi.modulus)) {}
+
+    S centred(R t) const { return reinterpret_cast<S>(t + t - modulus); }
+    static V converted(S s) { return __builtin_convertvector(s, V); }
+    static S key(S s, const float*) { return s; }
+    static V key(S s, const double*) { return converted(s); }
+    static auto key(S s) { return key(s, static_cast<const T*>(nullptr)); }
+
+    std::uint32_t modulus;
+};
+template <class T>
+struct KeyOf;
+template <>
+struct KeyOf<float> {
+    using type = std::int32_t;
+};
+template <>
+struct KeyOf<double> {
+    using type = double;
+};
+template <class T>
+using Key = typename KeyOf<T>::type;
+
+template <class T>
+struct Evaluator<T, Form::linear> : Registers<T> {
+    using Base = Registers<T>;
+    explicit Evaluator(const Psi<T>& psi)
+        : Base(psi),
+          slope(static_cast<T>(psi.slope)),
+          intercept(static_cast<T>(psi.intercept)),
+          special(static_cast<T>(psi.special)),
+          zero(static_cast<Key<T>>(-static_cast<std::int64_t>(psi.modulus))) {}
+    typename Base::V operator()(typename Base::R t) const {
+        const auto s = Base::centred(t);
+        const typename Base::V value = Base::converted(s) * slope + intercept;
+        return Base::key(s) == zero ? broadcast<typename Base::V>(special) : value;
+    }
+    T slope, intercept, special;
+    Key<T> zero;
+};
+
+template <class T>
+struct Evaluator<T, Form::folded> : Registers<T> {
+    using Base = Registers<T>;
+    explicit Evaluator(const Psi<T>& psi)
+        : Base(psi), slope(static_cast<T>(psi.slope)), intercept(static_cast<T>(psi.intercept)) {}
+    typename Base::V operator()(typename Base::R t) const {
+        const auto s = Base::centred(t);
+        return Base::converted(s < 0 ? -s : s) * slope + intercept;
+    }
+    T slope, intercept;
+};
+
+template <class T>
+struct Evaluator<T, Form::threshold> : Registers<T> {
+    using Base = Registers<T>;
+    explicit Evaluator(const Psi<T>& psi)
+        : Base(psi),
+          low(static_cast<T>(psi.low)),
+          high(static_cast<T>(psi.high)),
+          cut(static_cast<Key<T>>(static_cast<std::int64_t>(2 * psi.parameter - psi.modulus))) {}
+    typename Base::V operator()(typename Base::R t) const {
+        return Base::key(Base::centred(t)) < cut ? broadcast<typename Base::V>(low) : broadcast<typename Base::V>(high);
+    }
+    T low, high;
+    Key<T> cut;
+};
+
+template <class T>
+struct Evaluator<T, Form::sign> : Registers<T> {
+    using Base = Registers<T>;
+    explicit Evaluator(const Psi<T>& psi)
+        : Base(psi),
+          low(static_cast<T>(psi.low)),
+          high(static_cast<T>(psi.high)),
+          special(static_cast<T>(psi.special)),
+          zero(static_cast<Key<T>>(-static_cast<std::int64_t>(psi.modulus))) {}
+    typename Base::V operator()(typename Base::R t) const {
+        using V = typename Base::V;
+        const auto s = Base::key(Base::centred(t));
+        const V value = s < 0 ? broadcast<V>(high) : broadcast<V>(low);
+        return (s == zero) | (s == 0) ? broadcast<V>(special) : value;
+    }
+    T low, high, special;
+    Key<T> zero;
+};
+
+template <class T>
+struct Evaluator<T, Form::bit> : Registers<T> {
+    using Base = Registers<T>;
+    explicit Evaluator(const Psi<T>& psi)
+        : Base(psi),
+          slope(static_cast<T>(psi.slope)),
+          intercept(static_cast<T>(psi.intercept)),
+          shift(psi.parameter < 31 ? static_cast<std::uint32_t>(psi.parameter) : 31) {}
+    typename Base::V operator()(typename Base::R t) const {
+        return Base::converted(reinterpret_cast<typename Base::S>((t >> shift) & 1)) * slope + intercept;
+    }
+    T slope, intercept;
+    std::uint32_t shift;  // a residue is below 2^31, so bit 31 is as good as any above
+};
+
+// Look-ups one by one: on the processors at hand a gather instruction is no faster (docs/performance).
+template <class T>
+struct Evaluator<T, Form::table> {
+    using V = typename Lanes<T>::Values;
+    using R = typename Lanes<T>::Residues;
+    explicit Evaluator(const Psi<T>& psi) : table(psi.table) {}
+    V operator()(R t) const {
+        std::uint32_t index[Lanes<T>::width];
+        T found[Lanes<T>::width];
+        store(index, t);
+        for (std::size_t l = 0; l < Lanes<T>::width; ++l) found[l] = table[index[l]];
+        return load<V>(found);
+    }
+    const T* table;
+};
+
+// Calls visitor(evaluator) with the evaluator of this form, so that the choice is made outside the loop.
+template <class T, class Visitor>
+inline void with_registers(const Psi<T>& psi, const Visitor& visitor) {
+    switch (psi.form) {
+        case Form::table:
+            break;
+        case Form::linear:
+            return visitor(Evaluator<T, Form::linear>(psi));
+        case Form::folded:
+            return visitor(Evaluator<T, Form::folded>(psi));
+        case Form::threshold:
+            return visitor(Evaluator<T, Form::threshold>(psi));
+        case Form::sign:
+            return visitor(Evaluator<T, Form::sign>(psi));
+        case Form::bit:
+            return visitor(Evaluator<T, Form::bit>(psi));
+    }
+}
+
+template <class T, class Visitor>
+inline void with_evaluator(const Psi<T>& psi, const Visitor& visitor) {
+    if (psi.form == Form::table)
+        visitor(Evaluator<T, Form::table>(psi));
+    else
+        with_registers(psi, visitor);
+}
+
+// values[i] = ψ(residues[i]); size is a multiple of the vectors' width.
+template <class T>
+void evaluate_narrow(const Psi<T>& psi, const std::uint32_t* residues, std::size_t size, T* values) {
+    using R = typename Lanes<T>::Residues;
+    with_evaluator(psi, [&](const auto evaluator) {
+        for (std::size_t i = 0; i < size; i += Lanes<T>::width) store(values + i, evaluator(load<R>(residues + i)));
+    });
+}
+
+// The same for residues of 64 bits, in plain loops that the compiler turns into vectors where there are instructions
+// for it.
+template <class T>
+void evaluate_wide(const Psi<T>& psi, const std::uint64_t* residues, std::size_t size, T* values) {
+    using I = std::int64_t;
+    const auto modulus = static_cast<I>(psi.modulus), parameter = static_cast<I>(psi.parameter);
+    const double slope = psi.slope, intercept = psi.intercept, low = psi.low, high = psi.high, special = psi.special;
+    const auto each = [&](const auto& value) {
+        for (std::size_t i = 0; i < size; ++i) {
+            const auto t = static_cast<I>(residues[i]);
+            values[i] = static_cast<T>(value(t, t - (modulus - t)));
+        }
+    };
+    switch (psi.form) {
+        case Form::table:
+            for (std::size_t i = 0; i < size; ++i) values[i] = psi.table[residues[i]];
+            return;
+        case Form::linear:
+            return each([=](I t, I s) { return t == 0 ? special : double(s) * slope + intercept; });
+        case Form::folded:
+            return each([=](I, I s) { return double(s < 0 ? -s : s) * slope + intercept; });
+        case Form::threshold:
+            return each([=](I t, I) { return t < parameter ? low : high; });
+        case Form::sign:
+            return each([=](I t, I s) { return t == 0 || s == 0 ? special : s < 0 ? high : low; });
+        case Form::bit:
+            return each([=](I t, I) { return double((t >> parameter) & 1) * slope + intercept; });
+    }
+}

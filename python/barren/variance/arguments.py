@@ -1,0 +1,166 @@
+"""The arguments of a gradient variance, checked and brought together as a `Problem`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from barren import _validate
+from barren.classes import ModularMultiplication
+from barren.inputs import Law, Uniform
+from barren.tangents.base import Tangent
+from barren.tangents.given import GivenJacobian, GivenNTK
+from barren.variance import table
+from barren.variance.plan import METHODS, default_memory_limit, readable_bytes
+from barren.variance.problem import Problem
+
+if TYPE_CHECKING:
+    import torch
+
+Encoding = Callable[[np.ndarray, int], np.ndarray]
+
+
+def prepare(
+    cls: ModularMultiplication,
+    model: torch.nn.Module | None,
+    *,
+    jacobian: np.ndarray | None,
+    ntk: np.ndarray | None,
+    encoding: Encoding | None,
+    loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    inputs: Law | None,
+    method: str,
+    deviations: bool,
+    per_parameter: bool,
+    rtol: float | None,
+    seed: int,
+    dtype: Any,
+    memory_limit: int | None,
+    threads: int | None,
+) -> Problem:
+    """The problem that the arguments of `gradient_variance` pose; every check of them is made here.
+
+    Raises:
+        TypeError, ValueError: see `gradient_variance`.
+    """
+    _validate.instance("cls", cls, ModularMultiplication, "a target class such as barren.ModularMultiplication(1009)")
+    law = _validate.instance("inputs", Uniform() if inputs is None else inputs, Law, "a law of x from barren.inputs")
+    _validate.choice("method", method, ["auto", *METHODS])
+    _validate.boolean("deviations", deviations)
+    _validate.boolean("per_parameter", per_parameter)
+    error = None if rtol is None else _validate.real("rtol", rtol)
+    if error is not None and error <= 0.0:
+        raise ValueError(f"rtol must be None or a number above 0, the relative standard error; got {rtol!r}")
+    seed = _validate.integer("seed", seed, low=0)
+    workers = 0 if threads is None else _validate.integer("threads", threads, low=1, high=4096)
+    limit = default_memory_limit() if memory_limit is None else _validate.integer("memory_limit", memory_limit, low=1)
+    _check_fits(cls, law, limit)
+    _check_loss(cls, loss, model)
+    points, weights = law.points(cls.p), law.weights(cls.p)
+    tangent, labels = _sides(cls, points, model, jacobian, ntk, encoding, loss, dtype, method, limit)
+    return Problem(cls, law, points, weights, tangent, workers, limit, deviations, per_parameter, error, seed, labels)
+
+
+def _check_fits(cls: ModularMultiplication, law: Law, limit: int) -> None:
+    """The members and the points are listed by every method, so they must be countable before anything is built."""
+    if cls.p >= 2**63:
+        raise ValueError(f"p must be below 2^63 for the direct, character and kernel methods; got {cls.p}")
+    smallest = 8 * (cls.size + 2 * law.size(cls.p))
+    if smallest > limit:
+        raise ValueError(
+            f"memory_limit must hold the list of members and points; got {readable_bytes(limit)}, and {cls.size} "
+            f"multipliers with {law.size(cls.p)} points need {readable_bytes(smallest)} "
+            "(give a set of multipliers or a Sample)"
+        )
+
+
+def _check_loss(cls: ModularMultiplication, loss: object, model: object) -> None:
+    if callable(loss):
+        if model is None:
+            raise ValueError(
+                "loss must be 'mse' or 'bce' where jacobian or ntk is given; a callable loss needs the model"
+            )
+        return
+    if not isinstance(loss, str):
+        raise TypeError(f"loss must be 'mse', 'bce', 'cross-entropy' or a callable; got {type(loss).__name__}")
+    _validate.choice("loss", loss, ["mse", "bce", table.CROSS_ENTROPY])
+    if loss == table.CROSS_ENTROPY and model is None:
+        raise ValueError("loss must be 'mse' or 'bce' where jacobian or ntk is given; cross-entropy needs the model")
+    if loss == "bce":
+        low, high = cls.target.range(cls.p)
+        if low < 0.0 or high > 1.0:
+            raise ValueError(
+                f"target must have labels in [0, 1] for loss='bce'; got {cls.target!r} with values {low:g} to {high:g} "
+                "(loss='mse' gives the same variance for the same outputs)"
+            )
+
+
+def _sides(
+    cls: ModularMultiplication,
+    points: np.ndarray,
+    model: torch.nn.Module | None,
+    jacobian: np.ndarray | None,
+    ntk: np.ndarray | None,
+    encoding: Encoding | None,
+    loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    dtype: Any,
+    method: str,
+    limit: int,
+) -> tuple[Tangent, table.Labels | None]:
+    """The model side, and where the loss is not affine in the label its table."""
+    if not table.applies(cls, loss, method):
+        return _tangent(cls, points, model, jacobian, ntk, encoding, loss, dtype), None
+    if loss == table.CROSS_ENTROPY:
+        labels = table.class_labels(cls, limit)
+        return _tangent(cls, points, model, jacobian, ntk, encoding, loss, dtype, outputs=labels.count), labels
+    tangent = _tangent(cls, points, model, jacobian, ntk, encoding, "mse", dtype)  # J itself, without a weight
+    assert model is not None
+    return tangent, table.loss_labels(cls, model, tangent, loss, limit)
+
+
+def _tangent(
+    cls: ModularMultiplication,
+    points: np.ndarray,
+    model: torch.nn.Module | None,
+    jacobian: np.ndarray | None,
+    ntk: np.ndarray | None,
+    encoding: Encoding | None,
+    loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    dtype: Any,
+    *,
+    outputs: int = 1,
+) -> Tangent:
+    """The model side, from whichever of the three was given; with more than one output, of cross-entropy."""
+    given = [name for name, value in [("model", model), ("jacobian", jacobian), ("ntk", ntk)] if value is not None]
+    if len(given) != 1:
+        raise ValueError(f"exactly one of model, jacobian and ntk must be given; got {', '.join(given) or 'none'}")
+    if model is None:
+        for name, value in [("encoding", encoding), ("dtype", dtype)]:
+            if value is not None:
+                raise ValueError(f"{name} goes with a model; got it with {given[0]}")
+        n = len(points)
+        if jacobian is not None:
+            return GivenJacobian(_validate.matrix("jacobian", jacobian, rows=n))
+        return GivenNTK(_validate.matrix("ntk", ntk, rows=n, columns=n))
+    from barren.tangents import tangent_of_model
+
+    features, name = _features(encoding, points, cls.p)
+    if outputs > 1:
+        from barren.tangents.logits import logits_of_model
+
+        return logits_of_model(model, features, labels=outputs, dtype=dtype, encoding_name=name)
+    return tangent_of_model(
+        model, features, loss=loss, labels=cls.target.labels(cls.p), dtype=dtype, encoding_name=name
+    )
+
+
+def _features(encoding: Encoding | None, points: np.ndarray, p: int) -> tuple[np.ndarray, str]:
+    """What the model sees, float64, shape (n, width), and the encoding's name for messages."""
+    if not callable(encoding):
+        came = "nothing" if encoding is None else type(encoding).__name__
+        raise TypeError(f"encoding must be one of barren.encodings or a function (x, p) -> array; got {came}")
+    name = repr(encoding) if hasattr(encoding, "width") else getattr(encoding, "__name__", "encoding")
+    features = _validate.matrix("the encoding's result", encoding(points, p), rows=len(points))
+    return features.astype(np.float64, copy=False), name
