@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 import barren
 from barren import inputs, reference, targets
 from barren.variance import diagonals, kernel
+from barren.variance.problem import Problem
 
 
 def variance(cls: barren.ModularMultiplication, **options: object) -> barren.GradientVariance:
@@ -101,7 +102,7 @@ def test_wrapped_diagonals_agree_with_the_reference(multipliers, law, p):
         J = jacobian(law.size(p), offset=30.0)
         expected = reference.from_jacobian(cls, J, law)
         for tangent in [barren.variance.GivenNTK(J @ J.T), barren.variance.GivenJacobian(J)]:
-            problem = kernel.Problem(cls, law, law.points(p), law.weights(p), tangent, 0, 2**30, True)
+            problem = Problem(cls, law, law.points(p), law.weights(p), tangent, 0, 2**30, True)
             for memory in [2**20, 40 * p * 5, 1]:  # one band, some, and one for each diagonal
                 got = diagonals.run(problem, memory)
                 assert relative(got.deviations, expected.deviations) <= 1e-11

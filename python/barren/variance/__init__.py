@@ -14,7 +14,7 @@ from barren.tangents.base import Tangent
 from barren.tangents.given import GivenJacobian, GivenNTK
 from barren.variance.arguments import Encoding, prepare
 from barren.variance.plan import METHODS, Plan, make_plan
-from barren.variance.problem import Pairing, Problem
+from barren.variance.problem import Pairing
 from barren.variance.result import GradientVariance
 
 if TYPE_CHECKING:
