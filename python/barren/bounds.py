@@ -115,7 +115,6 @@ def _largest_of_labels(
 ) -> float:
     """Of P·S·Sᵀ·P/|A| with P the centring over the members and S[a, (x, k)] = √c_x where a has level k at x."""
     from scipy.sparse import csr_matrix
-    from scipy.sparse.linalg import LinearOperator, eigsh
 
     members, n = cls.size, len(points)
     if 24 * members * n > _LARGEST_KERNEL_BYTES:
@@ -133,10 +132,8 @@ def _largest_of_labels(
         return centred
 
     if members <= _DENSE:
-        return max(0.0, float(np.linalg.eigvalsh(np.stack([apply(row) for row in np.eye(members)]))[-1]))
-    operator = LinearOperator((members, members), matvec=apply, dtype=np.float64)
-    start = np.random.default_rng(0).standard_normal(members)
-    return max(0.0, float(eigsh(operator, k=1, which="LA", v0=start, return_eigenvectors=False)[0]))
+        return _largest_dense(np.stack([apply(row) for row in np.eye(members)]))
+    return _largest_lanczos(apply, members)
 
 
 def bounds(cls: ModularMultiplication, inputs: Law | None = None) -> tuple[Rung, ...]:
@@ -204,17 +201,27 @@ def _eigenvalues(cls: ModularMultiplication, law: Law) -> np.ndarray:
 
 def _largest_eigenvalue(cls: ModularMultiplication, law: Law) -> float:
     """Of the matrix √c·K·√c, for any law, modulus and set of multipliers."""
-    from scipy.linalg import eigh
-    from scipy.sparse.linalg import LinearOperator, eigsh
-
     points, weights = law.points(cls.p), law.weights(cls.p)
     roots, n = np.sqrt(weights), len(points)
     if n <= _DENSE:
-        matrix = roots[:, None] * cls.kernel(points, points) * roots
-        return max(0.0, float(eigh(matrix, eigvals_only=True, subset_by_index=[n - 1, n - 1])[0]))
+        return _largest_dense(roots[:, None] * cls.kernel(points, points) * roots)
     apply = _kernel_product(cls, points)
-    operator = LinearOperator((n, n), matvec=lambda v: roots * apply(roots * v.ravel()), dtype=np.float64)
+    return _largest_lanczos(lambda v: roots * apply(roots * v.ravel()), n)
+
+
+def _largest_dense(matrix: np.ndarray) -> float:
+    """Of a symmetric positive semidefinite matrix."""
+    return max(0.0, float(np.linalg.eigvalsh(matrix)[-1]))
+
+
+def _largest_lanczos(apply: Callable[[np.ndarray], np.ndarray], n: int) -> float:
+    """Of a symmetric positive semidefinite operator on R^n."""
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
     start = np.random.default_rng(0).standard_normal(n)
+    if not apply(start).any():  # a class that does not vary: Lanczos has nothing to start from
+        return 0.0
+    operator = LinearOperator((n, n), matvec=apply, dtype=np.float64)
     return max(0.0, float(eigsh(operator, k=1, which="LA", v0=start, return_eigenvectors=False)[0]))
 
 

@@ -28,9 +28,19 @@ app = typer.Typer(
     name="barren",
     help="Can gradient descent see this target at all? Exact gradient variance over a whole class of targets.",
     no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _top(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"barren {barren.__version__}")
+        raise typer.Exit
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -57,8 +67,12 @@ def _plainly(command: Callable[_Params, None]) -> Callable[_Params, None]:
             if missing not in _OPTIONAL:
                 raise
             raise _stop(f'this needs {missing}: pip install "barren[experiments]"') from None
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OSError) as error:
             raise _stop(" ".join(str(error).split())) from None
+        except RuntimeError as error:
+            if not str(error).startswith("BARREN_KERNEL"):  # set by the user; anything else is a fault of ours
+                raise
+            raise _stop(str(error)) from None
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)
             raise typer.Exit(_INTERRUPTED) from None
@@ -97,9 +111,11 @@ def variance(
     seed: Annotated[int, typer.Option(help="Seed of the initialisation.")] = 0,
     inputs: _Inputs = "uniform",
     multipliers: _Multipliers = "units",
-    method: Annotated[str, typer.Option(help="auto, direct, character or kernel.")] = "auto",
+    method: Annotated[str, typer.Option(help="auto, direct, character, kernel, table or probes.")] = "auto",
+    rtol: Annotated[float | None, typer.Option(help="Relative standard error that will do; default exact.")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     top: Annotated[int, typer.Option(help="How many of the easiest multipliers to print.", min=0)] = 10,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what it would cost, and stop.")] = False,
     as_json: _Json = False,
 ) -> None:
     """Exact gradient variance of a model at its initialisation, over every multiplier."""
@@ -108,15 +124,12 @@ def variance(
     width = shown.width(p)
     from barren import models  # torch, after everything that can be refused without it
 
-    answer = barren.gradient_variance(
-        cls,
-        models.from_spec(model, width, seed),
-        encoding=shown,
-        loss=loss,
-        inputs=law,
-        method=method,
-        dtype=dtype,
-    )
+    options: dict[str, Any] = {"encoding": shown, "loss": loss, "inputs": law, "method": method, "dtype": dtype}
+    network = models.from_spec(model, width, seed)
+    if plan:
+        typer.echo(str(barren.plan(cls, network, rtol=rtol, **options)))
+        return
+    answer = barren.gradient_variance(cls, network, rtol=rtol, seed=seed, **options)
     asked = {"p": p, "target": target, "encoding": encoding, "model": model, "loss": loss, "seed": seed}
     asked |= {"inputs": inputs, "multipliers": multipliers, "dtype": dtype}
     found = report.variance_report(answer, top)

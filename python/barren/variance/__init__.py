@@ -125,8 +125,9 @@ def gradient_variance(
     pairing = METHODS[plan.method].run(problem)
     tangent, law, labels = problem.tangent, problem.law, problem.labels
     squared_norms = tangent.squared_norms()
+    _check_sound(pairing, float(problem.weights @ squared_norms), given=ntk is not None)
     return GradientVariance(
-        value=pairing.variance,
+        value=max(0.0, pairing.variance),  # below zero is rounding of a variance that is zero
         standard_error=_standard_error(cls, pairing),
         members=cls.members,
         per_layer=pairing.per_layer,
@@ -210,6 +211,19 @@ def _of_probability(weights: np.ndarray, squared_norms: np.ndarray, tangent: Tan
     # σ' = σ(N)·σ(−N) = 1/(4·cosh²(N/2)), which does not overflow to nan for large |N| the way exp(N) would.
     slope = 0.25 / np.cosh(np.clip(tangent.outputs / 2, -350.0, 350.0)) ** 2
     return float(weights @ (slope**2 * squared_norms))
+
+
+def _check_sound(pairing: Pairing, mean_squared_norm: float, *, given: bool) -> None:
+    """Refuses a result that overflowed, and a negative one, which only an indefinite Θ can give."""
+    if not np.isfinite(pairing.variance) or not np.isfinite(mean_squared_norm):
+        raise ValueError(
+            "the squared gradient must be a finite float64; got an overflow: scale the Jacobian, Θ or the model down"
+        )
+    if given and pairing.variance < -1e-6 * mean_squared_norm:
+        raise ValueError(
+            "ntk must be positive semidefinite, J·Jᵀ of some J; got one with which the variance would be "
+            f"{pairing.variance:.3g}"
+        )
 
 
 def _standard_error(cls: ModularMultiplication, pairing: Pairing) -> float:

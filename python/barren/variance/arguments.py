@@ -158,8 +158,8 @@ def _tangent(
 
 def _features(encoding: Encoding | None, points: np.ndarray, p: int) -> tuple[np.ndarray, str]:
     """What the model sees, float64, shape (n, width), and the encoding's name for messages."""
-    if not callable(encoding):
-        came = "nothing" if encoding is None else type(encoding).__name__
+    if not callable(encoding) or isinstance(encoding, type):
+        came = "nothing" if encoding is None else _validate.came(encoding)
         raise TypeError(f"encoding must be one of barren.encodings or a function (x, p) -> array; got {came}")
     name = repr(encoding) if hasattr(encoding, "width") else getattr(encoding, "__name__", "encoding")
     features = _validate.matrix("the encoding's result", encoding(points, p), rows=len(points))

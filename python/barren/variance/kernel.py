@@ -31,7 +31,7 @@ def smallest_memory(problem: Problem) -> int:
     """Bytes without which the method cannot run."""
     n, p = len(problem.points), problem.cls.p
     need = 8 * 8 * n + 3 * 8 * n  # the class side, and one row of Θ
-    need += 8 * 4 * p if problem.cls.is_prime else 0
+    need += 8 * 4 * p if _is_whole_prime(problem) else 0
     need += problem.tangent.ntk_bytes
     if not _is_whole_prime(problem):
         need += 16 * n * n  # K, and the same with the weights of x
@@ -57,7 +57,7 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
     tangent, cls, rates = problem.tangent, problem.cls, speeds.rates
     entries, layers = float(len(problem.points)) ** 2, len(tangent.layers)
     making = tangent.ntk_cost * rates.product(tangent.dtype) + layers * _PASSES * rates.entry
-    # Activations and deltas are captured once and their squared norms taken; columns are formed where no layer has a rule.
+    # Activations and deltas are captured twice, for their squared norms too; columns formed where no layer has a rule.
     once = 2.0 * len(problem.points) * speeds.backward
     if not tangent.ntk_is_cheap:
         once += len(problem.points) * tangent.parameters * speeds.column

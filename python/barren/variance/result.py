@@ -142,9 +142,15 @@ class GradientVariance:
         return self.value, self.value
 
     def easiest(self, count: int = 10) -> list[tuple[int, float]]:
-        """The multipliers a gradient sees best: (a, share of the variance), largest d(a) first."""
+        """The multipliers a gradient sees best: (a, share of the variance), largest d(a) first.
+
+        Raises:
+            TypeError: count is not an integer.
+            ValueError: count is negative, or the deviations were not computed.
+        """
+        count = _validate.integer("count", count, low=0)
         order = np.argsort(self.deviations)[::-1][:count]
-        total = self.deviations.sum()
+        total = float(self.deviations.sum())
         return [(int(self.members[i]), _ratio(float(self.deviations[i]), total)) for i in order]
 
     def explain(self) -> str:
