@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <random>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -128,6 +129,71 @@ void responses_agree_with_plain_sums(double tolerance) {
     }
 }
 
+// Products near the limits of each way to make them (docs/performance), in every set, against 128 bits.
+void products_agree_with_128_bits() {
+    std::mt19937_64 random(3);
+    const auto& set = barren::kernels();
+    for (const int bits : {2, 8, 30, 31, 32, 33, 50, 51, 52, 53, 62, 63}) {
+        const std::uint64_t modulus = (std::uint64_t{1} << bits) - (bits == 31 ? 1 : 0) - (bits > 8 ? random() % 3 : 0);
+        std::vector<std::uint64_t> a(barren::lanes), quotients(barren::lanes), wide(20 * barren::lanes);
+        std::vector<std::uint32_t> a32(barren::lanes), quotients32(barren::lanes), narrow(20 * barren::lanes);
+        std::vector<std::int64_t> points(20);
+        for (std::size_t l = 0; l < barren::lanes; ++l) {
+            a[l] = l == 0 ? modulus - 1 : random() % modulus;
+            a32[l] = static_cast<std::uint32_t>(a[l]);
+            quotients[l] = static_cast<std::uint64_t>((static_cast<unsigned __int128>(a[l]) << 64) / modulus);
+            quotients32[l] = static_cast<std::uint32_t>((static_cast<unsigned __int128>(a[l]) << 32) / modulus);
+        }
+        for (std::size_t i = 0; i < points.size(); ++i)
+            points[i] = static_cast<std::int64_t>(i == 0 ? modulus - 1 : random() % modulus);
+        const bool fits = modulus < (std::uint64_t{1} << 31);
+        set.multiply_wide(modulus, a.data(), quotients.data(), points.data(), points.size(), wide.data());
+        if (fits)
+            set.multiply_narrow(static_cast<std::uint32_t>(modulus), a32.data(), quotients32.data(), points.data(),
+                                points.size(), narrow.data());
+        for (std::size_t i = 0; i < wide.size(); ++i) {
+            const auto x = static_cast<std::uint64_t>(points[i / barren::lanes]);
+            const std::uint64_t expected = barren::multiply_mod(a[i % barren::lanes], x, modulus);
+            if (wide[i] != expected || (fits && narrow[i] != expected)) expect(false, "products against 128 bits");
+        }
+    }
+    expect(true, "products against 128 bits");
+}
+
+template <class T>
+void correlations_agree_with_responses(double tolerance) {
+    for (const std::int64_t p : {3, 5, 101, 1009}) {
+        const std::uint64_t root = p == 1009 ? 11 : 2, m = static_cast<std::uint64_t>(p);
+        std::vector<std::int64_t> powers(static_cast<std::size_t>(p - 1)), members, points;
+        barren::power_table(root, m, view(powers), with(1));
+        for (std::int64_t a = p - 1; a >= 0; --a) members.push_back(a);
+        for (std::int64_t x = 0; x < 2 * p; x += 2) points.push_back(x % p);
+        points.push_back(1);  // a point that repeats
+        std::vector<T> table, jacobian;
+        for (std::int64_t t = 0; t < p; ++t) table.push_back(static_cast<T>(std::sin(double(t * t % p))));
+        const std::size_t columns = 11;
+        for (std::size_t i = 0; i < points.size() * columns; ++i)
+            jacobian.push_back(static_cast<T>(std::cos(double(i % 1000))));
+        const std::vector<double> weights(points.size(), 0.5);
+        const barren::Family<T> family{view(std::as_const(members)),
+                                       view(std::as_const(points)),
+                                       m,
+                                       {barren::Formula::table, 0, view(std::as_const(table))}};
+        const barren::Matrix<const T> J{jacobian.data(), points.size(), columns};
+        std::vector<double> plain(members.size() * columns);
+        barren::responses<T>(family, view(weights), J, {plain.data(), members.size(), columns}, with(2));
+        for (const int threads : {1, 3}) {
+            std::vector<double> out(plain.size(), -1.0);
+            barren::correlations<T>(family, view(std::as_const(powers)), view(weights), J,
+                                    {out.data(), members.size(), columns}, with(threads));
+            for (std::size_t i = 0; i < out.size(); ++i)
+                if (!(std::abs(out[i] - plain[i]) <= tolerance * double(p)))
+                    expect(false, "correlations against responses");
+        }
+    }
+    expect(true, "correlations against responses");
+}
+
 void worker_exceptions_and_stops_are_carried_out() {
     for (const int threads : {1, 2, 7}) {
         expect_throw<std::domain_error>(
@@ -181,15 +247,29 @@ void pairing_agrees_with_a_plain_sum() {
     expect(std::abs(got - expected) < 1e-15, "pairing against a plain sum");
 }
 
+// What depends on the instruction set.
+void every_kernel() {
+    responses_agree_with_plain_sums<double>(1e-14);
+    responses_agree_with_plain_sums<float>(1e-6);
+    correlations_agree_with_responses<double>(1e-14);
+    correlations_agree_with_responses<float>(1e-6);
+    products_agree_with_128_bits();
+}
+
 }  // namespace
 
 int main() {
+    const std::string first = barren::kernels().name;  // BARREN_KERNEL, or the best
     fixed_multipliers_agree_with_128_bit_products();
     logarithms_invert_powers();
-    responses_agree_with_plain_sums<double>(1e-14);
-    responses_agree_with_plain_sums<float>(1e-6);
+    for (const std::string& name : barren::available_kernels()) {
+        barren::use_kernels(name);
+        every_kernel();
+    }
+    expect_throw<std::invalid_argument>([] { barren::use_kernels("abacus"); }, "an unknown kernel is refused");
+    barren::use_kernels(first);
     worker_exceptions_and_stops_are_carried_out();
     bad_sizes_are_refused();
     pairing_agrees_with_a_plain_sum();
-    std::printf("%d passed, 0 failed (kernel %s)\n", checks, barren::kernels().name);
+    std::printf("%d passed, 0 failed (kernel %s)\n", checks, first.c_str());
 }
