@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from barren.tangents.logits import LogitTangent
 
 CROSS_ENTROPY = "cross-entropy"
-_NEEDS_AFFINE = "it needs a loss whose derivative is affine in the label (mse, bce, or two labels); this one goes by the table method"
+_NEEDS_AFFINE = (
+    "it needs a loss whose derivative is affine in the label (mse, bce, or two labels); "
+    "this one goes by the table method"
+)
 _BLOCK_BYTES = 32 * 2**20
 # Cotangents that go back together: a chunk of samples keeps the activations of each.
 _COTANGENTS = 32
