@@ -180,6 +180,7 @@ def test_threads_of_the_environment_are_honoured():
 
 
 INTS, ONES = np.array([1, 2]), np.ones(2)
+LEVELS = np.array([0, 1, 2, 0, 1, 2, 0], dtype=np.int32)
 GOOD = {
     "powers": (3, INTS, 7),
     "power_table": (3, 7),
@@ -189,6 +190,10 @@ GOOD = {
     "correlations": (INTS, INTS, 7, _core.power_table(3, 7), np.ones(7), ONES, np.ones((2, 3))),
     "quadratic_forms": (INTS, INTS, 7, "sawtooth", 0, NO_TABLE, ONES, np.ones((2, 2))),
     "pairing": (np.ones(6), INTS, ONES, INTS, ONES, np.ones((2, 2))),
+    "level_counts": (INTS, INTS, 7, LEVELS, 3),
+    "gather": (INTS, INTS, 7, LEVELS, np.ones((2, 3, 2))),
+    "gather_sums": (INTS, INTS, 7, LEVELS, ONES, np.ones((2, 3, 2))),
+    "scatter_sums": (INTS, INTS, 7, LEVELS, 3, np.ones((2, 2))),
 }
 
 
@@ -202,12 +207,13 @@ def wrong_values(value: object) -> list[object]:
     padded = np.zeros(tuple(2 * side for side in value.shape), value.dtype)[
         tuple(slice(None, None, 2) for _ in value.shape)
     ]
+    huge = 2**30 if value.dtype == np.int32 else 2**62
     unaligned = np.zeros(value.nbytes + 1, np.uint8)[1:].view(value.dtype).reshape(value.shape)
     return [
         padded,
         unaligned,
         value.astype(value.dtype.newbyteorder()),
-        value.astype(np.int32),
+        value.astype(np.int64 if value.dtype == np.int32 else np.int32),
         value.astype(np.complex128),
         value.astype(object),
         value[:0],
@@ -216,8 +222,8 @@ def wrong_values(value: object) -> list[object]:
         value.sum(),
         np.asfortranarray(np.arange(6.0).reshape(2, 3)),
         -value - 5,
-        value + 2**40,
-        value * np.nan if value.dtype.kind == "f" else value - 2**62,
+        value + huge // 2**22,
+        value * np.nan if value.dtype.kind == "f" else value - huge,
         list(value),
         None,
     ]

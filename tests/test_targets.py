@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barren import _core, _modular
-from barren.targets import Bit, Cosine, Sawtooth, Square, Table, Threshold, Triangle
+from barren.targets import Bit, Cosine, Residue, Sawtooth, Square, Table, Threshold, Triangle
 
 MODULI = [3, 4, 5, 6, 7, 8, 12, 16, 97, 101, 105, 210, 256, 1009]
 TARGETS = [
@@ -31,6 +31,7 @@ TARGETS = [
     Threshold(Fraction(1, 3)),
     Square(),
     Triangle(),
+    Residue(),
 ]
 LARGE = [2**62 - 57, 2**63 - 25, 2**63 - 1, 2**62, 3 * 2**61]
 
@@ -47,6 +48,8 @@ def exact(target, t, p):
         return int(f"{t:0100b}"[-1 - target.j])
     if isinstance(target, Threshold):
         return int(ratio >= Fraction(target.c))
+    if isinstance(target, Residue):
+        return t
     if isinstance(target, Square):
         return 0 if ratio in (0, Fraction(1, 2)) else (1 if ratio < Fraction(1, 2) else -1)
     return 4 * abs(ratio - Fraction(1, 2)) - 1

@@ -37,7 +37,7 @@ class Comparison:
     """One engine in one case.
 
     Attributes:
-        engine: "direct", "character", "kernel", "class", "bounds", …
+        engine: "direct", "character", "kernel", "table", "class", "bounds", …
         case: what it was given and what was compared.
         error: largest difference from the reference, over the largest entry of the reference.
         tolerance: the largest error that counts as agreement.
@@ -68,6 +68,7 @@ def comparisons() -> Iterator[Comparison]:
     if has_torch():
         yield from _multilayer_perceptrons()
         yield from _attention()
+        yield from _tables()
 
 
 def _error(came: Any, expected: Any) -> float:
@@ -82,7 +83,7 @@ def _error(came: Any, expected: Any) -> float:
 def _every_target(p: int) -> list[targets.Target]:
     table = targets.Table(np.random.default_rng(p).standard_normal(p))
     named = [targets.Sawtooth(), targets.Cosine(2), targets.Bit(0), targets.Bit(2), targets.Threshold()]
-    return [*named, targets.Square(), targets.Triangle(), table]
+    return [*named, targets.Square(), targets.Triangle(), targets.Residue(), table]
 
 
 def _class_side() -> Iterator[Comparison]:
@@ -250,7 +251,35 @@ def _attention() -> Iterator[Comparison]:
         yield from _compare_model(_METHODS, case, cls, model, encodings.Bits(), "bce", MODEL_TOLERANCE[dtype])
 
 
-def _attention_model(width: int) -> torch.nn.Module:
+def _tables() -> Iterator[Comparison]:
+    """Losses that are not affine in the label, on one output and many labels, and cross-entropy on the residue."""
+    import torch
+
+    from barren import models
+
+    def absolute(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return (outputs - labels).abs()
+
+    encoding = encodings.Bits()
+    for p, many in ((31, "units"), (31, "all"), (27, "units"), (27, "all")):
+        for dtype in ("float64", "float32"):
+            one, several = (
+                models.mlp(encoding.width(p), (12, 8), "tanh", outputs, seed=0).to(getattr(torch, dtype))
+                for outputs in (1, p)
+            )
+            cls = barren.ModularMultiplication(p, targets.Sawtooth(), many)
+            case = f"MLP 12x8 tanh, |N − y|, {_class_name(cls)}, {dtype}"
+            yield from _compare_model(("table",), case, cls, one, encoding, absolute, MODEL_TOLERANCE[dtype])
+            cls = barren.ModularMultiplication(p, targets.Residue(), many)
+            case = f"MLP 12x8 tanh, cross-entropy, {_class_name(cls)}, {dtype}"
+            yield from _compare_model(("table",), case, cls, several, encoding, "cross-entropy", MODEL_TOLERANCE[dtype])
+    attention = _attention_model(encoding.width(31), 31).double()
+    cls = barren.ModularMultiplication(31, targets.Residue())
+    case = f"attention, cross-entropy, {_class_name(cls)}, float64"
+    yield from _compare_model(("table",), case, cls, attention, encoding, "cross-entropy", MODEL_TOLERANCE["float64"])
+
+
+def _attention_model(width: int, outputs: int = 1) -> torch.nn.Module:
     """One head pair over the bits as tokens, a mean, and a linear read-out."""
     import torch
     from torch import nn
@@ -261,7 +290,7 @@ def _attention_model(width: int) -> torch.nn.Module:
             self.embedding = nn.Linear(1, 4)
             self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
             self.positions = nn.Parameter(torch.linspace(-1.0, 1.0, width * 4).reshape(width, 4))
-            self.read_out = nn.Linear(4, 1)
+            self.read_out = nn.Linear(4, outputs)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             tokens = self.embedding(x[:, :, None]) + self.positions

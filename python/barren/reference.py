@@ -86,7 +86,7 @@ def gradients(
             outputs = model(features)
             total = (weights * pointwise(outputs if loss == "cross-entropy" else outputs.reshape(-1), labels)).sum()
             pieces = torch.autograd.grad(total, parameters, allow_unused=True, materialize_grads=True)
-        yield np.concatenate([piece.detach().cpu().double().numpy().ravel() for piece in pieces])
+        yield np.concatenate([piece.detach().to_dense().cpu().double().numpy().ravel() for piece in pieces])
 
 
 def from_model(

@@ -36,8 +36,8 @@ def loss_slopes(
         float64 of shape (n, L).
 
     Raises:
-        ValueError: If the loss does not return one number a sample, is not differentiable in the outputs, or its
-            derivative is not finite.
+        ValueError: If the loss fails at a label, does not return one number a sample, is not differentiable in the
+            outputs, or its derivative is not finite.
 
     Cost: one evaluation of the loss at all outputs, and its derivative, a label.
 
@@ -71,7 +71,12 @@ def _slope(loss: PointwiseLoss, leaf: torch.Tensor, label: float) -> Doubles:
     """The derivative at one label. The loss of a sample sees its own output alone, so one sum gives every sample's."""
     import torch
 
-    losses = loss(leaf, torch.full_like(leaf, label, requires_grad=False))
+    try:
+        losses = loss(leaf, torch.full_like(leaf, label, requires_grad=False))
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"loss must be defined at every label; it fails at label {label:g}: {error}") from error
     if not isinstance(losses, torch.Tensor) or losses.shape != leaf.shape:
         came = tuple(losses.shape) if isinstance(losses, torch.Tensor) else type(losses).__name__
         raise ValueError(

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from barren.tangents.logits import LogitTangent
 
 CROSS_ENTROPY = "cross-entropy"
+_NEEDS_AFFINE = (
+    "it needs a loss whose derivative is affine in the label (mse, bce, or two labels); "
+    "this one goes by the table method"
+)
 _BLOCK_BYTES = 32 * 2**20
 # Cotangents that go back together: a chunk of samples keeps the activations of each.
 _COTANGENTS = 32
@@ -46,10 +50,15 @@ class Labels:
 
 
 def applies(cls: ModularMultiplication, loss: object, method: str) -> bool:
-    """Whether the loss is taken as a table: it is not affine in the label, or has two labels and was asked to."""
-    if callable(loss):
-        return method == "table" or cls.target.labels(cls.p) is None
-    return loss == CROSS_ENTROPY
+    """Whether the loss is taken as a table: it is not affine in the label, or has two labels and was asked to.
+
+    Raises:
+        ValueError: it is not affine in the label, and another method was asked for.
+    """
+    needed = loss == CROSS_ENTROPY or (callable(loss) and cls.target.labels(cls.p) is None)
+    if needed and method not in ("auto", "table"):
+        raise ValueError(f"method {method!r} cannot be used here: {_NEEDS_AFFINE}")
+    return needed or (callable(loss) and method == "table")
 
 
 def class_labels(cls: ModularMultiplication, limit: int) -> Labels:
@@ -78,7 +87,7 @@ def loss_labels(cls: ModularMultiplication, model: torch.nn.Module, tangent: Any
 
     _check_room(24 * cls.p, limit, f"ψ at the {cls.p} residues")
     values, levels = np.unique(cls.table(), return_inverse=True)
-    size = 24 * tangent.n * len(values)
+    size = 32 * tangent.n * len(values)
     _check_room(size, limit, f"the derivatives of the loss at {tangent.n} points and {len(values)} labels")
     device = str(next(model.parameters()).device)
     slopes = loss_slopes(loss, values, tangent.outputs, dtype=tangent.dtype, device=device)
@@ -103,10 +112,7 @@ def obstacle(problem: Problem, method: str) -> str | None:
         return "the loss is affine in the label here, and the other methods need no table"
     if problem.labels is None:
         return None
-    return (
-        "it needs a loss whose derivative is affine in the label (mse, bce, or two labels); this one goes by the table "
-        "method"
-    )
+    return _NEEDS_AFFINE
 
 
 def smallest_memory(problem: Problem) -> int:
@@ -207,7 +213,7 @@ def _forms_cost(problem: Problem) -> float:
 
 
 def _tables_memory(problem: Problem) -> int:
-    return 24 * len(problem.points) * _labels(problem).count + 24 * problem.cls.size + 4 * problem.cls.p
+    return 32 * len(problem.points) * _labels(problem).count + 24 * problem.cls.size + 4 * problem.cls.p
 
 
 def _responses_memory(problem: Problem) -> int:
