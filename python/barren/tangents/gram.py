@@ -11,7 +11,7 @@ from torch import Tensor
 from barren.tangents.parts import OuterPart, Part, RowsPart
 
 # Entries of a block that are finished together, so that the passes over them stay in the cache of one core.
-_TILE = 1 << 15
+_TILE = 1 << 16
 _ROWS = 1024
 
 
@@ -49,11 +49,10 @@ class CentredFactor:
         """M'_t·M'_sᵀ in the model's dtype."""
         return self.rest[rows, t] @ self.rest[columns, s].T
 
-    def finish(self, product: Tensor, t: int, s: int, rows: slice, columns: slice) -> Tensor:
-        """M_t·M_sᵀ in float64, from some rows of `product`."""
-        value = self.cross[t, s, rows, None] + self.constant[t, s] + self.cross[s, t, columns]
-        value += product
-        return value
+    def finish(self, product: Tensor, t: int, s: int, rows: slice, columns: slice, out: Tensor) -> Tensor:
+        """M_t·M_sᵀ in float64 into `out`, from some rows of `product`."""
+        torch.add(self.cross[t, s, rows, None] + self.constant[t, s], self.cross[s, t, columns], out=out)
+        return out.add_(product)
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,9 @@ class OneHotFactor:
         """Where they are equal."""
         return self.indices[rows, t, None] == self.indices[columns, s]
 
-    def finish(self, product: Tensor, t: int, s: int, rows: slice, columns: slice) -> Tensor:
-        """The same, as a factor."""
-        return product
+    def finish(self, product: Tensor, t: int, s: int, rows: slice, columns: slice, out: Tensor) -> Tensor:
+        """The same as numbers, into `out`."""
+        return out.copy_(product)
 
 
 class LayerGram:
@@ -89,18 +88,27 @@ class LayerGram:
     def block(self, rows: slice, columns: slice) -> Tensor:
         """Θ[rows, columns] in float64; slices with both ends given."""
         height, width = rows.stop - rows.start, columns.stop - columns.start
-        total = torch.zeros(height, width, dtype=torch.float64, device=self._device)
+
+        def empty(*shape: int) -> Tensor:
+            return torch.empty(*shape, dtype=torch.float64, device=self._device)
+
+        positions = range(self._positions)
+        if not self._factors or not positions:
+            return empty(height, width).zero_()
+        total = empty(height, width)
         step = height if total.is_cuda else max(1, _TILE // max(1, width))
-        pairs = range(self._positions if self._factors else 0)
-        for t, s in itertools.product(pairs, pairs):
+        scratch = empty(2, min(step, height), width)
+        for pair, (t, s) in enumerate(itertools.product(positions, positions)):
             products = [factor.product(t, s, rows, columns) for factor in self._factors]
             for start in range(0, height, step):
                 tile = slice(start, min(start + step, height))
                 place = slice(rows.start + tile.start, rows.start + tile.stop)
-                terms = zip(self._factors, products, strict=True)
-                values = [factor.finish(product[tile], t, s, place, columns) for factor, product in terms]
-                if len(values) == 2:
-                    total[tile].addcmul_(values[0], values[1].to(torch.float64))
-                else:
-                    total[tile] += values[0]
+                into = total[tile] if pair == 0 else scratch[0, : tile.stop - start]
+                for factor, product in zip(self._factors, products, strict=True):
+                    if factor is self._factors[0]:
+                        factor.finish(product[tile], t, s, place, columns, into)
+                    else:
+                        into *= factor.finish(product[tile], t, s, place, columns, scratch[1, : tile.stop - start])
+                if pair > 0:
+                    total[tile] += into
         return total
