@@ -36,9 +36,9 @@ def tangent_of_model(
 ) -> Tangent:
     """The tangent of a torch module at its present weights, with rows J(x), or ω(x)·J(x) for a callable loss.
 
-    NTK blocks come from activations and backpropagated deltas where every trainable parameter is in an
-    `nn.Linear` applied once a sample (checked against reverse mode on a probe), and Jacobian columns from
-    `torch.func` otherwise. The model's mode, gradients, buffers, hooks and the random state of torch are left
+    NTK blocks come from activations and backpropagated deltas for every layer that has a rule (linear, embedding,
+    normalisation, convolution, attention; checked against reverse mode on a probe), and from Jacobian columns by
+    `torch.func` for the others. The model's mode, gradients, buffers, hooks and the random state of torch are left
     as they were.
 
     Args:
@@ -50,7 +50,7 @@ def tangent_of_model(
         encoding_name: How messages call what made the features.
 
     Returns:
-        A `LinearTangent` or a `FunctionalTangent`; its `note` says which, and why.
+        A `ModelTangent`; its `note` says which layers took which route, and why.
 
     Raises:
         TypeError: If model, loss or dtype is of the wrong kind.
@@ -67,7 +67,8 @@ def tangent_of_model(
     """
     affine = _check_loss(loss, labels)
     try:
-        from barren.tangents import functional, inspect, linear, snapshot
+        from barren.tangents import inspect, snapshot
+        from barren.tangents.model import ModelTangent
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -79,14 +80,10 @@ def tangent_of_model(
     if len(values) == 0:
         raise ValueError(f"features must have a row an input; got shape {values.shape}")
     frozen = snapshot.Snapshot(module, computing, cast=cast)
-    tangent: Tangent
     with snapshot.plain_autograd(frozen.device):
         points = frozen.features(values)
         inspect.check_behaviour(frozen, points, encoding_name)
-        try:
-            tangent = linear.linear_tangent(frozen, points)
-        except linear.NotLayeredError as reason:
-            tangent = functional.functional_tangent(frozen, points, str(reason))
+        tangent: Tangent = ModelTangent(frozen, points)
     if affine:
         return tangent
     assert callable(loss)

@@ -54,7 +54,6 @@ class Tangent(ABC):
         layers: Layer name -> number of trainable parameters, in the order of the model.
         dtype: Dtype of the columns, float32 or float64; blocks of Θ and products are float64.
         outputs: N(w, x_i), float64 of shape (n,), or None when only J or Θ was given.
-        note: One line that says which route was taken, and why.
         has_columns: False when J is not known, only Θ: `column_blocks` and the products then raise.
     """
 
@@ -73,7 +72,12 @@ class Tangent(ABC):
         self.layers = dict(layers)
         self.dtype = np.dtype(dtype)
         self.outputs = outputs
-        self.note = note
+        self._note = note
+
+    @property
+    def note(self) -> str:
+        """One line that says which route was taken, and why."""
+        return self._note
 
     @property
     def parameters(self) -> int:
@@ -196,7 +200,7 @@ class Tangent(ABC):
 
         Cost: where `ntk_is_cheap` is False, all of J is formed again; for more than one block use `ntk_layers`.
         """
-        yield from self._accumulate(_BLOCK_BYTES, rows, columns)
+        yield from self._accumulate(self.column_blocks(_BLOCK_BYTES), rows, columns)
 
     def ntk_layers(self, bytes_limit: int) -> Iterator[tuple[str, Block]]:
         """The whole Θ_layer of every layer; every Jacobian column is formed once.
@@ -212,13 +216,14 @@ class Tangent(ABC):
         if self.ntk_is_cheap:
             yield from self.ntk(slice(None), slice(None))
         else:
-            yield from self._accumulate(bytes_limit, slice(None), slice(None))
+            yield from self._accumulate(self.column_blocks(bytes_limit), slice(None), slice(None))
 
-    def _accumulate(self, bytes_limit: int, rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
+    @staticmethod
+    def _accumulate(blocks: Iterator[tuple[str, Block]], rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
         """Sums the products of column blocks; relies on a layer's blocks coming together."""
         current: str | None = None
         total = np.empty((0, 0))
-        for layer, block in self.column_blocks(bytes_limit):
+        for layer, block in blocks:
             gram = gram_block(block[rows], block[columns], block.mean(axis=0, dtype=np.float64))
             if layer == current:
                 total += gram

@@ -134,8 +134,8 @@ def check_behaviour(snapshot: Snapshot, features: Tensor, encoding_name: str) ->
 
     Raises:
         ValueError: If the encoding does not fit, the forward draws random numbers, there is not one real
-            output a sample, an output depends on other samples or cannot be differentiated, or something is
-            not finite.
+            output a sample, an output depends on other samples, on earlier forwards or cannot be differentiated,
+            or something is not finite.
     """
     before = random_state(snapshot.device)
     _forward(snapshot, features[:1], encoding_name, "one sample")
@@ -155,6 +155,7 @@ def check_behaviour(snapshot: Snapshot, features: Tensor, encoding_name: str) ->
             "frozen parameters used?)"
         )
     _check_independence(snapshot, probe, outputs.detach(), encoding_name)
+    _check_state(snapshot, probe, outputs.detach())
     _check_references(snapshot, outputs)
     try:
         gradients = snapshot.gradients(outputs.sum(), snapshot.trainable)
@@ -228,6 +229,24 @@ def _check_independence(snapshot: Snapshot, probe: Tensor, outputs: Tensor, enco
         others = torch.cat([row[:i], row[i + 1 :]]).nan_to_num(nan=0.0)
         if bool(others.any()):
             _refuse_batch(f"the output of sample {i} of the probe has a derivative in the input of another sample")
+
+
+def _check_state(snapshot: Snapshot, probe: Tensor, outputs: Tensor) -> None:
+    """An output must not depend on how often the model was called, nor a forward write to the model unseen."""
+    allowed = 100 * float(torch.finfo(outputs.dtype).eps) * float(outputs.abs().max())
+    for result in snapshot.twice(probe):
+        # In a new batch of the same shape only what an earlier forward has left behind can differ.
+        again = result.detach().reshape(-1) if isinstance(result, Tensor) else None
+        if again is None or again.shape != outputs.shape or not bool(((again - outputs).abs() <= allowed).all()):
+            raise ValueError(
+                "model must be a fixed function of its input; got another output when the same inputs came again: its "
+                "forward keeps a state (a counter, a cache, a running statistic). Freeze it, or take it out"
+            )
+    if (name := snapshot.altered()) is not None:
+        raise ValueError(
+            f"model must not be changed by its forward; it writes to {name!r} by another reference than the attribute "
+            "(it was put back): use the attribute, or take it out"
+        )
 
 
 def _shown(value: Any) -> str:

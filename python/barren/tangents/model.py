@@ -1,8 +1,9 @@
-"""What the tangents of torch modules share: frozen weights, features, row weights, and products in both modes."""
+"""The tangent of a torch module: layers with a rule from activations and deltas, the others from Jacobian columns."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TypeVar
 
@@ -12,46 +13,134 @@ import torch
 from torch import Tensor
 
 from barren import _validate
-from barren.tangents.base import Doubles, Tangent
-from barren.tangents.inspect import check_finite
-from barren.tangents.products import Products
-from barren.tangents.snapshot import Snapshot
+from barren.tangents.base import Block, Doubles, Tangent
+from barren.tangents.gram import LayerGram
+from barren.tangents.inspect import check_finite, evenly
+from barren.tangents.parts import Part, RowsPart
+from barren.tangents.products import Products, bytes_a_sample
+from barren.tangents.routes import ChangedCallsError, find_routes
+from barren.tangents.snapshot import Snapshot, plain_autograd
 
-# Samples evaluated together.
-_SAMPLES = 1024
+_T = TypeVar("_T")
 
-_Model = TypeVar("_Model", bound="ModelTangent")
+# What a chunk of samples may take: activations, their gradients and the parts made of them.
+_CHUNK_BYTES = 1 << 27
+_MOST_SAMPLES = 1 << 13
+# Columns of layers without a rule are kept for Θ up to so many bytes.
+_KEPT_BYTES = 1 << 28
 
 
 class ModelTangent(Tangent):
     """The tangent of a torch module at the weights of the moment of construction.
 
-    Nothing but the features, the outputs and a copy of the weights is held until Θ is asked for. The model lends its
-    structure and must keep its mode.
+    Nothing but the features, the outputs and a copy of the weights is held until Θ is asked for; everything else
+    streams over chunks of samples. The model lends its structure and must keep its mode. What is computed stays on
+    the model's device until it is a block to hand out.
+
+    Raises:
+        ValueError: If an output is not finite.
     """
 
-    def __init__(self, snapshot: Snapshot, features: Tensor, outputs: Doubles, note: str) -> None:
+    def __init__(self, snapshot: Snapshot, features: Tensor) -> None:
         self._snapshot = snapshot
         self._features = features
         self._omega: Doubles | None = None
-        sizes: dict[str, int] = {}
-        for name, parameter in snapshot.trainable.items():
-            layer = snapshot.layers[name]
-            sizes[layer] = sizes.get(layer, 0) + parameter.numel()
+        self._grams: dict[str, LayerGram] | None = None
+        self._norms: Doubles | None = None
+        members: dict[str, list[str]] = {}
+        for name in snapshot.trainable:
+            members.setdefault(snapshot.layers[name], []).append(name)
+        self._members = members
+        sizes = {layer: sum(snapshot.trainable[name].numel() for name in names) for layer, names in members.items()}
+        self._sample_bytes = bytes_a_sample(snapshot, evenly(features, 2))
+        outputs = self._evaluate()
         dtype = str(snapshot.dtype).removeprefix("torch.")
-        super().__init__(len(features), sizes, dtype, outputs=outputs, note=note)
-        # A layer's tensors together, the layers in the order of the model.
-        order = list(sizes)
-        self._names = sorted(snapshot.trainable, key=lambda name: order.index(snapshot.layers[name]))
+        super().__init__(len(features), sizes, dtype, outputs=outputs)
+        self._routes = find_routes(snapshot, members, features)
+
+    @property
+    def note(self) -> str:
+        """Which layers took which route, and why."""
+        return self._routes.note()
+
+    # What a layer costs.
+
+    @property
+    def _kept_columns(self) -> int:
+        """Bytes of the columns that Θ needs of the layers without a rule."""
+        return sum(self.layers[layer] for layer in self._routes.reasons) * self.n * self.dtype.itemsize
+
+    @property
+    def ntk_is_cheap(self) -> bool:
+        """Whether all layers have a rule, or few enough columns to keep."""
+        return self._kept_columns <= _KEPT_BYTES
+
+    @property
+    def ntk_cost(self) -> float:
+        """Multiply-adds for one entry of Θ: by the rule of each layer, or its number of parameters."""
+        ruled = sum(part.cost for part in self._routes.rules.values())
+        return float(ruled + sum(self.layers[layer] for layer in self._routes.reasons))
+
+    @property
+    def ntk_bytes(self) -> int:
+        """Factors or gradients of all samples, and where few enough, the columns of the other layers."""
+        kept = 0
+        for part in self._routes.rules.values():
+            kept += sum(tensor[0].numel() * tensor.element_size() for tensor in part.tensors) * self.n
+        return kept + (self._kept_columns if self.ntk_is_cheap else 0)
 
     @cached_property
     def _products(self) -> Products:
-        return Products(self._snapshot, self._names, self._features)
+        names = [name for members in self._members.values() for name in members]
+        return Products(self._snapshot, names, self._features, self._sample_bytes)
 
     @property
     def forward_obstacle(self) -> str | None:
         """Why forward mode cannot be used; found on a probe when it is first asked for."""
         return self._products.obstacle
+
+    # What a method asks for.
+
+    def squared_norms(self) -> Doubles:
+        """‖J(x_i)‖², float64 of shape (n,): one forward and backward pass over the samples; kept."""
+        if self._norms is None:
+            self._norms = self._with_rules(self._stream_norms)
+        norms: Doubles = self._norms.copy()
+        return norms
+
+    def column_blocks(self, bytes_limit: int) -> Iterator[tuple[str, Block]]:
+        """Products of factors, or columns by `torch.func`; see `Tangent.column_blocks`."""
+        parts = self._with_rules(self._collect)
+        count = max(1, bytes_limit // (self.n * self.dtype.itemsize))
+        waiting: list[str] = []  # layers without a rule, which share their passes over the samples
+        for layer in self.layers:
+            if layer not in parts:
+                waiting.append(layer)
+                continue
+            yield from self._other_columns(waiting, bytes_limit)
+            waiting.clear()
+            for block in parts.pop(layer).columns(count):
+                yield layer, block.cpu().numpy()
+        yield from self._other_columns(waiting, bytes_limit)
+
+    def ntk(self, rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
+        """Two matrix products a layer and pair of positions, or one of gradients; see `Tangent.ntk`."""
+        grams = self._kept()
+        rows, columns = (slice(*span.indices(self.n)[:2]) for span in (rows, columns))
+        for layer in self.layers:
+            if layer in grams:
+                yield layer, grams[layer].block(rows, columns).cpu().numpy()
+            else:
+                yield from self._accumulate(self._other_columns([layer], _CHUNK_BYTES), rows, columns)
+
+    def ntk_layers(self, bytes_limit: int) -> Iterator[tuple[str, Block]]:
+        """The whole Θ of every layer; see `Tangent.ntk_layers`."""
+        grams, everything = self._kept(), slice(0, self.n)
+        for layer in self.layers:
+            if layer in grams:
+                yield layer, grams[layer].block(everything, everything).cpu().numpy()
+            else:
+                yield from self._accumulate(self._other_columns([layer], bytes_limit), everything, everything)
 
     def products(self, directions: npt.ArrayLike) -> Doubles:
         """J·V by forward mode, the directions vectorised; see `Tangent.products`."""
@@ -66,15 +155,16 @@ class ModelTangent(Tangent):
             vectors = vectors * self._omega[:, None]
         return self._products.transposed(self._features, vectors)
 
-    def scale_rows(self: _Model, omega: npt.ArrayLike) -> _Model:
+    def scale_rows(self, omega: npt.ArrayLike) -> ModelTangent:
         """The tangent of ω_i·J(x_i): rows are multiplied as they are computed."""
         weights = _validate.vector("omega", omega, length=self.n)
         scaled = copy.copy(self)
         scaled._omega = weights.copy() if self._omega is None else self._omega * weights
-        scaled._forget()
+        scaled._norms = None if self._norms is None else self._norms * weights**2
+        scaled._grams = None
         return scaled
 
-    def take(self: _Model, order: npt.ArrayLike) -> _Model:
+    def take(self, order: npt.ArrayLike) -> ModelTangent:
         """The rows order[i]: the features are gathered, and everything else is computed on demand."""
         rows = self._order(order)
         taken = copy.copy(self)
@@ -82,29 +172,105 @@ class ModelTangent(Tangent):
         taken.outputs = self._taken_outputs(rows)
         taken._features = self._features[torch.from_numpy(rows).to(self._features.device)]
         taken._omega = None if self._omega is None else self._omega[rows]
-        taken._forget()
+        taken._norms = None if self._norms is None else self._norms[rows]
+        taken._grams = None
         return taken
 
-    def _forget(self) -> None:
-        """Drops what was computed for other rows or row weights."""
+    # How it is computed.
+
+    def _evaluate(self) -> Doubles:
+        """N(w, x) of every input."""
+        outputs = np.empty(len(self._features))
+        with torch.no_grad():
+            for rows in self._chunks():
+                batch = self._snapshot.outputs(self._features[rows])
+                check_finite("outputs", batch)
+                outputs[rows] = batch.double().cpu().numpy()
+        return outputs
+
+    def _chunks(self) -> Iterator[slice]:
+        n = len(self._features)
+        step = max(1, min(_MOST_SAMPLES, _CHUNK_BYTES // (3 * self._sample_bytes)))
+        for start in range(0, n, step):
+            yield slice(start, min(start + step, n))
+
+    def _with_rules(self, compute: Callable[[], _T]) -> _T:
+        """Without rules if a batch shows that the calls of the forward change with the inputs."""
+        try:
+            return compute()
+        except ChangedCallsError as error:
+            self._routes.abandon(str(error))
+            return compute()
+
+    def _parts(self, rows: slice) -> dict[str, Part]:
+        with plain_autograd(self._snapshot.device):
+            return self._routes.parts(self._features[rows], self._row_weights(rows))
+
+    def _stream_norms(self) -> Doubles:
+        total = np.zeros(self.n)
+        for rows in self._chunks():
+            for part in self._parts(rows).values():
+                total[rows] += part.squared_norms().cpu().numpy()
+        for rows, gradients in self._other_rows(list(self._routes.reasons)):
+            for block in gradients.values():
+                square = torch.linalg.vector_norm(block, dim=1, dtype=torch.float64).square()
+                total[rows] += square.cpu().numpy()
+        return total
+
+    def _collect(self) -> dict[str, Part]:
+        """Every layer with a rule at all samples, chunk by chunk into one array a factor."""
+        whole: dict[str, tuple[Part, list[Tensor]]] = {}
+        for rows in self._chunks():
+            for layer, part in self._parts(rows).items():
+                if layer not in whole:
+                    whole[layer] = part, [tensor.new_empty(self.n, *tensor.shape[1:]) for tensor in part.tensors]
+                for into, tensor in zip(whole[layer][1], part.tensors, strict=True):
+                    into[rows] = tensor
+        return {layer: part.having(tensors) for layer, (part, tensors) in whole.items()}
+
+    def _kept(self) -> dict[str, LayerGram]:
+        """The factors of Θ: of layers with a rule, and of the others where their columns are few."""
+        if self._grams is None:
+            parts = self._with_rules(self._collect)
+            if self.ntk_is_cheap:
+                parts.update(self._collect_columns())
+            self._grams = {layer: LayerGram(parts.pop(layer)) for layer in self.layers if layer in parts}
+        return self._grams
+
+    def _collect_columns(self) -> dict[str, Part]:
+        layers = list(self._routes.reasons)
+        like = self._features
+        whole = {layer: like.new_empty(self.n, self.layers[layer]) for layer in layers}
+        for rows, gradients in self._other_rows(layers):
+            for layer in layers:
+                whole[layer][rows] = torch.cat([gradients[name] for name in self._members[layer]], dim=1)
+        return {layer: RowsPart((layer,), (self.layers[layer],), whole[layer]) for layer in layers}
+
+    def _other_rows(self, layers: list[str]) -> Iterator[tuple[slice, dict[str, Tensor]]]:
+        """Gradients of layers without a rule: rows ω_i·J(x_i), a chunk of samples at a time."""
+        names = [name for layer in layers for name in self._members[layer]]
+        if not names:
+            return
+        assert self._routes.columns is not None
+        for rows in self._routes.columns.chunks(names, self.n, _CHUNK_BYTES):
+            gradients = self._routes.columns.rows(names, self._features[rows])
+            weights = self._row_weights(rows)
+            yield rows, gradients if weights is None else {k: v * weights[:, None] for k, v in gradients.items()}
+
+    def _other_columns(self, layers: list[str], bytes_limit: int) -> Iterator[tuple[str, Block]]:
+        """Columns of layers without a rule."""
+        names = [name for layer in layers for name in self._members[layer]]
+        if not names:
+            return
+        assert self._routes.columns is not None
+        weights = None if self._omega is None else self._omega.astype(self.dtype)[:, None]
+        for layer, block in self._routes.columns.blocks(names, self._features, bytes_limit):
+            if weights is not None:
+                block *= weights
+            yield layer, block
 
     def _row_weights(self, rows: slice) -> Tensor | None:
-        """ω of these rows as a column, in the computing dtype."""
+        """ω of these rows in the computing dtype."""
         if self._omega is None:
             return None
-        return torch.tensor(self._omega[rows, None], dtype=self._snapshot.dtype, device=self._snapshot.device)
-
-
-def all_outputs(snapshot: Snapshot, features: Tensor) -> Doubles:
-    """N(w, x) of every input, a batch at a time.
-
-    Raises:
-        ValueError: If one is not finite.
-    """
-    outputs = np.empty(len(features))
-    with torch.no_grad():
-        for start in range(0, len(features), _SAMPLES):
-            batch = snapshot.outputs(features[start : start + _SAMPLES])
-            check_finite("outputs", batch)
-            outputs[start : start + _SAMPLES] = batch.double().cpu().numpy()
-    return outputs
+        return torch.tensor(self._omega[rows], dtype=self._snapshot.dtype, device=self._snapshot.device)

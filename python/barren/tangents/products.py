@@ -16,9 +16,9 @@ from barren.tangents.inspect import check_finite, evenly
 from barren.tangents.snapshot import Snapshot, plain_autograd
 
 # What the activations of a chunk of samples, with their derivatives, may take; and the directions of a group.
-_CHUNK_BYTES = 1 << 27
+_CHUNK_BYTES = 1 << 26
 _GROUP_BYTES = 1 << 27
-_MOST_SAMPLES = 1 << 15
+_MOST_SAMPLES = 1 << 13
 # Samples on which forward mode is compared with reverse mode.
 _COMPARED = 3
 
@@ -31,13 +31,13 @@ class Products:
             every parameter tensor, at construction.
     """
 
-    def __init__(self, snapshot: Snapshot, names: list[str], features: Tensor) -> None:
+    def __init__(self, snapshot: Snapshot, names: list[str], features: Tensor, sample_bytes: int) -> None:
         self._snapshot = snapshot
         self._names = names
         self._sizes = [snapshot.trainable[name].numel() for name in names]
         self._vectorised = True
         probe = evenly(features, _COMPARED)
-        self._sample_bytes = bytes_a_sample(snapshot, probe)
+        self._sample_bytes = sample_bytes
         self.obstacle = self._check(probe)
 
     def forward(self, features: Tensor, directions: Doubles) -> Doubles:

@@ -91,6 +91,27 @@ class Snapshot:
 
     def __call__(self, parameters: Mapping[str, Tensor], features: Tensor) -> Any:
         """What the model's forward returns; `parameters` replace those of `trainable` with the same name."""
+        return self._run(self.model, "", parameters, features)
+
+    def twice(self, features: Tensor) -> tuple[Any, Any]:
+        """What two forwards in a row return, the second with what the first has written to the model."""
+        first, second = self._run(_Twice(self.model), "model.", {}, features)
+        return first, second
+
+    def altered(self) -> str | None:
+        """The name of a parameter or buffer of the model itself that is not what it was, put back to it; or None."""
+        found = None
+        kept = {**self.trainable, **self._frozen, **self._buffers}
+        for name, tensor in [*self.model.named_parameters(), *self.model.named_buffers()]:
+            before = kept[name].detach()
+            now = tensor.detach().to(before.dtype)
+            if not bool(((now == before) | (now.isnan() & before.isnan())).all()):
+                found = name
+                with torch.no_grad():
+                    tensor.copy_(before)
+        return found
+
+    def _run(self, module: nn.Module, prefix: str, parameters: Mapping[str, Tensor], features: Tensor) -> Any:
         buffers = {name: buffer.clone() for name, buffer in self._buffers.items()}
         weights = {**self._frozen, **buffers, **self.trainable, **parameters}
         state = _attributes(self.model)
@@ -100,7 +121,7 @@ class Snapshot:
                 if module._compiled_call_impl is not None:
                     module._compiled_call_impl = None
             # The copy keeps a forward that works in place on its input away from the features.
-            return functional_call(self.model, weights, (features.clone(),))
+            return functional_call(module, {prefix + name: t for name, t in weights.items()}, (features.clone(),))
         finally:
             _restore(state)
 
@@ -126,6 +147,17 @@ class Snapshot:
             name: torch.zeros_like(leaf) if gradient is None else dense(gradient)
             for (name, leaf), gradient in zip(leaves.items(), found, strict=True)
         }
+
+
+class _Twice(nn.Module):
+    """Two forwards of a module in a row."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> tuple[Any, Any]:
+        return self.model(x.clone()), self.model(x)
 
 
 _State: TypeAlias = list[tuple[nn.Module, dict[str, Any], dict[str, dict[str, Any]]]]

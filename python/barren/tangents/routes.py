@@ -1,0 +1,186 @@
+"""Which layers of a model have a rule: found on a probe, and compared there with reverse mode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from barren.tangents.columns import Columns
+from barren.tangents.inspect import PROBE_POINTS, check_finite
+from barren.tangents.parts import OuterPart, Part, RowsPart, make_part
+from barren.tangents.recording import Use, deltas, layouts, record, signature
+from barren.tangents.rules import Layout, NoRuleError, Piece
+from barren.tangents.snapshot import Snapshot
+
+# Samples of a second batch, which shows where the samples lie in each call.
+_FEWER_POINTS = 13
+# Rounding allowed between two orders of the same sums, relative to the sum of absolute values.
+_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
+# Layers of a route that the note names.
+_NAMED = 6
+# Gradients of all samples are kept up to so many bytes a layer that has no factors.
+_ROWS_BYTES = 1 << 30
+
+
+class ChangedCallsError(Exception):
+    """A batch makes other calls than the probe made. Never leaves this package."""
+
+
+@dataclass
+class Routes:
+    """The route of every layer of one model.
+
+    Attributes:
+        snapshot: The model.
+        probe: A few inputs.
+        layers: Layer -> its trainable parameters, in the order of the columns.
+        rules: Layer -> its part at the probe's samples, for the layers that have a rule.
+        reasons: Layer -> why it has none.
+        columns: What computes the columns of the layers without a rule; None if there are none.
+    """
+
+    snapshot: Snapshot
+    probe: Tensor
+    layers: dict[str, list[str]]
+    rules: dict[str, Part] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    columns: Columns | None = None
+    _signature: list[tuple[object, ...]] = field(default_factory=list)
+    _layouts: list[Layout | str] = field(default_factory=list)
+    _as_rows: dict[str, bool] = field(default_factory=dict)
+
+    def parts(self, features: Tensor, omega: Tensor | None) -> dict[str, Part]:
+        """Every layer with a rule at these samples, with rows ω_i·J(x_i).
+
+        Raises:
+            ChangedCallsError: If the forward makes other calls than on the probe: the rules then hold no more.
+            ValueError: If a gradient is not finite.
+        """
+        if not self.rules:
+            return {}
+        outputs, uses = record(self.snapshot, features)
+        same = len(uses) == len(self._layouts) and self._signature == signature(uses, self._layouts, len(features))
+        if not same:
+            raise ChangedCallsError("its forward makes other calls for other inputs")
+        found = self._pieces(uses, deltas(outputs, uses), len(features), omega, list(self.rules))
+        parts = {}
+        for layer in self.rules:
+            part = make_part(self._parameters(layer), found[layer], len(features), as_rows=self._as_rows[layer])
+            for tensor in part.tensors:
+                check_finite(f"the gradient in layer {layer!r}", tensor)
+            parts[layer] = part
+        return parts
+
+    def abandon(self, reason: str) -> None:
+        """Sends every layer through Jacobian columns from now on."""
+        self.reasons = dict.fromkeys(self.layers, reason)
+        self.rules.clear()
+        self.settle()
+
+    def settle(self) -> None:
+        """Prepares the columns of the layers without a rule."""
+        names = [name for layer, members in self.layers.items() if layer in self.reasons for name in members]
+        self.columns = Columns(self.snapshot, names, self.probe) if names else None
+
+    def note(self) -> str:
+        """One line: which layers took which route, and why not the first."""
+        outer = [layer for layer, part in self.rules.items() if isinstance(part, OuterPart)]
+        rows = [layer for layer in self.rules if layer not in outer]
+        pieces = []
+        if outer:
+            pieces.append(f"activations and deltas of {_listed(outer)}")
+        if rows:
+            pieces.append(f"sample gradients by a rule of {_listed(rows)}")
+        if self.reasons:
+            why = {reason: layer for layer, reason in reversed(self.reasons.items())}
+            told = "; ".join(f"{layer!r}: {reason}" for reason, layer in reversed(why.items()))
+            pieces.append(f"Jacobian columns by torch.func of {_listed(list(self.reasons))} ({told})")
+        if self.columns is not None and self.columns.loop_reason is not None:
+            pieces.append(f"one backward pass a sample, since vmap fails: {self.columns.loop_reason}")
+        return "; ".join(pieces)
+
+    def _parameters(self, layer: str) -> dict[str, Tensor]:
+        return {name: self.snapshot.trainable[name] for name in self.layers[layer]}
+
+    def _pieces(
+        self, uses: list[Use], gradients: list[Tensor], n: int, omega: Tensor | None, chosen: list[str]
+    ) -> dict[str, list[dict[str, Piece]]]:
+        """Layer -> for every call that uses it, parameter name -> piece.
+
+        Raises:
+            NoRuleError: If a call of these layers has no known layout.
+        """
+        found: dict[str, list[dict[str, Piece]]] = {layer: [] for layer in chosen}
+        owners = self.snapshot.layers
+        for use, gradient, place in zip(uses, gradients, self._layouts, strict=True):
+            wanted = {role: name for role, name in use.roles.items() if owners[name] in found}
+            if not wanted:
+                continue
+            if isinstance(place, str):
+                raise NoRuleError(place)
+            layout = Layout(place.axis, n)
+            if omega is not None:
+                gradient = _weighted(gradient, layout, omega)
+            pieces = use.call.pieces(gradient, layout)
+            for layer in {owners[name] for name in wanted.values()}:
+                found[layer].append({name: pieces[role] for role, name in wanted.items() if owners[name] == layer})
+        return found
+
+
+def find_routes(snapshot: Snapshot, layers: Mapping[str, list[str]], features: Tensor) -> Routes:
+    """Tries the rules on a probe and keeps those that agree with reverse mode there, layer by layer."""
+    n = len(features)
+    chosen = torch.linspace(0, n - 1, PROBE_POINTS, dtype=torch.float64).round().long().to(features.device)
+    probe = features[chosen]
+    routes = Routes(snapshot, probe, dict(layers))
+    try:
+        outputs, uses = record(snapshot, probe)
+        _, fewer = record(snapshot, probe[:_FEWER_POINTS])
+        routes._layouts = layouts(uses, fewer, (len(probe), _FEWER_POINTS))
+        gradients = deltas(outputs, uses, keep_graph=True)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # a forward that cannot be watched can still be differentiated
+        routes.abandon(" ".join(str(error).split()) or type(error).__name__)
+        return routes
+    routes._signature = signature(uses, routes._layouts, len(probe))
+    generator = torch.Generator().manual_seed(20231018)
+    z = (torch.rand(len(probe), generator=generator, dtype=torch.float64) + 0.5).to(outputs)
+    true = snapshot.gradients(outputs, snapshot.trainable, z)
+    for layer in layers:
+        try:
+            pieces = routes._pieces(uses, gradients, len(probe), None, [layer])[layer]
+            part = make_part(routes._parameters(layer), pieces, len(probe), as_rows=False)
+            _verify(part, z, true, _TOLERANCE[snapshot.dtype])
+            if isinstance(part, RowsPart) and n * part.cost * part.rows.element_size() > _ROWS_BYTES:
+                raise NoRuleError("its gradients at all samples are too large to keep")
+        except NoRuleError as reason:
+            routes.reasons[layer] = str(reason)
+            continue
+        routes._as_rows[layer] = isinstance(part, OuterPart) and part.prefers_rows(n)
+        routes.rules[layer] = part.as_rows() if routes._as_rows[layer] and isinstance(part, OuterPart) else part
+    routes.settle()
+    return routes
+
+
+def _verify(part: Part, z: Tensor, true: Mapping[str, Tensor], tolerance: float) -> None:
+    """Compares Jᵀz from the rule with reverse mode at random z; any other use of a parameter shows in it."""
+    for name, (found, scale) in part.pulled_back(z).items():
+        gap = (found - true[name].flatten()).abs().max()
+        if not bool(gap <= tolerance * scale.max()):
+            raise NoRuleError(f"{name!r} takes part in the forward where no rule sees it")
+
+
+def _weighted(gradient: Tensor, layout: Layout, omega: Tensor) -> Tensor:
+    """Deltas times the weight of their sample."""
+    axis = gradient.movedim(layout.axis, 0)
+    grouped = axis.reshape(layout.samples, -1) * omega.reshape(-1, 1)
+    return grouped.reshape(axis.shape).movedim(0, layout.axis)
+
+
+def _listed(layers: list[str]) -> str:
+    more = f" and {len(layers) - _NAMED} more" if len(layers) > _NAMED else ""
+    return f"{len(layers)} layer{'s' * (len(layers) > 1)} ({', '.join(layers[:_NAMED])}{more})"
