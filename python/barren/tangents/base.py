@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -110,6 +111,15 @@ class Tangent(ABC):
     def ntk_bytes(self) -> int:
         """Bytes that the tangent keeps once `ntk` has been called, beside what it holds from the start."""
         return 0
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether blocks of Θ may be asked for by several threads at once, within `limited(1)`."""
+        return False
+
+    def limited(self, threads: int) -> AbstractContextManager[None]:
+        """A context in which this tangent's library takes at most so many threads a call (0: as many as it likes)."""
+        return nullcontext()
 
     @property
     def forward_obstacle(self) -> str | None:

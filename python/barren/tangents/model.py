@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TypeVar
 
@@ -89,6 +90,22 @@ class ModelTangent(Tangent):
             kept += sum(tensor[0].numel() * tensor.element_size() for tensor in part.tensors) * self.n
         return kept + (self._kept_columns if self.ntk_is_cheap else 0)
 
+    @property
+    def concurrent(self) -> bool:
+        """On the CPU; a device has threads of its own. Layers without a rule run the model, which is not for many."""
+        return self._snapshot.device.type == "cpu" and (self.ntk_is_cheap or not self._routes.reasons)
+
+    @contextmanager
+    def limited(self, threads: int) -> Iterator[None]:
+        """See `Tangent.limited`; torch's number of threads is the process's, and is put back."""
+        before = torch.get_num_threads()
+        if threads:
+            torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
     @cached_property
     def _products(self) -> Products:
         names = [name for members in self._members.values() for name in members]
@@ -102,7 +119,11 @@ class ModelTangent(Tangent):
     # What a method asks for.
 
     def squared_norms(self) -> Doubles:
-        """‖J(x_i)‖², float64 of shape (n,): one forward and backward pass over the samples; kept."""
+        """‖J(x_i)‖², float64 of shape (n,): from Θ where its factors are kept, else by one pass forward and backward."""
+        if self._norms is None and self._grams is not None and len(self._grams) == len(self.layers):
+            self._norms = np.zeros(self.n)
+            for gram in self._grams.values():
+                self._norms += gram.diagonal().cpu().numpy()
         if self._norms is None:
             self._norms = self._with_rules(self._stream_norms)
         norms: Doubles = self._norms.copy()

@@ -122,9 +122,12 @@ def gradient_variance(
             UserWarning,
             stacklevel=2,
         )
-    pairing = METHODS[plan.method].run(problem)
+    with problem.tangent.limited(problem.threads):
+        pairing = METHODS[plan.method].run(problem)
+        squared_norms = pairing.squared_norms
+        if squared_norms is None:
+            squared_norms = problem.tangent.squared_norms()
     tangent, law, labels = problem.tangent, problem.law, problem.labels
-    squared_norms = tangent.squared_norms()
     _check_sound(pairing, float(problem.weights @ squared_norms), given=ntk is not None)
     return GradientVariance(
         value=max(0.0, pairing.variance),  # below zero is rounding of a variance that is zero

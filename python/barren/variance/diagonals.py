@@ -15,10 +15,13 @@ from barren import _core, _fft
 from barren.classes.correlation import halves_of
 from barren.classes.group import unit_group
 from barren.tangents.base import Tangent
+from barren.variance.pool import in_order
 from barren.variance.problem import Pairing, Problem, accumulate
 
 # What the arrays of one band may take; more makes no difference to the speed.
 _BAND_BYTES = 2**28
+# Columns of a sample of rows' entries; four samples are taken.
+_SAMPLED = 8
 
 
 def rows_by_logarithm(problem: Problem) -> tuple[np.ndarray, np.ndarray] | None:
@@ -78,7 +81,12 @@ def run(problem: Problem, memory: int) -> Pairing:
         for layer, amounts in sums.items():
             accumulate(per_layer, layer, float((twice * kernel[shifts]) @ amounts))
         forms.add(shifts, twice, diagonals)
-    return Pairing(per_layer, forms.deviations(bands.offset))
+    norms = np.empty(len(problem.points))
+    norms[rows] = bands.tangent.squared_norms()
+    absent = np.flatnonzero(unit_group(problem.cls.p).logarithms[problem.points] < 0)
+    if len(absent):
+        norms[absent] = problem.tangent.take(absent).squared_norms()
+    return Pairing(per_layer, forms.deviations(bands.offset), squared_norms=norms)
 
 
 def whole_kernel(problem: Problem) -> np.ndarray:
@@ -102,9 +110,11 @@ class _Bands:
     def __init__(self, problem: Problem, rows: np.ndarray, weights: np.ndarray, memory: int) -> None:
         self.order = len(rows)
         self.tangent, self.weights = problem.tangent.take(rows), weights
+        self.threads = problem.threads
+        self.workers = (problem.threads or _core.available_threads()) if self.tangent.concurrent else 1
         self.shifts = shifts_a_band(self.order, memory)
         self.height = rows_a_rectangle(self.shifts)
-        self.offset = _row_means(self.tangent, weights)
+        self.offset = _about_row_means(self.tangent, weights)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]]:
         """(s, layer -> Σ_i M_layer(i, i+s), M_s(i) of shape (len(s), p−1)), for s = 0..(p−1)/2; sums without u."""
@@ -113,22 +123,32 @@ class _Bands:
             shifts = np.arange(first, min(first + self.shifts, last))
             sums: dict[str, np.ndarray] = {}
             diagonals = np.empty((len(shifts), self.order))
-            for start in range(0, self.order, self.height):
-                stop = min(start + self.height, self.order)
-                total = None
-                for layer, rectangle in self._rectangles(start, stop, first, len(shifts)):
-                    amounts = _diagonals(rectangle, len(shifts)).sum(axis=0)
-                    sums[layer] = sums[layer] + amounts if layer in sums else amounts
-                    if total is None:
-                        total = rectangle
-                    else:
-                        total += rectangle
-                assert total is not None
-                columns = np.arange(start + first, stop + shifts[-1]) % self.order
-                total -= self.offset[start:stop, None]
-                total -= self.offset[columns]
-                diagonals[:, start:stop] = _diagonals(total, len(shifts)).T
+
+            def fill(start: int, shifts: np.ndarray = shifts, into: np.ndarray = diagonals) -> dict[str, np.ndarray]:
+                return self._fill(start, shifts, into)
+
+            with self.tangent.limited(1 if self.workers > 1 else self.threads):
+                for amounts in in_order(fill, iter(range(0, self.order, self.height)), self.workers):
+                    for layer, amount in amounts.items():
+                        sums[layer] = sums[layer] + amount if layer in sums else amount
             yield shifts, sums, diagonals
+
+    def _fill(self, start: int, shifts: np.ndarray, diagonals: np.ndarray) -> dict[str, np.ndarray]:
+        """Writes M_s(i) for the rows of one rectangle; layer -> Σ_i M_layer(i, i+s) over these rows."""
+        stop = min(start + self.height, self.order)
+        sums: dict[str, np.ndarray] = {}
+        total = None
+        for layer, rectangle in self._rectangles(start, stop, int(shifts[0]), len(shifts)):
+            sums[layer] = _diagonals(rectangle, len(shifts)).sum(axis=0)
+            if total is None:
+                total = rectangle
+            else:
+                total += rectangle
+        assert total is not None
+        total -= self.offset[start:stop, None]
+        total -= self.offset[np.arange(start + shifts[0], stop + shifts[-1]) % self.order]
+        diagonals[:, start:stop] = _diagonals(total, len(shifts)).T
+        return sums
 
     def _rectangles(self, start: int, stop: int, first: int, count: int) -> Iterator[tuple[str, np.ndarray]]:
         """(layer, c·Θ_layer·c) for rows start..stop−1 and the columns that `count` diagonals from `first` on need."""
@@ -153,19 +173,17 @@ def _diagonals(rectangle: np.ndarray, count: int) -> np.ndarray:
     return np.lib.stride_tricks.as_strided(rectangle, (len(rectangle), count), (down + right, right), writeable=False)
 
 
-def _row_means(tangent: Tangent, weights: np.ndarray) -> np.ndarray:
-    """u_i = r_i/n − Σr/(2n²), r the row sums of cΘc; zero where no product gives them cheaply."""
+def _about_row_means(tangent: Tangent, weights: np.ndarray) -> np.ndarray:
+    """u_i = r_i − r̄/2, r_i the mean of row i of cΘc over some columns: near enough to take out what is constant."""
     n = len(weights)
-    if tangent.has_products:
-        sums = weights * tangent.products(tangent.transposed_products(weights[:, None]))[:, 0]
-    elif not tangent.has_columns:
-        total = np.zeros(n)
-        for _, block in tangent.ntk(slice(None), slice(None)):
-            total += block @ weights
-        sums = weights * total
-    else:
-        return np.zeros(n)
-    return np.asarray(sums / n - sums.sum() / (2.0 * n**2))
+    starts = np.unique(np.linspace(0, max(0, n - _SAMPLED), 4).astype(int))
+    means = np.zeros(n)
+    for start in starts:
+        columns = slice(int(start), min(n, int(start) + _SAMPLED))
+        for _, block in tangent.ntk(slice(0, n), columns):
+            means += block @ weights[columns]
+    means *= weights / (len(starts) * min(n, _SAMPLED))
+    return np.asarray(means - 0.5 * means.mean())
 
 
 class _Forms:

@@ -17,12 +17,17 @@ from barren.classes.group import unit_group
 from barren.tangents.given import GivenNTK
 from barren.variance import diagonals
 from barren.variance.direct import centred_table
+from barren.variance.pool import in_order
 from barren.variance.problem import Pairing, Problem, accumulate
 from barren.variance.speeds import Speeds
 
 # Pairs rows start..stop of one layer's Θ with the class kernel, columns from start on.
 _PairBlock = Callable[[int, int, np.ndarray], float]
+# Rows start..stop−1 of every layer's Θ.
+_Blocks = tuple[int, int, Iterator[tuple[str, np.ndarray]]]
 _BLOCK_BYTES = 32 * 2**20
+# Rows of a block: enough for a product at full speed, few enough that all threads have some.
+_ROWS = 128
 # Passes over an entry of a layer's Θ in float64: two Gram products widened and centred, and their product.
 _PASSES = 6.0
 
@@ -85,11 +90,27 @@ def run(problem: Problem) -> Pairing:
     total = np.zeros((n, n)) if needs_deviations(problem) else None
     pair = _pair_by_logarithms(problem) if _is_whole_prime(problem) else _pair_by_kernel(problem)
     per_layer: dict[str, float] = {}
-    for layer, start, stop, block in _upper_blocks(problem):
-        accumulate(per_layer, layer, pair(start, stop, block))
-        if total is not None:
-            total[start:stop, start:] += block
+
+    def paired(blocks: _Blocks) -> list[tuple[str, float]]:
+        start, stop, layers = blocks
+        amounts = []
+        for layer, block in layers:
+            amounts.append((layer, pair(start, stop, np.ascontiguousarray(block))))
+            if total is not None:
+                total[start:stop, start:] += block
+        return amounts
+
+    workers = workers_of(problem)
+    with problem.tangent.limited(1 if workers > 1 else problem.threads):
+        for amounts in in_order(paired, _upper_blocks(problem), workers):
+            for layer, amount in amounts:
+                accumulate(per_layer, layer, amount)
     return Pairing(per_layer, None if total is None else _deviations(problem, total))
+
+
+def workers_of(problem: Problem) -> int:
+    """How many threads make blocks of Θ: all of the call, where the tangent allows it."""
+    return (problem.threads or _core.available_threads()) if problem.tangent.concurrent else 1
 
 
 def needs_deviations(problem: Problem) -> bool:
@@ -117,19 +138,18 @@ def _transform_cost(problem: Problem) -> float:
     return 30.0 * problem.cls.p**2 * float(np.log2(problem.cls.p))
 
 
-def _upper_blocks(problem: Problem) -> Iterator[tuple[str, int, int, np.ndarray]]:
-    """(layer, start, stop, Θ_layer[start:stop, start:]): every entry on or above the diagonal once."""
+def _upper_blocks(problem: Problem) -> Iterator[_Blocks]:
+    """(start, stop, (layer, Θ_layer[start:stop, start:]) of every layer): entries on and above the diagonal once."""
     tangent, n = problem.tangent, len(problem.points)
-    rows = max(1, min(n, _BLOCK_BYTES // (8 * n)))
     if tangent.ntk_is_cheap:
+        rows = max(1, min(_ROWS, _BLOCK_BYTES // (8 * n)))
         for start in range(0, n, rows):
             stop = min(n, start + rows)
-            for layer, block in tangent.ntk(slice(start, stop), slice(start, n)):
-                yield layer, start, stop, np.ascontiguousarray(block)
+            yield start, stop, tangent.ntk(slice(start, stop), slice(start, n))
         return
     spare = max(_BLOCK_BYTES, problem.memory_limit - smallest_memory(problem))
     for layer, theta in tangent.ntk_layers(spare):
-        yield layer, 0, n, theta
+        yield 0, n, iter([(layer, theta)])
 
 
 def _doubled_above(weights: np.ndarray, start: int, stop: int) -> np.ndarray:
@@ -141,15 +161,14 @@ def _doubled_above(weights: np.ndarray, start: int, stop: int) -> np.ndarray:
 
 def _pair_by_logarithms(problem: Problem) -> _PairBlock:
     """Prime modulus, whole class: K(x, y) = κ[log x − log y], plus a constant when the multiplier 0 is a member."""
-    kernel = diagonals.whole_kernel(problem)
+    kernel, threads = diagonals.whole_kernel(problem), 1 if workers_of(problem) > 1 else problem.threads
     logarithms = unit_group(problem.cls.p).logarithms[problem.points]
 
     def pair(start: int, stop: int, block: np.ndarray) -> float:
         doubled = _doubled_above(problem.weights, start, stop)
         row_weights = problem.weights[start:stop]
-        return _core.pairing(
-            kernel, logarithms[start:stop], row_weights, logarithms[start:], doubled, block, problem.threads
-        )
+        sides = (logarithms[start:stop], row_weights, logarithms[start:], doubled)
+        return _core.pairing(kernel, *sides, block, threads)
 
     return pair
 

@@ -46,7 +46,7 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time, for a tangent kernel whose eigenvalues fall as they do in the networks that were measured."""
     tighter = max(1.0, DEFAULT_RTOL / (problem.rtol or DEFAULT_RTOL))
     forward, backward = 64.0 * tighter, 24.0 * tighter + (_FOR_PARAMETERS if problem.per_parameter else _FOR_LAYERS)
-    if not problem.tangent.has_products:
+    if not speeds.has_products:
         forward, backward = 0.0, 150.0 * tighter**2
     n, p = len(problem.points), problem.cls.p
     a_column = 2.0 * speeds.rates.responses((p - 1) // 2)

@@ -90,12 +90,14 @@ class Pairing:
         deviations: d(a) = ‖G_a − E G‖² for every member, float64, shape (members,), or None if not wanted.
         per_parameter: layer -> the variance of each of its parameters, float64, or None if not wanted.
         estimate: where it is one and not exact.
+        squared_norms: ‖J(x)‖² of every point where the method has them at hand, else None.
     """
 
     per_layer: dict[str, float]
     deviations: np.ndarray | None
     per_parameter: dict[str, np.ndarray] | None = None
     estimate: Estimate | None = None
+    squared_norms: np.ndarray | None = None
 
     @property
     def variance(self) -> float:

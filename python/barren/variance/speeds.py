@@ -38,6 +38,11 @@ class Speeds:
         return rates(self._problem.threads)
 
     @cached_property
+    def has_products(self) -> bool:
+        """Whether forward mode goes through the model: tried only where it is timed, for trying is work too."""
+        return not self.timed or self._tangent.has_products
+
+    @cached_property
     def backward(self) -> float:
         """Seconds of one sample and one cotangent, forward and backward."""
         if not self.timed:
@@ -47,7 +52,7 @@ class Speeds:
     @cached_property
     def forward(self) -> float:
         """Seconds of one sample and one direction of forward mode."""
-        if not self.timed or not self._tangent.has_products:
+        if not self.timed or not self.has_products:
             return 2.0 * self._tangent.parameters * self.rates.product(self._tangent.dtype)
         directions = np.ones((self._tangent.parameters, _DIRECTIONS))
         return self._a_sample(lambda part: part.products(directions)) / _DIRECTIONS
