@@ -47,7 +47,7 @@ bool in_kernels(const Target<T>& target, std::uint64_t modulus, Psi<T>& psi) {
         case Formula::sawtooth:
             psi.form = Form::linear;
             psi.slope = 0.5 / m;
-            psi.intercept = psi.special = -shift;
+            psi.intercept = -shift;
             return true;
         case Formula::triangle:
             psi.form = Form::folded;
@@ -69,7 +69,7 @@ bool in_kernels(const Target<T>& target, std::uint64_t modulus, Psi<T>& psi) {
             psi.form = Form::sign;
             psi.low = -1.0 - shift;
             psi.high = 1.0 - shift;
-            psi.special = -shift;
+            psi.middle = -shift;
             return true;
     }
     return false;
