@@ -120,16 +120,23 @@ template <class T>
 void Groups<T>::Cursor::by_products(const std::int64_t* points, std::size_t count, T* values) const {
     const Psi<T>& psi = groups_->psi_;
     const auto& set = kernels();
-    if (groups_->narrow_ && groups_->formed_) {
-        alignas(64) std::uint32_t residues[chunk * lanes];
-        set.multiply_narrow(static_cast<std::uint32_t>(psi.modulus), steps_, narrow_, points, count, residues);
-        return set.of<T>().evaluate_narrow(psi, residues, count * lanes, values);
+    // A few points at a time, so that their residues stay in the nearest cache.
+    constexpr std::size_t piece = 32;
+    for (std::size_t first = 0; groups_->formed_ && first < count; first += piece) {
+        const std::size_t size = std::min(piece, count - first);
+        T* out = values + first * lanes;
+        if (groups_->narrow_) {
+            alignas(64) std::uint32_t residues[piece * lanes];
+            set.multiply_narrow(static_cast<std::uint32_t>(psi.modulus), steps_, narrow_, points + first, size,
+                                residues);
+            set.of<T>().evaluate_narrow(psi, residues, size * lanes, out);
+        } else {
+            alignas(64) std::uint64_t residues[piece * lanes];
+            set.multiply_wide(psi.modulus, multipliers_, quotients_, points + first, size, residues);
+            set.of<T>().evaluate_wide(psi, residues, size * lanes, out);
+        }
     }
-    if (groups_->formed_) {
-        alignas(64) std::uint64_t residues[chunk * lanes];
-        set.multiply_wide(psi.modulus, multipliers_, quotients_, points, count, residues);
-        return set.of<T>().evaluate_wide(psi, residues, count * lanes, values);
-    }
+    if (groups_->formed_) return;
     visit(groups_->family_.target, psi.modulus, [&](auto value) {
         for (std::size_t l = 0; l < lanes; ++l) {
             const FixedMultiplier times_a(multipliers_[l], psi.modulus);
