@@ -140,9 +140,12 @@ void Groups<T>::Cursor::by_products(const std::int64_t* points, std::size_t coun
     visit(groups_->family_.target, psi.modulus, [&](auto value) {
         for (std::size_t l = 0; l < lanes; ++l) {
             const FixedMultiplier times_a(multipliers_[l], psi.modulus);
-            for (std::size_t i = 0; i < count; ++i)
-                values[i * lanes + l] = static_cast<T>(value(times_a(static_cast<std::uint64_t>(points[i]))) -
-                                                       groups_->family_.target.shift);
+            for (std::size_t i = 0; i < count; ++i) {
+                const auto x = static_cast<std::uint64_t>(points[i]);
+                // A sine is dear, so lanes that nobody asked for are left out.
+                const double psi_of_x = l < active_ ? value(times_a(x)) - groups_->family_.target.shift : 0.0;
+                values[i * lanes + l] = static_cast<T>(psi_of_x);
+            }
         }
     });
 }
