@@ -87,7 +87,7 @@ struct Evaluator<T, Form::sign> : Registers<T> {
         using V = typename Base::V;
         const auto s = Base::key(Base::centred(t));
         const V value = s < 0 ? broadcast<V>(high) : broadcast<V>(low);
-        return (s == zero) | (s == 0) ? broadcast<V>(middle) : value;
+        return ((s == zero) | (s == 0)) ? broadcast<V>(middle) : value;
     }
     T low, high, middle;
     Key<T> zero;
