@@ -313,3 +313,24 @@ def test_powers_near_the_limit():
     modulus = 2**63 - 25
     exponents = np.array([0, 1, 2, 63, 2**62, modulus - 1])
     assert [int(v) for v in _core.powers(3, exponents, modulus)] == [pow(3, int(e), modulus) for e in exponents]
+
+
+@pytest.mark.parametrize("modulus", [1, 2, 3, 2**31 - 1, 2**32 + 15, 2**52 + 21, 2**62 + 135, 2**63 - 25])
+def test_many_powers_are_those_of_integers(modulus):
+    """More exponents than make a table of factors pay, of every length."""
+    rng = np.random.default_rng(0)
+    exponents = np.concatenate([np.arange(2050), rng.integers(0, 2**63 - 1, 2050) >> rng.integers(0, 63, 2050)])
+    for base in (0, 1, 3, 2**62 + 1):
+        got = _core.powers(base, exponents, modulus)
+        assert got.tolist() == [pow(base, int(e), modulus) for e in exponents]
+        assert np.array_equal(_core.powers(base, exponents[:100].copy(), modulus), got[:100])
+
+
+def test_wrong_shifts_and_kernels_are_refused():
+    for shift in (np.nan, np.inf, -np.inf):
+        for name in ("responses", "quadratic_forms"):
+            with pytest.raises(ValueError, match="shift must be finite"):
+                getattr(_core, name)(*GOOD[name], 0, shift)
+    for wrong in (None, 3, b"abacus", "x" * 10_000, ""):
+        with contextlib.suppress(TypeError, ValueError):
+            _core.use_kernel(wrong)

@@ -47,7 +47,7 @@ bool in_kernels(const Target<T>& target, std::uint64_t modulus, Psi<T>& psi) {
         case Formula::sawtooth:
             psi.form = Form::linear;
             psi.slope = 0.5 / m;
-            psi.intercept = psi.special = -shift;
+            psi.intercept = -shift;
             return true;
         case Formula::triangle:
             psi.form = Form::folded;
@@ -69,7 +69,7 @@ bool in_kernels(const Target<T>& target, std::uint64_t modulus, Psi<T>& psi) {
             psi.form = Form::sign;
             psi.low = -1.0 - shift;
             psi.high = 1.0 - shift;
-            psi.special = -shift;
+            psi.middle = -shift;
             return true;
     }
     return false;
@@ -120,22 +120,32 @@ template <class T>
 void Groups<T>::Cursor::by_products(const std::int64_t* points, std::size_t count, T* values) const {
     const Psi<T>& psi = groups_->psi_;
     const auto& set = kernels();
-    if (groups_->narrow_ && groups_->formed_) {
-        alignas(64) std::uint32_t residues[chunk * lanes];
-        set.multiply_narrow(static_cast<std::uint32_t>(psi.modulus), steps_, narrow_, points, count, residues);
-        return set.of<T>().evaluate_narrow(psi, residues, count * lanes, values);
+    // A few points at a time, so that their residues stay in the nearest cache.
+    constexpr std::size_t piece = 32;
+    for (std::size_t first = 0; groups_->formed_ && first < count; first += piece) {
+        const std::size_t size = std::min(piece, count - first);
+        T* out = values + first * lanes;
+        if (groups_->narrow_) {
+            alignas(64) std::uint32_t residues[piece * lanes];
+            set.multiply_narrow(static_cast<std::uint32_t>(psi.modulus), steps_, narrow_, points + first, size,
+                                residues);
+            set.of<T>().evaluate_narrow(psi, residues, size * lanes, out);
+        } else {
+            alignas(64) std::uint64_t residues[piece * lanes];
+            set.multiply_wide(psi.modulus, multipliers_, quotients_, points + first, size, residues);
+            set.of<T>().evaluate_wide(psi, residues, size * lanes, out);
+        }
     }
-    if (groups_->formed_) {
-        alignas(64) std::uint64_t residues[chunk * lanes];
-        set.multiply_wide(psi.modulus, multipliers_, quotients_, points, count, residues);
-        return set.of<T>().evaluate_wide(psi, residues, count * lanes, values);
-    }
+    if (groups_->formed_) return;
     visit(groups_->family_.target, psi.modulus, [&](auto value) {
         for (std::size_t l = 0; l < lanes; ++l) {
             const FixedMultiplier times_a(multipliers_[l], psi.modulus);
-            for (std::size_t i = 0; i < count; ++i)
-                values[i * lanes + l] = static_cast<T>(value(times_a(static_cast<std::uint64_t>(points[i]))) -
-                                                       groups_->family_.target.shift);
+            for (std::size_t i = 0; i < count; ++i) {
+                const auto x = static_cast<std::uint64_t>(points[i]);
+                // A sine is dear, so lanes that nobody asked for are left out.
+                const double psi_of_x = l < active_ ? value(times_a(x)) - groups_->family_.target.shift : 0.0;
+                values[i * lanes + l] = static_cast<T>(psi_of_x);
+            }
         }
     });
 }

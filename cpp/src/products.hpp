@@ -83,7 +83,7 @@ class PackedColumns {
 // nearest cache, and few groups leave threads idle, so then the points are split as well.
 struct Cut {
     Cut(std::size_t groups, std::size_t chunks)
-        : panels(groups >= 4 * enough_tasks ? 2 : 1),
+        : panels(groups >= 2 * enough_tasks ? 2 : 1),
           rows(divide_up(groups, panels)),
           splits(std::min(chunks, divide_up(enough_tasks, rows))),
           chunks_a_split(divide_up(chunks, splits)) {}

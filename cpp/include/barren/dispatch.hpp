@@ -20,11 +20,12 @@ template <class T>
 struct Psi {
     Form form = Form::table;
     std::uint64_t modulus = 1;
-    const T* table = nullptr;             // table: ψ(t) = table[t]
-    double slope = 0.0, intercept = 0.0;  // linear: s·slope + intercept; folded: |s| for s; bit: the j-th bit for s
-    double special = 0.0;                 // linear: ψ(0); sign: ψ(0) and ψ(m/2)
-    double low = 0.0, high = 0.0;         // threshold: below it, from it on; sign: t > m/2, t < m/2
-    std::uint64_t parameter = 0;          // threshold: the first t above it, at most m; bit: j
+    const T* table = nullptr;      // table: ψ(t) = table[t]
+    double slope = 0.0;            // linear: s·slope + intercept, and the intercept alone at t = 0; folded: |s| for s;
+    double intercept = 0.0;        //   bit: the j-th bit of t for s
+    double low = 0.0, high = 0.0;  // threshold: below it, from it on; sign: for s > 0, for s < 0
+    double middle = 0.0;           // sign: at t = 0 and at s = 0
+    std::uint64_t parameter = 0;   // threshold: the first t that is not below it, at most m; bit: j
 };
 
 // Blocks of ψ are values[i·lanes + l] for the i-th point and the l-th multiplier of a group.

@@ -39,18 +39,12 @@ template <class T>
 struct Evaluator<T, Form::linear> : Registers<T> {
     using Base = Registers<T>;
     explicit Evaluator(const Psi<T>& psi)
-        : Base(psi),
-          slope(static_cast<T>(psi.slope)),
-          intercept(static_cast<T>(psi.intercept)),
-          special(static_cast<T>(psi.special)),
-          zero(static_cast<Key<T>>(-static_cast<std::int64_t>(psi.modulus))) {}
+        : Base(psi), slope(static_cast<T>(psi.slope)), intercept(static_cast<T>(psi.intercept)) {}
     typename Base::V operator()(typename Base::R t) const {
-        const auto s = Base::centred(t);
-        const typename Base::V value = Base::converted(s) * slope + intercept;
-        return Base::key(s) == zero ? broadcast<typename Base::V>(special) : value;
+        // At t = 0 the slope is left out, which is cheaper than to choose between two values.
+        return Base::converted(t == 0 ? typename Base::S{} : Base::centred(t)) * slope + intercept;
     }
-    T slope, intercept, special;
-    Key<T> zero;
+    T slope, intercept;
 };
 
 template <class T>
@@ -87,15 +81,15 @@ struct Evaluator<T, Form::sign> : Registers<T> {
         : Base(psi),
           low(static_cast<T>(psi.low)),
           high(static_cast<T>(psi.high)),
-          special(static_cast<T>(psi.special)),
+          middle(static_cast<T>(psi.middle)),
           zero(static_cast<Key<T>>(-static_cast<std::int64_t>(psi.modulus))) {}
     typename Base::V operator()(typename Base::R t) const {
         using V = typename Base::V;
         const auto s = Base::key(Base::centred(t));
         const V value = s < 0 ? broadcast<V>(high) : broadcast<V>(low);
-        return (s == zero) | (s == 0) ? broadcast<V>(special) : value;
+        return ((s == zero) | (s == 0)) ? broadcast<V>(middle) : value;
     }
-    T low, high, special;
+    T low, high, middle;
     Key<T> zero;
 };
 
@@ -114,17 +108,22 @@ struct Evaluator<T, Form::bit> : Registers<T> {
     std::uint32_t shift;  // a residue is below 2^31, so bit 31 is as good as any above
 };
 
-// Look-ups one by one: on the processors at hand a gather instruction is no faster (docs/performance).
+// Look-ups one by one, the indices read back two at a time: on the processors at hand a gather instruction is slower.
 template <class T>
 struct Evaluator<T, Form::table> {
     using V = typename Lanes<T>::Values;
     using R = typename Lanes<T>::Residues;
     explicit Evaluator(const Psi<T>& psi) : table(psi.table) {}
     V operator()(R t) const {
-        std::uint32_t index[Lanes<T>::width];
+        std::uint64_t pairs[Lanes<T>::width / 2];
         T found[Lanes<T>::width];
-        store(index, t);
-        for (std::size_t l = 0; l < Lanes<T>::width; ++l) found[l] = table[index[l]];
+        store(pairs, t);
+        for (std::size_t l = 0; l < Lanes<T>::width; l += 2) {
+            constexpr bool little_endian = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+            const std::uint64_t pair = pairs[l / 2], low = pair & 0xffffffff, high = pair >> 32;
+            found[l] = table[little_endian ? low : high];
+            found[l + 1] = table[little_endian ? high : low];
+        }
         return load<V>(found);
     }
     const T* table;
@@ -166,13 +165,23 @@ void evaluate_narrow(const Psi<T>& psi, const std::uint32_t* residues, std::size
     });
 }
 
+// s as a double, rounded once. AVX2 has no instruction for 64 bits, but for the halves, whose conversions are exact.
+inline double real(std::int64_t s) {
+#if BARREN_VECTOR_BYTES == 32
+    const auto low = static_cast<std::int32_t>(static_cast<std::uint32_t>(s) ^ 0x80000000u);
+    return double(static_cast<std::int32_t>(s >> 32)) * 0x1p32 + (double(low) + 0x1p31);
+#else
+    return double(s);
+#endif
+}
+
 // The same for residues of 64 bits, in plain loops that the compiler turns into vectors where there are instructions
 // for it.
 template <class T>
 void evaluate_wide(const Psi<T>& psi, const std::uint64_t* residues, std::size_t size, T* values) {
     using I = std::int64_t;
     const auto modulus = static_cast<I>(psi.modulus), parameter = static_cast<I>(psi.parameter);
-    const double slope = psi.slope, intercept = psi.intercept, low = psi.low, high = psi.high, special = psi.special;
+    const double slope = psi.slope, intercept = psi.intercept, low = psi.low, high = psi.high, middle = psi.middle;
     const auto each = [&](const auto& value) {
         for (std::size_t i = 0; i < size; ++i) {
             const auto t = static_cast<I>(residues[i]);
@@ -184,14 +193,14 @@ void evaluate_wide(const Psi<T>& psi, const std::uint64_t* residues, std::size_t
             for (std::size_t i = 0; i < size; ++i) values[i] = psi.table[residues[i]];
             return;
         case Form::linear:
-            return each([=](I t, I s) { return t == 0 ? special : double(s) * slope + intercept; });
+            return each([=](I t, I s) { return real(s & -I(t != 0)) * slope + intercept; });  // no branch
         case Form::folded:
-            return each([=](I, I s) { return double(s < 0 ? -s : s) * slope + intercept; });
+            return each([=](I, I s) { return real(s < 0 ? -s : s) * slope + intercept; });
         case Form::threshold:
             return each([=](I t, I) { return t < parameter ? low : high; });
         case Form::sign:
-            return each([=](I t, I s) { return t == 0 || s == 0 ? special : s < 0 ? high : low; });
+            return each([=](I t, I s) { return t == 0 || s == 0 ? middle : s < 0 ? high : low; });
         case Form::bit:
-            return each([=](I t, I) { return double((t >> parameter) & 1) * slope + intercept; });
+            return each([=](I t, I) { return real((t >> parameter) & 1) * slope + intercept; });
     }
 }
