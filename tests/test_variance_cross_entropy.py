@@ -65,6 +65,12 @@ def test_fewer_labels_and_more_outputs(target):
         assert float(v) <= v.bound * (1 + 1e-9)
 
 
+def test_one_label_has_no_variance():
+    cls = barren.ModularMultiplication(31, targets.Table(np.zeros(31)))
+    v = variance(cls, models.mlp(5, (9,), seed=0), loss="cross-entropy")
+    assert (float(v), v.bound) == (0.0, 0.0)
+
+
 def test_a_relabelling_changes_nothing():
     order = np.random.default_rng(0).permutation(31)
     model = models.mlp(5, (9,), "tanh", outputs=31, seed=0).double()

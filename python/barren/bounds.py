@@ -96,15 +96,15 @@ def one_hot_bound(cls: ModularMultiplication, inputs: Law | None = None) -> floa
     Example:
         >>> import barren
         >>> from barren import targets
-        >>> one_hot_bound(barren.ModularMultiplication(101, targets.Residue()))  # 1/p
-        0.009900990099009901
+        >>> round(101 * one_hot_bound(barren.ModularMultiplication(101, targets.Residue())), 12)
+        1.0
     """
     _validate.instance("cls", cls, ModularMultiplication, "a target class such as barren.ModularMultiplication(1009)")
     law = _validate.instance("inputs", Uniform() if inputs is None else inputs, Law, "a law of x from barren.inputs")
     points, weights = law.points(cls.p), law.weights(cls.p)
-    if cls.size == 1:
-        return 0.0
     values, levels = np.unique(cls.table(), return_inverse=True)
+    if cls.size == 1 or len(values) == 1:
+        return 0.0
     if cls.is_prime and len(values) == cls.p:
         return float(weights[points != 0].sum() / cls.size)
     return _largest_of_labels(cls, points, weights, levels.reshape(-1), len(values))

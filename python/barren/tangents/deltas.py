@@ -89,11 +89,13 @@ class Deltas:
         self.layers = [_layer(name, call, is_last=name == last) for name, call in calls.items()]
         # Below the last layer all deltas come through its inputs, so backward passes begin there.
         self._start, self._lift = outputs, None
+        # layer -> (k, Σ_c‖∂N_c/∂h‖² over the outputs c < k), kept as tables are made.
+        self._squares: dict[str, tuple[int, Doubles]] = {}
         if last is not None and skips:
             self._start, self._lift = calls[last].entry, calls[last].weight
 
-    def table(self, layer: DeltaLayer, labels: int) -> Iterator[tuple[int, Doubles]]:
-        """∂N_c/∂h at every sample, h the layer's outputs, for the outputs c = 0..labels−1.
+    def table(self, layer: DeltaLayer, stop: int, start: int = 0) -> Iterator[tuple[int, Doubles]]:
+        """∂N_c/∂h at every sample, h the layer's outputs, for the outputs c = start..stop−1.
 
         Yields:
             (first, block): the outputs from `first` on, float64 of shape (n, c, width).
@@ -102,9 +104,15 @@ class Deltas:
         unit = self._lift
         if unit is None:
             unit = torch.eye(self._logits, dtype=self._snapshot.dtype, device=self._snapshot.device)
-        for first in range(0, labels, step):
-            rows = unit[first : min(first + step, labels)]
-            yield first, self._pull(layer, rows[:, None].expand(-1, self._n, -1)).transpose(1, 0, 2)
+        known, squares = self._squares.get(layer.name, (0, np.zeros(self._n)))
+        for first in range(start, stop, step):
+            rows = unit[first : min(first + step, stop)]
+            block = self._pull(layer, rows[:, None].expand(-1, self._n, -1))
+            if first == known:
+                known += len(rows)
+                squares += np.einsum("cno,cno->n", block, block)
+                self._squares[layer.name] = known, squares
+            yield first, block.transpose(1, 0, 2)
 
     def of(self, layer: DeltaLayer, cotangents: Doubles) -> Doubles:
         """Deltas of a layer for cotangents of shape (b, n, m): float64 of shape (b, n, width)."""
@@ -117,12 +125,13 @@ class Deltas:
         """Σ_c‖J_c(x)‖² over the outputs c, float64 of shape (n,)."""
         total = np.zeros(self._n)
         for layer in self.layers:
-            squares = np.zeros(self._n)
             if layer.is_last:
-                squares += self._logits
+                squares: Doubles | int = self._logits
             else:
-                for _, block in self.table(layer, self._logits):
-                    squares += np.einsum("nco,nco->n", block, block)
+                known, squares = self._squares.get(layer.name, (0, np.zeros(self._n)))
+                for _ in self.table(layer, self._logits, known):
+                    pass
+                _, squares = self._squares[layer.name]
             total += squares * np.einsum("ni,ni->n", layer.rows, layer.rows)
         return total
 

@@ -114,7 +114,7 @@ def _sides(
         return _tangent(cls, points, model, jacobian, ntk, encoding, loss, dtype), None
     if loss == table.CROSS_ENTROPY:
         labels = table.class_labels(cls, limit)
-        return _tangent(cls, points, model, jacobian, ntk, encoding, loss, dtype, outputs=labels.count), labels
+        return _tangent(cls, points, model, jacobian, ntk, encoding, loss, dtype, logits=labels.count), labels
     tangent = _tangent(cls, points, model, jacobian, ntk, encoding, "mse", dtype)  # J itself, without a weight
     assert model is not None
     return tangent, table.loss_labels(cls, model, tangent, loss, limit)
@@ -130,9 +130,9 @@ def _tangent(
     loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     dtype: Any,
     *,
-    outputs: int = 1,
+    logits: int | None = None,
 ) -> Tangent:
-    """The model side, from whichever of the three was given; with more than one output, of cross-entropy."""
+    """The model side, from whichever of the three was given; for cross-entropy with at least so many outputs."""
     given = [name for name, value in [("model", model), ("jacobian", jacobian), ("ntk", ntk)] if value is not None]
     if len(given) != 1:
         raise ValueError(f"exactly one of model, jacobian and ntk must be given; got {', '.join(given) or 'none'}")
@@ -147,10 +147,10 @@ def _tangent(
     from barren.tangents import tangent_of_model
 
     features, name = _features(encoding, points, cls.p)
-    if outputs > 1:
+    if logits is not None:
         from barren.tangents.logits import logits_of_model
 
-        return logits_of_model(model, features, labels=outputs, dtype=dtype, encoding_name=name)
+        return logits_of_model(model, features, labels=logits, dtype=dtype, encoding_name=name)
     return tangent_of_model(
         model, features, loss=loss, labels=cls.target.labels(cls.p), dtype=dtype, encoding_name=name
     )
