@@ -116,10 +116,10 @@ class Snapshot:
         weights = {**self._frozen, **buffers, **self.trainable, **parameters}
         state = _attributes(self.model)
         try:
-            for module, _, _ in state:
-                # What Module.compile() traced passes our hooks and vmap by.
-                if module._compiled_call_impl is not None:
-                    module._compiled_call_impl = None
+            for part, _, _ in state:
+                # What Module.compile() traced passes our recording and vmap by.
+                if part._compiled_call_impl is not None:
+                    part._compiled_call_impl = None
             # The copy keeps a forward that works in place on its input away from the features.
             return functional_call(module, {prefix + name: t for name, t in weights.items()}, (features.clone(),))
         finally:
