@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from barren import models
+
 SEED = 7
 
 
@@ -228,8 +230,24 @@ def hooked():
     return model
 
 
-# Models that the rule for nn.Linear covers.
-LAYERED = {
+class Routed(nn.Module):
+    """A second layer for the samples that ask for it: no batch calls it unless one does."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(6, 1), nn.Linear(6, 1)
+
+    def forward(self, x):
+        asks, out = x[:, :1] > 5.0, self.first(x)
+        return torch.where(asks, out + self.second(x), out) if bool(asks.any()) else out
+
+
+def gpt():
+    return models.gpt(6, layers=1, width=8, heads=2, seed=0)
+
+
+# Models with a rule for every layer.
+RULED = {
     "mlp": mlp,
     "no bias": lambda: mlp(bias=False),
     "in-place relu": lambda: mlp(inplace=True),
@@ -239,26 +257,28 @@ LAYERED = {
     "unused": Unused,
     "user hook": hooked,
     "batch norm in eval, frozen": lambda: _frozen_norm(BatchNormEval()).eval(),
-}
-# Models that it does not cover.
-OTHER = {
+    "batch norm in eval": lambda: BatchNormEval().eval(),
     "twice": Twice,
     "tied": Tied,
     "direct use": DirectUse,
-    "reversed": Reversed,
     "positions": Positions,
     "convolution": Convolution,
     "embedding": Embedded,
+    "sparse embedding": lambda: Embedded(sparse=True),
     "attention": Attention,
     "attention in eval": lambda: Attention().eval(),
     "sdpa": ScaledDotProduct,
     "transformer": Transformer,
     "transformer in eval": lambda: Transformer().eval(),
-    "batch norm in eval": lambda: BatchNormEval().eval(),
-    "parametrised": parametrised,
+    "gpt": gpt,
 }
-# Models that vmap cannot follow.
-SLOW = {"recurrent": Recurrent, "branching": Branching, "sparse embedding": lambda: Embedded(sparse=True)}
+# Models with layers that have none: those layers.
+MIXED = {
+    "reversed": (Reversed, ["first"]),
+    "parametrised": (parametrised, ["2"]),
+}
+# Models with layers that have none and that vmap cannot follow.
+SLOW = {"recurrent": (Recurrent, ["cell"]), "branching": (Branching, ["model", "one", "two"])}
 
 
 def _frozen_norm(model):

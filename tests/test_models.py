@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from barren.models import ACTIVATIONS, from_spec, mlp
+from barren.models import ACTIVATIONS, GPT, from_spec, gpt, mlp
 
 
 def weights(model):
@@ -57,6 +57,11 @@ def test_specs():
         "cnn:10",
         "mlp:10:relu:2",
         "mlp:²",
+        "gpt",
+        "gpt:2:64",
+        "gpt:2:64:5",
+        "gpt:0:64:4",
+        "gpt:2:64:4:1",
     ],
 )
 def test_unknown_specs(spec):
@@ -83,3 +88,31 @@ def test_bad_arguments():
         mlp(3, activation="cube")
     with pytest.raises(TypeError, match="activation"):
         mlp(3, activation=nn.ReLU)
+
+
+def test_gpt():
+    model = gpt(4, layers=1, width=8, heads=2, vocabulary=3, outputs=2, seed=0)
+    digits = torch.tensor([[0.0, 1.0, 2.0, 1.0], [2.0, 2.0, 0.0, 0.0]])
+    assert model(digits).shape == (2, 2)
+    assert torch.equal(model(digits), model(digits.long()))
+    assert torch.allclose(model(digits)[1:], model(digits[1:]))
+    assert all(map(torch.equal, weights(model), weights(gpt(4, 1, 8, 2, 3, 2, seed=0))))
+    assert not any(p.any() for name, p in model.named_parameters() if name.endswith("bias"))
+    # Causal: all but the last position ignore the last token.
+    stream = model.tokens(digits.long())
+    changed = stream.clone()
+    changed[:, -1] += 1.0
+    assert torch.allclose(model.blocks(stream)[:, :-1], model.blocks(changed)[:, :-1])
+    spec = from_spec("gpt:2:64:4", width=4, seed=3)
+    assert isinstance(spec, GPT)
+    assert all(map(torch.equal, weights(spec), weights(gpt(4, seed=3))))
+
+
+def test_bad_gpts():
+    for name in ("length", "layers", "width", "heads", "vocabulary", "outputs"):
+        with pytest.raises(ValueError, match=f"{name} must be an integer, at least 1"):
+            gpt(**{"length": 4, name: 0})
+        with pytest.raises(TypeError, match=f"{name} must be an integer"):
+            gpt(**{"length": 4, name: 2.0})
+    with pytest.raises(ValueError, match="width must be a multiple of heads; got 6 and 4 heads"):
+        gpt(4, width=6)

@@ -1,4 +1,4 @@
-"""The tangents of given matrices and of layered networks; what every tangent promises."""
+"""What every tangent promises; the tangents of given matrices and of models with a rule for every layer."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import sys
 import numpy as np
 import pytest
 import torch
-from tangent_cases import LAYERED, columns, features, mlp, oracle, seeded
+from tangent_cases import RULED, columns, features, mlp, oracle, seeded
 
 from barren.tangents import GivenJacobian, GivenNTK, tangent_of_model
-from barren.tangents.linear import LinearTangent
+from barren.tangents.parts import OuterPart
 
 
 def check_against(tangent, expected, tolerance=1e-12, limits=(1, 8 * 9 * 3, 1 << 20)):
@@ -59,22 +59,27 @@ def check_products(tangent, expected, tolerance=1e-11):
         np.testing.assert_allclose(products, expected @ v, rtol=0, atol=tolerance * scale.max())
 
 
-@pytest.mark.parametrize("name", LAYERED)
-def test_layered_networks_match_one_backward_pass_a_sample(name):
-    model, x = seeded(LAYERED[name]), features()
+@pytest.mark.parametrize("as_rows", [True, False])
+@pytest.mark.parametrize("name", RULED)
+def test_models_with_rules_match_one_backward_pass_a_sample(name, as_rows, monkeypatch):
+    monkeypatch.setattr(OuterPart, "prefers_rows", lambda self, n: as_rows)
+    model, x = seeded(RULED[name]), features()
     tangent = tangent_of_model(model, x)
-    assert isinstance(tangent, LinearTangent)
-    assert "activations and deltas" in tangent.note
+    assert "Jacobian columns" not in tangent.note
+    assert ("activations and deltas" in tangent.note) != as_rows
+    assert tangent.ntk_is_cheap
     check_against(tangent, oracle(model, x))
-    np.testing.assert_array_equal(tangent.outputs, model(torch.from_numpy(x)).detach().numpy().ravel())
+    np.testing.assert_allclose(tangent.outputs, model(torch.from_numpy(x)).detach().numpy().ravel(), atol=1e-14)
+    order, omega = [3, 3, 0, 8, 5], np.linspace(-1.0, 2.0, 9)
+    check_against(tangent.scale_rows(omega).take(order), (omega[:, None] * oracle(model, x))[order])
 
 
 def test_layer_names_are_module_paths():
     x = features()
-    assert tangent_of_model(seeded(LAYERED["mlp"]), x).layers == {"0": 56, "2": 45, "4": 6}
-    assert tangent_of_model(seeded(LAYERED["a linear"]), x).layers == {"model": 7}
-    assert tangent_of_model(seeded(LAYERED["partly frozen"]), x).layers == {"0": 48, "2": 5}
-    assert list(tangent_of_model(seeded(LAYERED["residual"]), x).layers) == ["first", "inner", "last"]
+    assert tangent_of_model(seeded(RULED["mlp"]), x).layers == {"0": 56, "2": 45, "4": 6}
+    assert tangent_of_model(seeded(RULED["a linear"]), x).layers == {"model": 7}
+    assert tangent_of_model(seeded(RULED["partly frozen"]), x).layers == {"0": 48, "2": 5}
+    assert list(tangent_of_model(seeded(RULED["residual"]), x).layers) == ["first", "inner", "last"]
 
 
 def test_layer_names_do_not_clash_with_a_submodule_called_model():
@@ -91,7 +96,7 @@ def test_layer_names_do_not_clash_with_a_submodule_called_model():
 
 
 def test_unused_layers_have_zero_columns():
-    tangent = tangent_of_model(seeded(LAYERED["unused"]), features())
+    tangent = tangent_of_model(seeded(RULED["unused"]), features())
     assert tangent.layers == {"used": 7, "lost": 14, "detached": 7}
     for layer, block in tangent.column_blocks(1 << 20):
         assert block.any() == (layer == "used")

@@ -227,6 +227,45 @@ def test_parameters_reached_by_another_reference():
     refused(model, "forward reaches 'linear.weight' by another reference")
 
 
+class Stateful(nn.Module):
+    """Its output depends on what earlier forwards have left, in one of several places."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.linear, self.kind, self.box = nn.Linear(6, 1), kind, [0.0]
+        self.register_buffer("level", torch.zeros(()))
+        self.seen = 0
+
+    def forward(self, x):
+        out = self.linear(x)
+        if self.kind == "buffer, in place":
+            self.level.add_(1.0)
+        elif self.kind == "buffer, replaced":
+            self.level = 0.9 * self.level + 0.1 * out.detach().mean()
+        elif self.kind == "attribute":
+            self.seen += 1
+        else:
+            self.box[0] += 1.0
+        return out * (1.0 + 1e-9 * (self.level + self.seen + self.box[0]))
+
+
+@pytest.mark.parametrize("kind", ["buffer, in place", "buffer, replaced", "attribute", "closure"])
+def test_outputs_that_depend_on_earlier_forwards(kind):
+    model = seeded(lambda: Stateful(kind))
+    refused(model, "another output when the same inputs came again.*keeps a state")
+    assert model.level == 0.0
+    assert model.seen == 0
+
+
+def test_forwards_that_write_to_the_model_by_another_reference():
+    model = acting(lambda h: h)
+    model.register_buffer("count", torch.zeros(2))
+    kept = [model.count]
+    model.act = lambda h: (kept[0].add_(1.0), h)[1]
+    refused(model, "writes to 'count' by another reference")
+    assert not model.count.any()
+
+
 def test_models_that_cannot_be_differentiated():
     class InPlace(nn.Module):
         def __init__(self):

@@ -98,14 +98,16 @@ class Products:
             derivative: Tensor = jvp(output, ({name: fixed[name] for name in tangent},), (tangent,))[1]
             return derivative
 
-        if not self._vectorised:
+        with warnings.catch_warnings():
+            # An operation without a batching rule is looped over by torch itself: slower, and as right. The other
+            # warning is for torch, which scripts some derivatives when forward mode is first used.
+            warnings.filterwarnings("ignore", message="There is a performance drop")
+            warnings.filterwarnings("ignore", message=r".*torch\.jit\.script", category=DeprecationWarning)
+            if self._vectorised:
+                pushed: Tensor = vmap(push)(tangents)
+                return pushed
             count = len(next(iter(tangents.values())))
             return torch.stack([push({name: t[k] for name, t in tangents.items()}) for k in range(count)])
-        with warnings.catch_warnings():
-            # An operation without a batching rule is looped over by torch itself: slower, and as right.
-            warnings.filterwarnings("ignore", message="There is a performance drop")
-            pushed: Tensor = vmap(push)(tangents)
-        return pushed
 
     def _check(self, probe: Tensor) -> str | None:
         """Vectorised forward mode if it agrees with reverse mode, else one direction at a time, else the reason."""

@@ -117,7 +117,7 @@ class Snapshot:
         state = _attributes(self.model)
         try:
             for part, _, _ in state:
-                # What Module.compile() traced passes our hooks and vmap by.
+                # What Module.compile() traced passes our recording and vmap by.
                 if part._compiled_call_impl is not None:
                     part._compiled_call_impl = None
             # The copy keeps a forward that works in place on its input away from the features.
