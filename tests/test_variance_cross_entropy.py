@@ -68,7 +68,8 @@ def test_fewer_labels_and_more_outputs(target):
 def test_one_label_has_no_variance():
     cls = barren.ModularMultiplication(31, targets.Table(np.zeros(31)))
     v = variance(cls, models.mlp(5, (9,), seed=0), loss="cross-entropy")
-    assert (float(v), v.bound) == (0.0, 0.0)
+    assert v.bound == 0.0
+    assert float(v) <= 1e-28 * v.mean_squared_norm  # the rounding of two orders of one sum
 
 
 def test_a_relabelling_changes_nothing():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -153,19 +153,21 @@ def logits_of_model(
     with plain_autograd(snapshot.device):
         points = snapshot.features(values)
         logits = _number_of_outputs(snapshot, evenly(points, inspect.PROBE_POINTS), labels)
-        inspect.check_behaviour(_Combined(snapshot, logits), points, encoding_name)
+        one = _Combined(module, random_cotangents((logits,), points))
+        inspect.check_behaviour(Snapshot(one, computing, cast=cast), points, encoding_name)
     return LogitTangent(snapshot, points, logits)
 
 
-class _Combined(Snapshot):
+class _Combined(nn.Module):
     """A model of several outputs seen through one combination of them, for the checks on models of one output."""
 
-    def __init__(self, snapshot: Snapshot, logits: int) -> None:
-        vars(self).update(vars(snapshot))
-        self._coefficients = random_cotangents((logits,), next(iter(snapshot.trainable.values())).detach())
+    def __init__(self, model: nn.Module, coefficients: Tensor) -> None:
+        super().__init__()
+        self.model, self.coefficients = model, coefficients
 
-    def __call__(self, parameters: Mapping[str, Tensor], features: Tensor) -> Any:
-        return super().__call__(parameters, features) @ self._coefficients
+    def forward(self, features: Tensor) -> Tensor:
+        combined: Tensor = self.model(features) @ self.coefficients
+        return combined
 
 
 def _number_of_outputs(snapshot: Snapshot, probe: Tensor, labels: int) -> int:

@@ -32,6 +32,8 @@ _NEEDS_AFFINE = (
 _BLOCK_BYTES = 32 * 2**20
 # Cotangents that go back together: a chunk of samples keeps the activations of each.
 _COTANGENTS = 32
+# Members looked up together, and columns or rows of Θ, however small the memory limit: smaller blocks take for ever.
+_LEAST_MEMBERS, _LEAST_LINES = 64, 16
 
 
 @dataclass(frozen=True)
@@ -172,9 +174,9 @@ def _look_up(problem: Problem, rows: slice, cube: np.ndarray) -> np.ndarray:
     return found
 
 
-def _member_blocks(problem: Problem, bytes_a_member: int, room: int = _BLOCK_BYTES) -> Iterator[slice]:
+def _member_blocks(problem: Problem, bytes_a_member: int, room: int, least: int = 1) -> Iterator[slice]:
     """The members in blocks that depend on the problem only."""
-    step = max(1, min(room, _BLOCK_BYTES) // bytes_a_member)
+    step = max(least, min(room, _BLOCK_BYTES) // bytes_a_member)
     for start in range(0, problem.cls.size, step):
         yield slice(start, min(start + step, problem.cls.size))
 
@@ -217,13 +219,15 @@ def _tables_memory(problem: Problem) -> int:
 
 
 def _responses_memory(problem: Problem) -> int:
-    return _tables_memory(problem) + 40 * len(problem.points) + 16 * problem.cls.size
+    n = len(problem.points)
+    blocks = 8 * _LEAST_MEMBERS * (n + 2 * _LEAST_LINES) + 24 * n * _LEAST_LINES
+    return _tables_memory(problem) + 16 * problem.cls.size + blocks
 
 
 def _forms_memory(problem: Problem) -> int:
     n = len(problem.points)
-    squares = 1 + _needs_deviations(problem) + 2 * (not problem.tangent.ntk_is_cheap)
-    return _tables_memory(problem) + 8 * n * n * squares + 8 * 16 * n
+    squares = max(2, 1 + _needs_deviations(problem) + 2 * (not problem.tangent.ntk_is_cheap))
+    return _tables_memory(problem) + 8 * n * n * squares + 16 * n * (_LEAST_MEMBERS + 2 * _LEAST_LINES)
 
 
 def _takes_forms(problem: Problem) -> bool:
@@ -247,11 +251,11 @@ def _by_responses(problem: Problem, table: np.ndarray) -> Pairing:
     typed = cube.astype(tangent.dtype)
     deviations = np.zeros(cls.size)
     per_layer: dict[str, float] = {}
-    for layer, block in tangent.column_blocks(max(8 * n, room // 3)):
+    for layer, block in tangent.column_blocks(max(8 * n * _LEAST_LINES, room // 3)):
         mean = block.mean(axis=0, dtype=np.float64).astype(block.dtype)
         rest = block - mean
         contribution = np.empty(cls.size)
-        for rows in _member_blocks(problem, 8 * n + 16 * block.shape[1], room):
+        for rows in _member_blocks(problem, 8 * n + 16 * block.shape[1], room, _LEAST_MEMBERS):
             psi = _look_up(problem, rows, typed)[:, :, 0]
             response = (psi @ rest).astype(np.float64, copy=False)
             response += sums[rows] * mean.astype(np.float64)
@@ -267,7 +271,7 @@ def _by_forms(problem: Problem, table: np.ndarray) -> Pairing:
     cube = table[:, :, None]
     room = max(0, problem.memory_limit - _forms_memory(problem))
     kernel = np.zeros((n, n))
-    for rows in _member_blocks(problem, 8 * n, room):
+    for rows in _member_blocks(problem, 8 * n, room, _LEAST_MEMBERS):
         psi = _look_up(problem, rows, cube)[:, :, 0]
         kernel += psi.T @ psi
     kernel /= cls.size
@@ -282,10 +286,10 @@ def _by_forms(problem: Problem, table: np.ndarray) -> Pairing:
     if theta is None:
         return Pairing(per_layer, None)
     del kernel
-    below = np.tril_indices(n, -1)
-    theta[below] = theta.T[below]
+    for row in range(1, n):
+        theta[row, :row] = theta[:row, row]
     deviations = np.empty(cls.size)
-    for rows in _member_blocks(problem, 16 * n, room):
+    for rows in _member_blocks(problem, 16 * n, room, _LEAST_MEMBERS):
         psi = _look_up(problem, rows, cube)[:, :, 0]
         deviations[rows] = np.einsum("ax,ax->a", psi @ theta, psi)
     return Pairing(per_layer, deviations)
@@ -295,10 +299,10 @@ def _upper_blocks(problem: Problem, room: int) -> Iterator[tuple[str, int, int, 
     """(layer, start, stop, Θ_layer[start:stop, start:]): every entry on or above the diagonal once."""
     tangent, n = problem.tangent, len(problem.points)
     if not tangent.ntk_is_cheap:
-        for layer, theta in tangent.ntk_layers(max(8 * n, room)):
+        for layer, theta in tangent.ntk_layers(max(8 * n * _LEAST_LINES, room)):
             yield layer, 0, n, theta
         return
-    step = max(1, min(room, _BLOCK_BYTES) // (16 * n))
+    step = max(_LEAST_LINES, min(room, _BLOCK_BYTES) // (16 * n))
     for start in range(0, n, step):
         stop = min(n, start + step)
         for layer, block in tangent.ntk(slice(start, stop), slice(start, n)):
