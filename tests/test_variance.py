@@ -124,7 +124,7 @@ def test_small_memory_limits_change_nothing():
     J = jacobian(101, columns=300)
     for method in ["direct", "character", "kernel"]:
         whole = variance(cls, jacobian=J, method=method)
-        need = next(c.memory for c in whole.plan.candidates if c.method == method)
+        need = next(c.smallest_memory for c in whole.plan.candidates if c.method == method)
         pieces = variance(cls, jacobian=J, method=method, memory_limit=need)
         assert relative(float(pieces), float(whole)) <= 1e-13
         assert relative(pieces.deviations, whole.deviations) <= 1e-12

@@ -167,7 +167,7 @@ def test_the_route_and_the_plan_are_explained():
     cls, model = barren.ModularMultiplication(61, targets.Bit(0)), mlp(6)
     v = barren.gradient_variance(cls, model, encoding=encodings.Bits())
     assert v.method == "kernel"
-    assert "nn.Linear, each applied once a sample" in v.explain()
+    assert "activations and deltas of 2 layers (0, 2)" in v.explain()
 
 
 BITS = encodings.Bits()

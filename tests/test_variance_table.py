@@ -111,7 +111,7 @@ def test_small_memory_limits_change_nothing(loss, name):
     for multipliers in CHOICES if name == "mlp" else CHOICES[:1]:
         cls = barren.ModularMultiplication(p, targets.Residue(), multipliers)
         whole = variance(cls, model, loss=loss, encoding=encoding)
-        need = next(c.memory for c in whole.plan.candidates if c.method == "table")
+        need = next(c.smallest_memory for c in whole.plan.candidates if c.method == "table")
         pieces = variance(cls, model, loss=loss, encoding=encoding, memory_limit=need)
         assert relative(pieces.deviations, whole.deviations) <= 1e-11
         assert pieces.per_layer == pytest.approx(whole.per_layer, rel=1e-11)

@@ -22,6 +22,8 @@ from barren.tangents.snapshot import Snapshot, dense, plain_autograd
 _SAMPLES = 128
 _CHUNK_BYTES = 1 << 26
 
+_ONE_OUTPUT = "the Jacobian of one output is needed here, and the model has several outputs"
+
 
 class LogitTangent(Tangent):
     """The Jacobians J(x), (m, d), of a model of m outputs: vector-Jacobian products, and deltas where there are layers.
@@ -66,7 +68,7 @@ class LogitTangent(Tangent):
                         total[i] += float(torch.linalg.vector_norm(found, dtype=torch.float64)) ** 2
         return total
 
-    def products(self, cotangents: Doubles) -> dict[str, Doubles]:
+    def pulled_back(self, cotangents: Doubles) -> dict[str, Doubles]:
         """Σ_x J(x)ᵀ v(x) for cotangents v of shape (b, n, m): layer -> (b, size), chunks of samples summed in float64.
 
         Raises:
@@ -92,15 +94,27 @@ class LogitTangent(Tangent):
         Raises:
             ValueError: Always.
         """
-        raise ValueError("Jacobian columns of one output are needed here, and the model has several outputs")
+        raise ValueError(_ONE_OUTPUT)
 
     def scale_rows(self, omega: npt.ArrayLike) -> Tangent:
-        """Refuses: there is no one weight a sample.
+        """Refuses, as `take` and the products do: there is no one row a sample.
 
         Raises:
             ValueError: Always.
         """
         raise ValueError("rows of one output are needed here, and the model has several outputs")
+
+    def take(self, order: npt.ArrayLike) -> Tangent:
+        """Refuses; see `scale_rows`."""
+        return self.scale_rows(order)
+
+    def products(self, directions: npt.ArrayLike) -> Doubles:
+        """Refuses; see `column_blocks`."""
+        raise ValueError(_ONE_OUTPUT)
+
+    def transposed_products(self, cotangents: npt.ArrayLike) -> Doubles:
+        """Refuses; see `column_blocks`. For cotangents of every output there is `pulled_back`."""
+        raise ValueError(_ONE_OUTPUT)
 
     def _backward(self, outputs: Tensor, inputs: Sequence[Tensor], cotangents: Tensor) -> list[Tensor]:
         return (_together if self._batched else _one_by_one)(outputs, inputs, cotangents)

@@ -392,7 +392,7 @@ def _by_products(problem: Problem, tangent: LogitTangent) -> Pairing:
     room = problem.memory_limit - smallest_memory(problem)
     by_layer = {layer: np.empty(cls.size) for layer in tangent.layers}
     for rows in _member_blocks(problem, max(each, _BLOCK_BYTES // _COTANGENTS), room):
-        for layer, gradient in tangent.products(_cotangents(problem, rows, shares, tangent.logits)).items():
+        for layer, gradient in tangent.pulled_back(_cotangents(problem, rows, shares, tangent.logits)).items():
             by_layer[layer][rows] = np.einsum("ad,ad->a", gradient, gradient)
     per_layer = {layer: float(norms.mean()) for layer, norms in by_layer.items()}
     return Pairing(per_layer, np.sum(list(by_layer.values()), axis=0))
