@@ -51,7 +51,7 @@ class LogitTangent(Tangent):
                 route = f"activations and deltas of {logits} outputs: the trainable layers are nn.Linear"
             except NotLayeredError as reason:
                 route = f"vector-Jacobian products of {logits} outputs: {reason}"
-        self.note = route + suffix
+        self._note = route + suffix
 
     def squared_norms(self) -> Doubles:
         """Σ_c‖J_c(x_i)‖² over the outputs c, float64 of shape (n,)."""
