@@ -45,7 +45,9 @@ class PackedColumns {
         // Rows are long for many columns, so the columns are split among tasks as well.
         constexpr std::size_t tiles_a_task = 256;
         const std::size_t parts = divide_up(tiles_, tiles_a_task);
-        parallel_for(chunks() * parts, execution, [&](std::size_t task, int worker, Progress& progress) {
+        constexpr std::size_t little = std::size_t{1} << 16;  // entries packed sooner than a thread wakes up
+        const Execution how{points * columns < little ? 1 : execution.threads, execution.poll};
+        parallel_for(chunks() * parts, how, [&](std::size_t task, int worker, Progress& progress) {
             const std::size_t k = task / parts, first = task % parts * tiles_a_task;
             const std::size_t count = count_in(k), end = std::min(tiles_, first + tiles_a_task);
             for (std::size_t i = 0; i < count; ++i) {

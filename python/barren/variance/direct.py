@@ -100,9 +100,10 @@ def centre(cls: ModularMultiplication) -> float:
 
 
 def bytes_a_column(problem: Problem) -> int:
-    """Memory that one Jacobian column takes: itself, packed for the kernels, its responses and their square.
+    """Memory that one Jacobian column takes: itself, packed for the kernels, its responses.
 
-    The sums of the groups in hand and, where points are split among tasks, of every task come on top: at most 64 tasks
+    Blocks are cut by bytes, 8 a point and column here, so that one of float32 has twice the columns and responses. The
+    sums of the groups in hand and, where points are split among tasks, of every task come on top: at most 64 tasks
     beside one for each group.
     """
     threads = problem.threads or _core.available_threads()
@@ -155,4 +156,5 @@ def run(problem: Problem) -> Pairing:
         response -= response.mean(axis=0)
         deviations += np.einsum("ac,ac->a", response, response)
         shares.add(layer, np.einsum("ac,ac->c", response, response) / cls.size)
+        del block, response  # before the next ones are made
     return shares.pairing(deviations)
