@@ -77,6 +77,20 @@ def test_calls_that_change_with_the_inputs_end_the_rules():
             check_against(one, oracle(model, x), limits=(1 << 20,))
 
 
+def test_tangents_that_share_a_model_share_the_end_of_its_rules():
+    model, x = seeded(Routed), features(40)
+    x[1, 0] = 9.0
+    tangent = tangent_of_model(model, x)
+    ordinary = tangent.take(np.arange(2, 40))
+    columns(ordinary)  # norms of the layers with rules are known now
+    theta = sum(block for _, block in ordinary.ntk(slice(5), slice(5)))
+    with pytest.warns(UserWarning, match="cannot be vectorised"):
+        tangent.squared_norms()
+    check_against(ordinary, oracle(model, x[2:]), limits=(1 << 20,))
+    again = sum(block for _, block in ordinary.ntk(slice(5), slice(5)))
+    np.testing.assert_allclose(again, theta, rtol=1e-12)
+
+
 def test_layers_are_the_modules_that_own_the_parameters():
     tangent = tangent_of_model(seeded(MIXED["parametrised"][0]), features())
     assert tangent.layers == {"0": 56, "2": 50, "4": 6}

@@ -54,7 +54,6 @@ class Tangent(ABC):
         n: Number of inputs, the rows of J.
         layers: Layer name -> number of trainable parameters, in the order of the model.
         dtype: Dtype of the columns, float32 or float64; blocks of Θ and products are float64.
-        outputs: N(w, x_i), float64 of shape (n,), or None when only J or Θ was given.
         has_columns: False when J is not known, only Θ: `column_blocks` and the products then raise.
     """
 
@@ -72,8 +71,13 @@ class Tangent(ABC):
         self.n = n
         self.layers = dict(layers)
         self.dtype = np.dtype(dtype)
-        self.outputs = outputs
+        self._outputs = outputs
         self._note = note
+
+    @property
+    def outputs(self) -> Doubles | None:
+        """N(w, x_i), float64 of shape (n,), or None when only J or Θ was given."""
+        return self._outputs
 
     @property
     def note(self) -> str:
@@ -250,6 +254,3 @@ class Tangent(ABC):
         if rows.size == 0:
             raise ValueError("order must hold at least one row; got none")
         return rows
-
-    def _taken_outputs(self, order: Integers) -> Doubles | None:
-        return None if self.outputs is None else self.outputs[order]

@@ -49,12 +49,6 @@ class CentredFactor:
         """M'_t·M'_sᵀ in the model's dtype."""
         return self.rest[rows, t] @ self.rest[columns, s].T
 
-    def diagonal(self, t: int, s: int) -> Tensor:
-        """M_it·M_is of every sample, in float64."""
-        rows = zip(torch.split(self.rest[:, t], _ROWS), torch.split(self.rest[:, s], _ROWS), strict=True)
-        squares = torch.cat([torch.einsum("iw,iw->i", left.double(), right.double()) for left, right in rows])
-        return squares + self.cross[t, s] + self.cross[s, t] + self.constant[t, s]
-
     def finish(self, product: Tensor, t: int, s: int, rows: slice, columns: slice, out: Tensor) -> Tensor:
         """M_t·M_sᵀ in float64 into `out`, from some rows of `product`."""
         torch.add(self.cross[t, s, rows, None] + self.constant[t, s], self.cross[s, t, columns], out=out)
@@ -71,10 +65,6 @@ class OneHotFactor:
         """Where they are equal."""
         return self.indices[rows, t, None] == self.indices[columns, s]
 
-    def diagonal(self, t: int, s: int) -> Tensor:
-        """Where the two are equal in one sample, as numbers."""
-        return (self.indices[:, t] == self.indices[:, s]).double()
-
     def finish(self, product: Tensor, t: int, s: int, rows: slice, columns: slice, out: Tensor) -> Tensor:
         """The same as numbers, into `out`."""
         return out.copy_(product)
@@ -87,26 +77,13 @@ class LayerGram:
         """Takes the part over: its factors are centred in place."""
         self._factors: list[CentredFactor | OneHotFactor] = []
         self._positions = 1
-        self._device, self._n = part.tensors[0].device, len(part.tensors[0])
+        self._device = part.tensors[0].device
         if isinstance(part, OuterPart):
             self._positions, ones = part.right.shape[1], part.ones.double()
             self._factors.append(CentredFactor.of(part.right, ones * ones[:, None]))
             self._factors.append(OneHotFactor(part.left) if part.left.ndim == 2 else CentredFactor.of(part.left))
         elif isinstance(part, RowsPart):
             self._factors.append(CentredFactor.of(part.rows[:, None]))
-
-    def diagonal(self) -> Tensor:
-        """Θ(x, x) of every sample, in float64."""
-        total = None
-        for t, s in itertools.product(range(self._positions), repeat=2):
-            product = None
-            for factor in self._factors:
-                entries = factor.diagonal(t, s)
-                product = entries if product is None else product * entries
-            total = product if total is None else total + product
-        if total is None:
-            return torch.zeros(self._n, dtype=torch.float64, device=self._device)
-        return total
 
     def block(self, rows: slice, columns: slice) -> Tensor:
         """Θ[rows, columns] in float64; slices with both ends given."""

@@ -34,12 +34,9 @@ _KEPT_BYTES = 1 << 28
 class ModelTangent(Tangent):
     """The tangent of a torch module at the weights of the moment of construction.
 
-    Nothing but the features, the outputs and a copy of the weights is held until Θ is asked for; everything else
-    streams over chunks of samples. The model lends its structure and must keep its mode. What is computed stays on
-    the model's device until it is a block to hand out.
-
-    Raises:
-        ValueError: If an output is not finite.
+    Nothing but the features and a copy of the weights is held until Θ is asked for; everything else streams over
+    chunks of samples. The model lends its structure and must keep its mode. What is computed stays on the model's
+    device until it is a block to hand out.
     """
 
     def __init__(self, snapshot: Snapshot, features: Tensor) -> None:
@@ -47,22 +44,39 @@ class ModelTangent(Tangent):
         self._features = features
         self._omega: Doubles | None = None
         self._grams: dict[str, LayerGram] | None = None
-        self._norms: Doubles | None = None
+        self._norms: dict[str, Doubles] = {}  # of the layers with rules, and of those without
         members: dict[str, list[str]] = {}
         for name in snapshot.trainable:
             members.setdefault(snapshot.layers[name], []).append(name)
         self._members = members
         sizes = {layer: sum(snapshot.trainable[name].numel() for name in names) for layer, names in members.items()}
         self._sample_bytes = bytes_a_sample(snapshot, evenly(features, 2))
-        outputs = self._evaluate()
         dtype = str(snapshot.dtype).removeprefix("torch.")
-        super().__init__(len(features), sizes, dtype, outputs=outputs)
+        super().__init__(len(features), sizes, dtype)
         self._routes = find_routes(snapshot, members, features)
+        self._norms_of = self._routes.reasons
 
     @property
     def note(self) -> str:
         """Which layers took which route, and why."""
         return self._routes.note()
+
+    @property
+    def outputs(self) -> Doubles:
+        """N(w, x_i), float64 of shape (n,): of the pass over the samples that was made, or one more.
+
+        Raises:
+            ValueError: If one is not finite.
+        """
+        if self._outputs is None:
+            found = np.empty(self.n)
+            with plain_autograd(self._snapshot.device), torch.no_grad():
+                for rows in self._chunks():
+                    batch = self._snapshot.outputs(self._features[rows])
+                    check_finite("outputs", batch)
+                    found[rows] = batch.double().cpu().numpy()
+            self._outputs = found
+        return self._outputs
 
     # What a layer costs.
 
@@ -119,15 +133,15 @@ class ModelTangent(Tangent):
     # What a method asks for.
 
     def squared_norms(self) -> Doubles:
-        """‖J(x_i)‖², float64 of shape (n,): from Θ where its factors are kept, else by one pass forward and backward."""
-        if self._norms is None and self._grams is not None and len(self._grams) == len(self.layers):
-            self._norms = np.zeros(self.n)
-            for gram in self._grams.values():
-                self._norms += gram.diagonal().cpu().numpy()
-        if self._norms is None:
-            self._norms = self._with_rules(self._stream_norms)
-        norms: Doubles = self._norms.copy()
-        return norms
+        """‖J(x_i)‖², float64 of shape (n,): one forward and backward pass over the samples; kept."""
+        if self._norms_of is not self._routes.reasons:
+            self._norms = {}  # of other routes: tangents that share a model share them
+        if "rules" not in self._norms:
+            self._with_rules(lambda: sum(1 for _ in self._passes()))
+        if "columns" not in self._norms:
+            for _ in self._other_rows(list(self._routes.reasons)):
+                pass
+        return self._norms["rules"] + self._norms["columns"]
 
     def column_blocks(self, bytes_limit: int) -> Iterator[tuple[str, Block]]:
         """Products of factors, or columns by `torch.func`; see `Tangent.column_blocks`."""
@@ -181,7 +195,7 @@ class ModelTangent(Tangent):
         weights = _validate.vector("omega", omega, length=self.n)
         scaled = copy.copy(self)
         scaled._omega = weights.copy() if self._omega is None else self._omega * weights
-        scaled._norms = None if self._norms is None else self._norms * weights**2
+        scaled._norms = {key: norms * weights**2 for key, norms in self._norms.items()}
         scaled._grams = None
         return scaled
 
@@ -190,24 +204,14 @@ class ModelTangent(Tangent):
         rows = self._order(order)
         taken = copy.copy(self)
         taken.n = len(rows)
-        taken.outputs = self._taken_outputs(rows)
+        taken._outputs = None if self._outputs is None else self._outputs[rows]
         taken._features = self._features[torch.from_numpy(rows).to(self._features.device)]
         taken._omega = None if self._omega is None else self._omega[rows]
-        taken._norms = None if self._norms is None else self._norms[rows]
+        taken._norms = {key: norms[rows] for key, norms in self._norms.items()}
         taken._grams = None
         return taken
 
     # How it is computed.
-
-    def _evaluate(self) -> Doubles:
-        """N(w, x) of every input."""
-        outputs = np.empty(len(self._features))
-        with torch.no_grad():
-            for rows in self._chunks():
-                batch = self._snapshot.outputs(self._features[rows])
-                check_finite("outputs", batch)
-                outputs[rows] = batch.double().cpu().numpy()
-        return outputs
 
     def _chunks(self) -> Iterator[slice]:
         n = len(self._features)
@@ -223,26 +227,25 @@ class ModelTangent(Tangent):
             self._routes.abandon(str(error))
             return compute()
 
-    def _parts(self, rows: slice) -> dict[str, Part]:
-        with plain_autograd(self._snapshot.device):
-            return self._routes.parts(self._features[rows], self._row_weights(rows))
-
-    def _stream_norms(self) -> Doubles:
-        total = np.zeros(self.n)
-        for rows in self._chunks():
-            for part in self._parts(rows).values():
-                total[rows] += part.squared_norms().cpu().numpy()
-        for rows, gradients in self._other_rows(list(self._routes.reasons)):
-            for block in gradients.values():
-                square = torch.linalg.vector_norm(block, dim=1, dtype=torch.float64).square()
-                total[rows] += square.cpu().numpy()
-        return total
+    def _passes(self) -> Iterator[tuple[slice, dict[str, Part]]]:
+        """One forward and backward pass a chunk of samples; outputs and norms are kept as they pass by."""
+        outputs, norms = np.empty(self.n), np.zeros(self.n)
+        if self._routes.rules:
+            for rows in self._chunks():
+                with plain_autograd(self._snapshot.device):
+                    batch, parts = self._routes.parts(self._features[rows], self._row_weights(rows))
+                outputs[rows] = batch.double().cpu().numpy()
+                for part in parts.values():
+                    norms[rows] += part.squared_norms().cpu().numpy()
+                yield rows, parts
+            self._outputs = outputs
+        self._keep("rules", norms)
 
     def _collect(self) -> dict[str, Part]:
         """Every layer with a rule at all samples, chunk by chunk into one array a factor."""
         whole: dict[str, tuple[Part, list[Tensor]]] = {}
-        for rows in self._chunks():
-            for layer, part in self._parts(rows).items():
+        for rows, parts in self._passes():
+            for layer, part in parts.items():
                 if layer not in whole:
                     whole[layer] = part, [tensor.new_empty(self.n, *tensor.shape[1:]) for tensor in part.tensors]
                 for into, tensor in zip(whole[layer][1], part.tensors, strict=True):
@@ -268,15 +271,26 @@ class ModelTangent(Tangent):
         return {layer: RowsPart((layer,), (self.layers[layer],), whole[layer]) for layer in layers}
 
     def _other_rows(self, layers: list[str]) -> Iterator[tuple[slice, dict[str, Tensor]]]:
-        """Gradients of layers without a rule: rows ω_i·J(x_i), a chunk of samples at a time."""
+        """Gradients of all layers without a rule, ω_i·J(x_i), a chunk of samples at a time; norms are kept."""
         names = [name for layer in layers for name in self._members[layer]]
-        if not names:
-            return
-        assert self._routes.columns is not None
-        for rows in self._routes.columns.chunks(names, self.n, _CHUNK_BYTES):
-            gradients = self._routes.columns.rows(names, self._features[rows])
-            weights = self._row_weights(rows)
-            yield rows, gradients if weights is None else {k: v * weights[:, None] for k, v in gradients.items()}
+        norms = np.zeros(self.n)
+        if names:
+            assert self._routes.columns is not None
+            for rows in self._routes.columns.chunks(names, self.n, _CHUNK_BYTES):
+                gradients = self._routes.columns.rows(names, self._features[rows])
+                weights = self._row_weights(rows)
+                for block in gradients.values():
+                    if weights is not None:
+                        block.mul_(weights[:, None])
+                    square = torch.linalg.vector_norm(block, dim=1, dtype=torch.float64).square()
+                    norms[rows] += square.cpu().numpy()
+                yield rows, gradients
+        self._keep("columns", norms)
+
+    def _keep(self, which: str, norms: Doubles) -> None:
+        if self._norms_of is not self._routes.reasons:
+            self._norms, self._norms_of = {}, self._routes.reasons
+        self._norms[which] = norms
 
     def _other_columns(self, layers: list[str], bytes_limit: int) -> Iterator[tuple[str, Block]]:
         """Columns of layers without a rule."""

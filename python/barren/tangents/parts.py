@@ -53,6 +53,10 @@ class OuterPart:
 
     def squared_norms(self) -> Tensor:
         """Σ_{t,s} (left_t·left_s)(right_t·right_s + ones_t·ones_s) in float64, (n,)."""
+        if self.left.ndim == 3 and self.right.shape[1] == 1:
+            left, right = (torch.linalg.vector_norm(f[:, 0], dim=1, dtype=torch.float64) for f in self.tensors)
+            squares: Tensor = left.square() * (right.square() + self.ones.double().square())
+            return squares
         right, ones = self.right.double(), self.ones.double()
         products = right @ right.mT + ones * ones[:, None]
         if self.left.ndim == 2:

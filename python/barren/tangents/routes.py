@@ -52,19 +52,18 @@ class Routes:
     _layouts: list[Layout | str] = field(default_factory=list)
     _as_rows: dict[str, bool] = field(default_factory=dict)
 
-    def parts(self, features: Tensor, omega: Tensor | None) -> dict[str, Part]:
-        """Every layer with a rule at these samples, with rows ω_i·J(x_i).
+    def parts(self, features: Tensor, omega: Tensor | None) -> tuple[Tensor, dict[str, Part]]:
+        """The outputs, and every layer with a rule at these samples, with rows ω_i·J(x_i).
 
         Raises:
             ChangedCallsError: If the forward makes other calls than on the probe: the rules then hold no more.
-            ValueError: If a gradient is not finite.
+            ValueError: If an output or a gradient is not finite.
         """
-        if not self.rules:
-            return {}
         outputs, uses = record(self.snapshot, features)
         same = len(uses) == len(self._layouts) and self._signature == signature(uses, self._layouts, len(features))
         if not same:
             raise ChangedCallsError("its forward makes other calls for other inputs")
+        check_finite("outputs", outputs)
         found = self._pieces(uses, deltas(outputs, uses), len(features), omega, list(self.rules))
         parts = {}
         for layer in self.rules:
@@ -72,7 +71,7 @@ class Routes:
             for tensor in part.tensors:
                 check_finite(f"the gradient in layer {layer!r}", tensor)
             parts[layer] = part
-        return parts
+        return outputs.detach(), parts
 
     def abandon(self, reason: str) -> None:
         """Sends every layer through Jacobian columns from now on."""
