@@ -184,4 +184,4 @@ def direct(quick: bool) -> Record:
     return record
 
 
-CASES = {case.__name__: case for case in (autograd, memory, accuracy, dedekind, direct)}
+END_TO_END_CASES = {case.__name__: case for case in (autograd, memory, accuracy, dedekind, direct)}

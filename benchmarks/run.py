@@ -14,11 +14,15 @@ from pathlib import Path
 for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
     os.environ.pop(variable, None)
 
-from cases import CASES, Record  # noqa: E402  (after the environment is set)
+from cases import END_TO_END_CASES, Record  # noqa: E402  (after the environment is set)
+from direct_cases import DIRECT_CASES  # noqa: E402
+from engine_cases import ENGINE_CASES  # noqa: E402
+from table_cases import TABLE_CASES  # noqa: E402
 
 import barren  # noqa: E402
 
 HERE = Path(__file__).parent
+CASES = {**END_TO_END_CASES, **ENGINE_CASES, **DIRECT_CASES, **TABLE_CASES}
 
 
 def main() -> None:
@@ -39,6 +43,7 @@ def main() -> None:
     if options.quick:
         return
     path = HERE / "results" / f"{options.name}.json"
+    path.parent.mkdir(exist_ok=True)
     known = json.loads(path.read_text())["cases"] if options.only and path.exists() else {}
     result = {"machine": machine(), "cases": {**known, **records}}
     path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")

@@ -66,4 +66,4 @@ def gather_sums(quick: bool) -> Record:
     return record
 
 
-CASES = {"cross_entropy": cross_entropy, "gather_sums": gather_sums}
+TABLE_CASES = {"cross_entropy": cross_entropy, "gather_sums": gather_sums}
