@@ -6,25 +6,6 @@
 namespace barren::bindings {
 namespace {
 
-// A block of columns of a row-major matrix, without a copy.
-template <class T>
-StridedMatrix<T> strided_view(const py::array_t<T, 0>& array, const char* name) {
-    require_rank(array, 2, name);
-    const auto rows = array.shape(0), columns = array.shape(1);
-    constexpr auto size = static_cast<py::ssize_t>(sizeof(T));
-    require(columns < 2 || array.strides(1) == size, std::string(name) + " must have contiguous rows");
-    const auto stride = rows < 2 ? columns * size : array.strides(0);
-    require(stride >= columns * size && stride % size == 0,
-            std::string(name) + " must have rows in increasing order that do not overlap");
-    require(reinterpret_cast<std::uintptr_t>(array.data()) % alignof(T) == 0, std::string(name) + " must be aligned");
-    return {array.data(), static_cast<std::size_t>(rows), static_cast<std::size_t>(columns),
-            static_cast<std::size_t>(stride / size)};
-}
-
-void require_writeable(const py::array& array, const char* name) {
-    require(array.writeable(), std::string(name) + " must be writeable");
-}
-
 template <class T>
 void bound_fold(const py::array_t<T, 0>& rows, const Array<std::int64_t>& order, const Array<double>& weights,
                 double sign, Array<double>& out, int threads) {

@@ -10,6 +10,8 @@ import numpy
 import numpy.typing
 
 __all__: list[str] = [
+    "PackedFactor32",
+    "PackedFactor64",
     "available_kernels",
     "available_threads",
     "compiler",
@@ -17,6 +19,7 @@ __all__: list[str] = [
     "fold",
     "gather",
     "gather_sums",
+    "gram_block",
     "kernel",
     "level_counts",
     "logarithm_table",
@@ -30,6 +33,30 @@ __all__: list[str] = [
     "values",
     "weighted_energy",
 ]
+
+class PackedFactor32:
+    """
+    A matrix regrouped for products with others of its width.
+    """
+    def __init__(
+        self, matrix: numpy.typing.NDArray[numpy.float32], threads: typing.SupportsInt | typing.SupportsIndex = 0
+    ) -> None: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+
+class PackedFactor64:
+    """
+    A matrix regrouped for products with others of its width.
+    """
+    def __init__(
+        self, matrix: numpy.typing.NDArray[numpy.float64], threads: typing.SupportsInt | typing.SupportsIndex = 0
+    ) -> None: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def width(self) -> int: ...
 
 def available_kernels() -> list[str]:
     """
@@ -149,6 +176,84 @@ def gather_sums(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     sum over x of weights[x]·table[x, level of a·x mod m], float64 of shape (members, columns).
+    """
+
+@typing.overload
+def gram_block(
+    left: PackedFactor32,
+    right: PackedFactor32,
+    left_terms: numpy.typing.NDArray[numpy.float64],
+    right_terms: numpy.typing.NDArray[numpy.float64],
+    constant: typing.SupportsFloat | typing.SupportsIndex,
+    rows: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    columns: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    out: numpy.typing.NDArray[numpy.float64],
+    accumulate: bool,
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> None:
+    """
+    out = left·rightᵀ + left_terms + right_terms + constant at these rows and columns, or added to it.
+    """
+
+@typing.overload
+def gram_block(
+    left: PackedFactor32,
+    right: PackedFactor32,
+    left_terms: numpy.typing.NDArray[numpy.float64],
+    right_terms: numpy.typing.NDArray[numpy.float64],
+    constant: typing.SupportsFloat | typing.SupportsIndex,
+    second_left: PackedFactor32,
+    second_right: PackedFactor32,
+    second_left_terms: numpy.typing.NDArray[numpy.float64],
+    second_right_terms: numpy.typing.NDArray[numpy.float64],
+    second_constant: typing.SupportsFloat | typing.SupportsIndex,
+    rows: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    columns: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    out: numpy.typing.NDArray[numpy.float64],
+    accumulate: bool,
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> None:
+    """
+    The entrywise product of two such blocks.
+    """
+
+@typing.overload
+def gram_block(
+    left: PackedFactor64,
+    right: PackedFactor64,
+    left_terms: numpy.typing.NDArray[numpy.float64],
+    right_terms: numpy.typing.NDArray[numpy.float64],
+    constant: typing.SupportsFloat | typing.SupportsIndex,
+    rows: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    columns: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    out: numpy.typing.NDArray[numpy.float64],
+    accumulate: bool,
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> None:
+    """
+    out = left·rightᵀ + left_terms + right_terms + constant at these rows and columns, or added to it.
+    """
+
+@typing.overload
+def gram_block(
+    left: PackedFactor64,
+    right: PackedFactor64,
+    left_terms: numpy.typing.NDArray[numpy.float64],
+    right_terms: numpy.typing.NDArray[numpy.float64],
+    constant: typing.SupportsFloat | typing.SupportsIndex,
+    second_left: PackedFactor64,
+    second_right: PackedFactor64,
+    second_left_terms: numpy.typing.NDArray[numpy.float64],
+    second_right_terms: numpy.typing.NDArray[numpy.float64],
+    second_constant: typing.SupportsFloat | typing.SupportsIndex,
+    rows: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    columns: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    out: numpy.typing.NDArray[numpy.float64],
+    accumulate: bool,
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> None:
+    """
+    The entrywise product of two such blocks.
     """
 
 def kernel() -> str:

@@ -9,17 +9,6 @@
 
 namespace barren {
 
-// A matrix whose rows are `stride` entries apart: a block of columns of a larger one.
-template <class T>
-struct StridedMatrix {
-    const T* data = nullptr;
-    std::size_t rows = 0;
-    std::size_t columns = 0;
-    std::size_t stride = 0;
-
-    const T* row(std::size_t i) const { return data + i * stride; }
-};
-
 // out[i] = f(i) + sign·f(i + m) for i < m = out.rows, with f(i) = weights[order[i]]·rows[order[i]], or 0 where order[i]
 // is −1; order.size must be 2m.
 template <class T>

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from barren import _core
+from barren.tangents.base import Block
 from barren.tangents.parts import OuterPart, Part, RowsPart
+from barren.tangents.snapshot import at_most
 
 # Entries of a block that are finished together, so that the passes over them stay in the cache of one core.
 _TILE = 1 << 16
@@ -71,33 +76,51 @@ class OneHotFactor:
 
 
 class LayerGram:
-    """Θ of one layer, block by block, on the device of the model."""
+    """Θ of one layer, block by block: by the core on the CPU, by torch on a device."""
 
     def __init__(self, part: Part) -> None:
         """Takes the part over: its factors are centred in place."""
         self._factors: list[CentredFactor | OneHotFactor] = []
         self._positions = 1
         self._device = part.tensors[0].device
-        if isinstance(part, OuterPart):
-            self._positions, ones = part.right.shape[1], part.ones.double()
-            self._factors.append(CentredFactor.of(part.right, ones * ones[:, None]))
-            self._factors.append(OneHotFactor(part.left) if part.left.ndim == 2 else CentredFactor.of(part.left))
-        elif isinstance(part, RowsPart):
-            self._factors.append(CentredFactor.of(part.rows[:, None]))
+        # Sums over the samples on one thread: torch would cut them by the number of threads, and the bits with it.
+        with at_most(1):
+            if isinstance(part, OuterPart):
+                self._positions, ones = part.right.shape[1], part.ones.double()
+                self._factors.append(CentredFactor.of(part.right, ones * ones[:, None]))
+                self._factors.append(OneHotFactor(part.left) if part.left.ndim == 2 else CentredFactor.of(part.left))
+            elif isinstance(part, RowsPart):
+                self._factors.append(CentredFactor.of(part.rows[:, None]))
+        centred = [factor for factor in self._factors if isinstance(factor, CentredFactor)]
+        self._packed: list[PackedFactors] | None = None
+        if self._device.type == "cpu" and self._positions and len(centred) == len(self._factors):
+            self._packed = [PackedFactors(factor) for factor in centred]
+            self._factors.clear()  # the packed ones stand for them
 
-    def block(self, rows: slice, columns: slice) -> Tensor:
+    def block(self, rows: slice, columns: slice) -> Block:
         """Θ[rows, columns] in float64; slices with both ends given."""
+        shape = rows.stop - rows.start, columns.stop - columns.start
+        if self._packed:
+            return self._by_core(rows, columns, np.empty(shape))
+        if not self._factors or not self._positions:
+            return np.zeros(shape)
+        found: Block = self._by_torch(rows, columns).cpu().numpy()
+        return found
+
+    def _by_core(self, rows: slice, columns: slice, out: Block) -> Block:
+        assert self._packed is not None
+        spans = (rows.start, rows.stop), (columns.start, columns.stop)
+        for pair, (t, s) in enumerate(itertools.product(range(self._positions), repeat=2)):
+            sides = [side for factor in self._packed for side in factor.pair(t, s)]
+            _core.gram_block(*sides, *spans, out, pair > 0, torch.get_num_threads())
+        return out
+
+    def _by_torch(self, rows: slice, columns: slice) -> Tensor:
         height, width = rows.stop - rows.start, columns.stop - columns.start
-
-        def empty(*shape: int) -> Tensor:
-            return torch.empty(*shape, dtype=torch.float64, device=self._device)
-
-        positions = range(self._positions)
-        if not self._factors or not positions:
-            return empty(height, width).zero_()
-        total = empty(height, width)
+        total = torch.empty(height, width, dtype=torch.float64, device=self._device)
         step = height if total.is_cuda else max(1, _TILE // max(1, width))
-        scratch = empty(2, min(step, height), width)
+        scratch = torch.empty(2, min(step, height), width, dtype=torch.float64, device=self._device)
+        positions = range(self._positions)
         for pair, (t, s) in enumerate(itertools.product(positions, positions)):
             products = [factor.product(t, s, rows, columns) for factor in self._factors]
             for start in range(0, height, step):
@@ -112,3 +135,17 @@ class LayerGram:
                 if pair > 0:
                     total[tile] += into
         return total
+
+
+class PackedFactors:
+    """A centred factor regrouped for the core, position by position; the tensors are let go."""
+
+    def __init__(self, factor: CentredFactor) -> None:
+        rest, threads = factor.rest, torch.get_num_threads()
+        pack = _core.PackedFactor32 if rest.dtype == torch.float32 else _core.PackedFactor64
+        self._rows = [pack(rest[:, t].contiguous().numpy(), threads) for t in range(rest.shape[1])]
+        self._cross, self._constant = factor.cross.contiguous().numpy(), factor.constant.numpy()
+
+    def pair(self, t: int, s: int) -> tuple[Any, ...]:
+        """What the core takes for M_t·M_sᵀ."""
+        return self._rows[t], self._rows[s], self._cross[t, s], self._cross[s, t], float(self._constant[t, s])

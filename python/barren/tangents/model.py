@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ from barren.tangents.inspect import check_finite, evenly
 from barren.tangents.parts import Part, RowsPart
 from barren.tangents.products import Products, bytes_a_sample
 from barren.tangents.routes import ChangedCallsError, find_routes
-from barren.tangents.snapshot import Snapshot, plain_autograd
+from barren.tangents.snapshot import Snapshot, at_most, plain_autograd
 
 _T = TypeVar("_T")
 
@@ -109,16 +109,9 @@ class ModelTangent(Tangent):
         """On the CPU; a device has threads of its own. Layers without a rule run the model, which is not for many."""
         return self._snapshot.device.type == "cpu" and (self.ntk_is_cheap or not self._routes.reasons)
 
-    @contextmanager
-    def limited(self, threads: int) -> Iterator[None]:
-        """See `Tangent.limited`; torch's number of threads is the process's, and is put back."""
-        before = torch.get_num_threads()
-        if threads:
-            torch.set_num_threads(threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    def limited(self, threads: int) -> AbstractContextManager[None]:
+        """See `Tangent.limited`."""
+        return at_most(threads)
 
     @cached_property
     def _products(self) -> Products:
@@ -164,7 +157,7 @@ class ModelTangent(Tangent):
         rows, columns = (slice(*span.indices(self.n)[:2]) for span in (rows, columns))
         for layer in self.layers:
             if layer in grams:
-                yield layer, grams[layer].block(rows, columns).cpu().numpy()
+                yield layer, grams[layer].block(rows, columns)
             else:
                 yield from self._accumulate(self._other_columns([layer], _CHUNK_BYTES), rows, columns)
 
@@ -173,7 +166,7 @@ class ModelTangent(Tangent):
         grams, everything = self._kept(), slice(0, self.n)
         for layer in self.layers:
             if layer in grams:
-                yield layer, grams[layer].block(everything, everything).cpu().numpy()
+                yield layer, grams[layer].block(everything, everything)
             else:
                 yield from self._accumulate(self._other_columns([layer], bytes_limit), everything, everything)
 

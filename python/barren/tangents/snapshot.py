@@ -43,6 +43,18 @@ def plain_autograd(device: torch.device) -> Iterator[None]:
                 torch.cuda.set_rng_state(cuda_state, device)
 
 
+@contextmanager
+def at_most(threads: int) -> Iterator[None]:
+    """torch on so many threads a call (0: as many as it likes). The number is the process's, and is put back."""
+    before = torch.get_num_threads()
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def random_state(device: torch.device) -> list[Tensor]:
     """The generators a forward on this device can draw from."""
     states = [torch.get_rng_state()]

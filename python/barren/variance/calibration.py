@@ -25,7 +25,7 @@ import numpy as np
 from barren import _core, _fft
 
 # Raised when a measurement below changes its meaning.
-_VERSION = 1
+_VERSION = 2
 # Orders of the group that stand for all: 12288 = 2^12·3, and 10006 = 2·5003 with a prime that no short transform fits.
 _SMOOTH_PRIME, _ROUGH_PRIME = 12289, 10007
 _SMOOTH_FACTOR = 13
@@ -38,6 +38,7 @@ class Rates:
 
     Attributes:
         product32, product64: a multiply-add of a matrix product, float32 and float64.
+        gram32, gram64: a multiply-add of a block of Θ from factors.
         response32, response64: a multiply-add of `direct` with many columns.
         residue: a residue of `direct`, made, looked up and used once.
         form: a multiply-add of quadratic forms.
@@ -51,6 +52,8 @@ class Rates:
 
     product32: float
     product64: float
+    gram32: float
+    gram64: float
     response32: float
     response64: float
     residue: float
@@ -79,6 +82,10 @@ class Rates:
     def product(self, dtype: np.dtype[Any]) -> float:
         """Seconds of a multiply-add of a matrix product."""
         return self.product32 if dtype == np.float32 else self.product64
+
+    def gram(self, dtype: np.dtype[Any]) -> float:
+        """Seconds of a multiply-add of a block of Θ."""
+        return self.gram32 if dtype == np.float32 else self.gram64
 
     def response(self, dtype: np.dtype[Any]) -> float:
         """Seconds of a multiply-add of `direct`."""
@@ -143,6 +150,8 @@ def measure(threads: int) -> Rates:
     return Rates(
         product32=_product(random, np.float32),
         product64=_product(random, np.float64),
+        gram32=_gram(random, "32", threads),
+        gram64=_gram(random, "64", threads),
         **_direct(threads, random),
         **_square(threads, random),
         energy_smooth=smooth[0],
@@ -180,6 +189,15 @@ def _product(random: np.random.Generator, dtype: Any) -> float:
     n = 768
     left, right = (random.standard_normal((n, n)).astype(dtype) for _ in range(2))
     return seconds(lambda: left @ right.T) / n**3
+
+
+def _gram(random: np.random.Generator, width: str, threads: int) -> float:
+    n, inner = 768, 512
+    matrix = random.standard_normal((n, inner)).astype(f"float{width}")
+    factor, terms, out = getattr(_core, f"PackedFactor{width}")(matrix, threads), np.zeros(n), np.empty((n, n))
+    span = (0, n)
+    work = seconds(lambda: _core.gram_block(factor, factor, terms, terms, 0.0, span, span, out, False, threads))
+    return work / (n * n * inner)
 
 
 def _direct(threads: int, random: np.random.Generator) -> dict[str, float]:

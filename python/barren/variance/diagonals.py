@@ -15,11 +15,13 @@ from barren import _core, _fft
 from barren.classes.correlation import halves_of
 from barren.classes.group import unit_group
 from barren.tangents.base import Tangent
-from barren.variance.pool import in_order
+from barren.variance.pool import in_order, ready, workers_of
 from barren.variance.problem import Pairing, Problem, accumulate
 
 # What the arrays of one band may take; more makes no difference to the speed.
 _BAND_BYTES = 2**28
+# Rows of Θ that the core makes together.
+_GROUP = 48
 # Columns of a sample of rows' entries; four samples are taken.
 _SAMPLED = 8
 
@@ -46,7 +48,7 @@ def shifts_a_band(order: int, memory: int) -> int:
 
 def rows_a_rectangle(shifts: int) -> int:
     """How many rows of Θ are made together for so many diagonals: few, since the corners of a rectangle are wasted."""
-    return max(32, min(512, shifts // 4))
+    return int(np.clip(shifts // 4 // _GROUP, 1, 10)) * _GROUP
 
 
 def band_bytes(order: int, memory: int) -> int:
@@ -111,9 +113,10 @@ class _Bands:
         self.order = len(rows)
         self.tangent, self.weights = problem.tangent.take(rows), weights
         self.threads = problem.threads
-        self.workers = (problem.threads or _core.available_threads()) if self.tangent.concurrent else 1
+        self.workers = workers_of(self.tangent, problem.threads)
         self.shifts = shifts_a_band(self.order, memory)
         self.height = rows_a_rectangle(self.shifts)
+        ready(self.tangent)
         self.offset = _about_row_means(self.tangent, weights)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]]:

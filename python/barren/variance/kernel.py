@@ -17,7 +17,7 @@ from barren.classes.group import unit_group
 from barren.tangents.given import GivenNTK
 from barren.variance import diagonals
 from barren.variance.direct import centred_table
-from barren.variance.pool import in_order
+from barren.variance.pool import in_order, ready, workers_of
 from barren.variance.problem import Pairing, Problem, accumulate
 from barren.variance.speeds import Speeds
 
@@ -27,9 +27,9 @@ _PairBlock = Callable[[int, int, np.ndarray], float]
 _Blocks = tuple[int, int, Iterator[tuple[str, np.ndarray]]]
 _BLOCK_BYTES = 32 * 2**20
 # Rows of a block: enough for a product at full speed, few enough that all threads have some.
-_ROWS = 128
-# Passes over an entry of a layer's Θ in float64: two Gram products widened and centred, and their product.
-_PASSES = 6.0
+_ROWS = 192
+# Passes over an entry of a layer's Θ in float64 beside its products.
+_PASSES = 3.0
 
 
 def smallest_memory(problem: Problem) -> int:
@@ -61,7 +61,7 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: half of Θ, the class kernel where it has to be built, and the forms of the deviations."""
     tangent, cls, rates = problem.tangent, problem.cls, speeds.rates
     entries, layers = float(len(problem.points)) ** 2, len(tangent.layers)
-    making = tangent.ntk_cost * rates.product(tangent.dtype) + layers * _PASSES * rates.entry
+    making = tangent.ntk_cost * rates.gram(tangent.dtype) + layers * _PASSES * rates.entry
     # Activations and deltas are captured twice, for their squared norms too; columns formed where no layer has a rule.
     once = 2.0 * len(problem.points) * speeds.backward
     if not tangent.ntk_is_cheap:
@@ -100,17 +100,13 @@ def run(problem: Problem) -> Pairing:
                 total[start:stop, start:] += block
         return amounts
 
-    workers = workers_of(problem)
+    workers = workers_of(problem.tangent, problem.threads)
+    ready(problem.tangent)
     with problem.tangent.limited(1 if workers > 1 else problem.threads):
         for amounts in in_order(paired, _upper_blocks(problem), workers):
             for layer, amount in amounts:
                 accumulate(per_layer, layer, amount)
     return Pairing(per_layer, None if total is None else _deviations(problem, total))
-
-
-def workers_of(problem: Problem) -> int:
-    """How many threads make blocks of Θ: all of the call, where the tangent allows it."""
-    return (problem.threads or _core.available_threads()) if problem.tangent.concurrent else 1
 
 
 def needs_deviations(problem: Problem) -> bool:
@@ -161,7 +157,7 @@ def _doubled_above(weights: np.ndarray, start: int, stop: int) -> np.ndarray:
 
 def _pair_by_logarithms(problem: Problem) -> _PairBlock:
     """Prime modulus, whole class: K(x, y) = κ[log x − log y], plus a constant when the multiplier 0 is a member."""
-    kernel, threads = diagonals.whole_kernel(problem), 1 if workers_of(problem) > 1 else problem.threads
+    kernel, threads = diagonals.whole_kernel(problem), 1 if workers_of(problem.tangent, problem.threads) > 1 else problem.threads
     logarithms = unit_group(problem.cls.p).logarithms[problem.points]
 
     def pair(start: int, stop: int, block: np.ndarray) -> float:

@@ -12,7 +12,7 @@ from barren.variance.speeds import Speeds
 METHODS = {"direct": direct, "character": character, "kernel": kernel, "table": table, "probes": probes}
 EXACT = ("direct", "character", "kernel", "table")
 # Work above this is worth timing the model on a few samples before a method is chosen.
-_WORTH_TIMING = 2.0
+_WORTH_TIMING = 10.0
 
 
 @dataclass(frozen=True)

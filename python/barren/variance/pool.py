@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from barren import _core
+from barren.tangents.base import Tangent
+
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 
@@ -35,3 +38,19 @@ def in_order(work: Callable[[_Task], _Result], tasks: Iterator[_Task], workers: 
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def ready(tangent: Tangent) -> None:
+    """Captures what blocks of Θ are made of, before several threads ask for blocks.
+
+    On one thread: torch cuts its loops by the number of threads, and the last digits depend on where.
+    """
+    if tangent.concurrent:
+        with tangent.limited(1):
+            for _ in tangent.ntk(slice(0, 1), slice(0, 1)):
+                pass
+
+
+def workers_of(tangent: Tangent, threads: int) -> int:
+    """How many threads make blocks of Θ: all of the call, where the tangent allows it."""
+    return (threads or _core.available_threads()) if tangent.concurrent else 1

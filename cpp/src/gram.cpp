@@ -1,0 +1,122 @@
+#include "barren/gram.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "barren/errors.hpp"
+#include "products.hpp"
+
+namespace barren {
+namespace {
+
+// Tiles of columns in one task: its sums stay in the second cache.
+constexpr std::size_t tiles_a_task = 24;
+
+// Rows regrouped as the kernels read them: values[group][entry][lane]. Lanes beyond the last repeat the last row.
+template <class T>
+class PackedRows {
+  public:
+    PackedRows(Matrix<const T> rows, const Execution& execution)
+        : width_(rows.columns), data_(divide_up(rows.rows, lanes) * lanes * rows.columns) {
+        parallel_for(divide_up(rows.rows, lanes), execution, [&](std::size_t g, int, Progress&) {
+            T* out = data_.data() + g * lanes * width_;
+            for (std::size_t l = 0; l < lanes; ++l) {
+                const T* source = rows.row(std::min(g * lanes + l, rows.rows - 1));
+                for (std::size_t k = 0; k < width_; ++k) out[k * lanes + l] = source[k];
+            }
+        });
+    }
+    const T* group(std::size_t g, std::size_t entry) const { return data_.data() + (g * width_ + entry) * lanes; }
+
+  private:
+    std::size_t width_;
+    Buffer<T> data_;
+};
+
+template <class T>
+void check(const GramFactor<T>& factor, Range rows, Range columns) {
+    require(factor.left->width() == factor.right->width(), "both sides of a factor must have the same width");
+    require(rows.begin <= rows.end && rows.end <= factor.left->rows(), "rows must lie in the rows of the left side");
+    require(columns.begin <= columns.end && columns.end <= factor.right->rows(),
+            "columns must lie in the rows of the right side");
+    require(factor.left_terms.size == factor.left->rows() && factor.right_terms.size == factor.right->rows(),
+            "terms must have one entry a row");
+}
+
+}  // namespace
+
+template <class T>
+struct PackedFactor<T>::Data {
+    Data(Matrix<const T> matrix, const Execution& execution)
+        : rows(matrix, execution),
+          columns(matrix.columns, matrix.rows, execution,
+                  [&](std::size_t entry, std::size_t first, std::size_t used, T* out) {
+                      for (std::size_t c = 0; c < used; ++c) out[c] = matrix.row(first + c)[entry];
+                  }) {}
+
+    PackedRows<T> rows;
+    PackedColumns<T> columns;
+};
+
+template <class T>
+PackedFactor<T>::PackedFactor(Matrix<const T> matrix, const Execution& execution)
+    : rows_(matrix.rows), width_(matrix.columns) {
+    require(rows_ > 0 && width_ > 0, "a factor must have a row and a column");
+    data_ = std::make_unique<Data>(matrix, execution);
+}
+
+template <class T>
+PackedFactor<T>::~PackedFactor() = default;
+template <class T>
+PackedFactor<T>::PackedFactor(PackedFactor&&) noexcept = default;
+
+template <class T>
+void gram_block(const GramFactor<T>* factors, std::size_t count, Range rows, Range columns, bool accumulate,
+                Matrix<double> out, const Execution& execution) {
+    require(count == 1 || count == 2, "there must be one factor or two");
+    for (std::size_t f = 0; f < count; ++f) check(factors[f], rows, columns);
+    require(out.rows == rows.size() && out.columns == columns.size(), "out must have the shape of the ranges");
+    if (out.rows == 0 || out.columns == 0) return;
+    const auto& kernel = kernels().of<T>();
+    const std::size_t first_group = rows.begin / lanes, groups = divide_up(rows.end, lanes) - first_group;
+    const std::size_t first_tile = columns.begin / tile, last_tile = divide_up(columns.end, tile);
+    const std::size_t ranges = divide_up(last_tile - first_tile, tiles_a_task), sums_size = tiles_a_task * tile * lanes;
+    std::vector<std::vector<double>> scratch(static_cast<std::size_t>(workers_for(groups * ranges, execution)));
+
+    parallel_for(groups * ranges, execution, [&](std::size_t task, int worker, Progress& progress) {
+        // Neighbouring tasks share a range of columns, which stays in the cache.
+        const std::size_t g = first_group + task % groups, begin = first_tile + task / groups * tiles_a_task;
+        const std::size_t end = std::min(last_tile, begin + tiles_a_task);
+        auto& sums = scratch[static_cast<std::size_t>(worker)];
+        sums.assign(count * sums_size, 0.0);
+        for (std::size_t f = 0; f < count; ++f) {
+            const auto& left = factors[f].left->data().rows;
+            const auto& right = factors[f].right->data().columns;
+            for (std::size_t k = 0; k < right.chunks(); ++k) {
+                progress.checkpoint(worker);
+                for (std::size_t t = begin; t < end; ++t)
+                    kernel.multiply(left.group(g, k * chunk), lanes, lanes, right.block(k, t), right.width(t),
+                                    right.count_in(k), sums.data() + f * sums_size + (t - begin) * tile * lanes);
+            }
+        }
+        const std::size_t column = std::max(columns.begin, begin * tile), stop = std::min(columns.end, end * tile);
+        for (std::size_t i = std::max(rows.begin, g * lanes); i < std::min(rows.end, (g + 1) * lanes); ++i) {
+            double* row = out.row(i - rows.begin);
+            for (std::size_t j = column; j < stop; ++j) {
+                double product = 1.0;
+                for (std::size_t f = 0; f < count; ++f)
+                    product *= sums[f * sums_size + (j - begin * tile) * lanes + i - g * lanes] +
+                               factors[f].left_terms[i] + factors[f].right_terms[j] + factors[f].constant;
+                double& entry = row[j - columns.begin];
+                entry = accumulate ? entry + product : product;
+            }
+        }
+    });
+}
+
+template class PackedFactor<float>;
+template class PackedFactor<double>;
+template void gram_block(const GramFactor<float>*, std::size_t, Range, Range, bool, Matrix<double>, const Execution&);
+template void gram_block(const GramFactor<double>*, std::size_t, Range, Range, bool, Matrix<double>, const Execution&);
+
+}  // namespace barren
