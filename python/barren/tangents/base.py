@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from barren import _validate
+from barren import _core, _validate
 
 Block: TypeAlias = npt.NDArray[np.floating[Any]]
 Doubles: TypeAlias = npt.NDArray[np.float64]
@@ -120,6 +120,13 @@ class Tangent(ABC):
     def concurrent(self) -> bool:
         """Whether blocks of Θ may be asked for by several threads at once, within `limited(1)`."""
         return False
+
+    def workers(self, threads: int) -> int:
+        """How many threads may ask for blocks of Θ at once, in a call of so many threads (0: all)."""
+        return (threads or _core.available_threads()) if self.concurrent else 1
+
+    def ready(self, threads: int) -> None:  # noqa: B027  (most have all at hand)
+        """Makes what all blocks of Θ share, on so many threads, before several ask for blocks."""
 
     def limited(self, threads: int) -> AbstractContextManager[None]:
         """A context in which this tangent's library takes at most so many threads a call (0: as many as it likes)."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from barren import _validate
+from barren._pool import in_order
 from barren.tangents.base import Block, Doubles, Tangent
 from barren.tangents.gram import LayerGram
 from barren.tangents.inspect import check_finite, evenly
@@ -26,7 +27,7 @@ _T = TypeVar("_T")
 
 # What a chunk of samples may take: activations, their gradients and the parts made of them.
 _CHUNK_BYTES = 1 << 27
-_MOST_SAMPLES = 1 << 13
+_MOST_SAMPLES = 1 << 8
 # Columns of layers without a rule are kept for Θ up to so many bytes.
 _KEPT_BYTES = 1 << 28
 
@@ -220,17 +221,33 @@ class ModelTangent(Tangent):
             self._routes.abandon(str(error))
             return compute()
 
+    def ready(self, threads: int) -> None:
+        """Captures the factors of Θ, chunks of samples on several threads, each on one."""
+        with at_most(threads):
+            self._kept()
+
     def _passes(self) -> Iterator[tuple[slice, dict[str, Part]]]:
         """One forward and backward pass a chunk of samples; outputs and norms are kept as they pass by."""
         outputs, norms = np.empty(self.n), np.zeros(self.n)
         if self._routes.rules:
-            for rows in self._chunks():
-                with plain_autograd(self._snapshot.device):
-                    batch, parts = self._routes.parts(self._features[rows], self._row_weights(rows))
-                outputs[rows] = batch.double().cpu().numpy()
-                for part in parts.values():
-                    norms[rows] += part.squared_norms().cpu().numpy()
-                yield rows, parts
+            replicas = self._snapshot.replicas(torch.get_num_threads())
+
+            def capture(rows: slice) -> tuple[slice, Tensor, dict[str, Part], Tensor]:
+                snapshot = replicas.get()
+                try:
+                    with plain_autograd(snapshot.device):
+                        batch, parts = self._routes.parts(snapshot, self._features[rows], self._row_weights(rows))
+                    squares = [part.squared_norms() for part in parts.values()]
+                    return rows, batch.double(), parts, torch.stack(squares).sum(0)
+                finally:
+                    replicas.put(snapshot)
+
+            # On one thread a chunk: torch cuts its loops by the number of threads, and the last digits depend on where.
+            # The outer context keeps the settings that all chunks share.
+            with at_most(1), plain_autograd(self._snapshot.device):
+                for rows, batch, parts, squares in in_order(capture, self._chunks(), replicas.qsize()):
+                    outputs[rows], norms[rows] = batch.cpu().numpy(), squares.cpu().numpy()
+                    yield rows, parts
             self._outputs = outputs
         self._keep("rules", norms)
 

@@ -52,14 +52,14 @@ class Routes:
     _layouts: list[Layout | str] = field(default_factory=list)
     _as_rows: dict[str, bool] = field(default_factory=dict)
 
-    def parts(self, features: Tensor, omega: Tensor | None) -> tuple[Tensor, dict[str, Part]]:
+    def parts(self, snapshot: Snapshot, features: Tensor, omega: Tensor | None) -> tuple[Tensor, dict[str, Part]]:
         """The outputs, and every layer with a rule at these samples, with rows ω_i·J(x_i).
 
         Raises:
             ChangedCallsError: If the forward makes other calls than on the probe: the rules then hold no more.
             ValueError: If an output or a gradient is not finite.
         """
-        outputs, uses = record(self.snapshot, features)
+        outputs, uses = record(snapshot, features)
         same = len(uses) == len(self._layouts) and self._signature == signature(uses, self._layouts, len(features))
         if not same:
             raise ChangedCallsError("its forward makes other calls for other inputs")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from copy import copy as shallow_copy
+from copy import deepcopy
+from queue import SimpleQueue
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -96,6 +99,22 @@ class Snapshot:
         self.device = next(iter(self.trainable.values())).device
         self._frozen = {name: copy(p) for name, p in parameters.items() if not p.requires_grad}
         self._buffers = {name: copy(b) for name, b in model.named_buffers()}
+
+    def replicas(self, count: int) -> SimpleQueue[Snapshot]:
+        """This snapshot and copies that threads may run at the same time: a forward borrows its module.
+
+        As many as asked for on the CPU where the module can be copied; the weights are shared.
+        """
+        queue: SimpleQueue[Snapshot] = SimpleQueue()
+        queue.put(self)
+        for _ in range(count - 1 if self.device.type == "cpu" else 0):
+            other = shallow_copy(self)
+            try:
+                other.model = deepcopy(self.model)
+            except Exception:  # whatever a module holds that cannot be copied: one thread then does it all
+                break
+            queue.put(other)
+        return queue
 
     def features(self, features: np.ndarray[Any, np.dtype[np.float64]]) -> Tensor:
         """The encoded inputs in the computing dtype on the model's device; always a copy."""

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from barren import _core, _fft
+from barren._pool import in_order
 from barren.classes.correlation import halves_of
 from barren.classes.group import unit_group
 from barren.tangents.base import Tangent
-from barren.variance.pool import in_order, ready, workers_of
 from barren.variance.problem import Pairing, Problem, accumulate
 
 # What the arrays of one band may take; more makes no difference to the speed.
@@ -113,10 +113,10 @@ class _Bands:
         self.order = len(rows)
         self.tangent, self.weights = problem.tangent.take(rows), weights
         self.threads = problem.threads
-        self.workers = workers_of(self.tangent, problem.threads)
+        self.workers = self.tangent.workers(problem.threads)
         self.shifts = shifts_a_band(self.order, memory)
         self.height = rows_a_rectangle(self.shifts)
-        ready(self.tangent)
+        self.tangent.ready(problem.threads)
         self.offset = _about_row_means(self.tangent, weights)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]]:

@@ -12,12 +12,12 @@ from dataclasses import replace
 import numpy as np
 
 from barren import _core
+from barren._pool import in_order
 from barren.classes.correlation import halves_of
 from barren.classes.group import unit_group
 from barren.tangents.given import GivenNTK
 from barren.variance import diagonals
 from barren.variance.direct import centred_table
-from barren.variance.pool import in_order, ready, workers_of
 from barren.variance.problem import Pairing, Problem, accumulate
 from barren.variance.speeds import Speeds
 
@@ -100,8 +100,8 @@ def run(problem: Problem) -> Pairing:
                 total[start:stop, start:] += block
         return amounts
 
-    workers = workers_of(problem.tangent, problem.threads)
-    ready(problem.tangent)
+    workers = problem.tangent.workers(problem.threads)
+    problem.tangent.ready(problem.threads)
     with problem.tangent.limited(1 if workers > 1 else problem.threads):
         for amounts in in_order(paired, _upper_blocks(problem), workers):
             for layer, amount in amounts:
@@ -157,7 +157,7 @@ def _doubled_above(weights: np.ndarray, start: int, stop: int) -> np.ndarray:
 
 def _pair_by_logarithms(problem: Problem) -> _PairBlock:
     """Prime modulus, whole class: K(x, y) = κ[log x − log y], plus a constant when the multiplier 0 is a member."""
-    kernel, threads = diagonals.whole_kernel(problem), 1 if workers_of(problem.tangent, problem.threads) > 1 else problem.threads
+    kernel, threads = diagonals.whole_kernel(problem), 1 if problem.tangent.workers(problem.threads) > 1 else problem.threads
     logarithms = unit_group(problem.cls.p).logarithms[problem.points]
 
     def pair(start: int, stop: int, block: np.ndarray) -> float:

@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from barren import _core
-from barren.tangents.base import Tangent
-
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 
@@ -17,12 +14,9 @@ _Result = TypeVar("_Result")
 def in_order(work: Callable[[_Task], _Result], tasks: Iterator[_Task], workers: int) -> Iterator[_Result]:
     """work(task) for every task, in the order of the tasks, at most two a worker ahead of what was taken.
 
-    The first task runs in the calling thread, so that what all share is made once. An exception, Ctrl-C too, stops what
-    has not begun and waits for what has: blocks are short, and no thread outlives the call.
+    An exception, Ctrl-C too, stops what has not begun and waits for what has: blocks are short, and no thread outlives
+    the call.
     """
-    for task in tasks:
-        yield work(task)
-        break
     if workers <= 1:
         yield from map(work, tasks)
         return
@@ -38,19 +32,3 @@ def in_order(work: Callable[[_Task], _Result], tasks: Iterator[_Task], workers: 
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def ready(tangent: Tangent) -> None:
-    """Captures what blocks of Θ are made of, before several threads ask for blocks.
-
-    On one thread: torch cuts its loops by the number of threads, and the last digits depend on where.
-    """
-    if tangent.concurrent:
-        with tangent.limited(1):
-            for _ in tangent.ntk(slice(0, 1), slice(0, 1)):
-                pass
-
-
-def workers_of(tangent: Tangent, threads: int) -> int:
-    """How many threads make blocks of Θ: all of the call, where the tangent allows it."""
-    return (threads or _core.available_threads()) if tangent.concurrent else 1
