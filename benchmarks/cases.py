@@ -125,7 +125,7 @@ def accuracy(quick: bool) -> Record:
                     truth = reference.from_jacobian(cls, J, law)
                     for method in ["direct", "character"] if cls.is_prime else ["direct"]:
                         v = barren.gradient_variance(cls, jacobian=J, inputs=law, method=method)
-                        # Where h_a does not vary (p = 3; the lowest bit mod 1024) the variance is zero but for rounding.
+                        # Where h_a does not vary (p = 3, the lowest bit mod 1024) the variance is rounding.
                         scale = max(truth.variance, 1e-16 * v.mean_squared_norm)
                         error = abs(float(v) - truth.variance) / scale
                         cells += 1

@@ -55,7 +55,7 @@ def test_variance_prints_both_normalisations_layers_multipliers_and_plan() -> No
     ):
         assert label in out
     assert out.count("  a = ") == 3
-    assert "method kernel" in out
+    assert "of least predicted time that fits in memory" in out
     assert "22 multipliers (units)" in out
 
 

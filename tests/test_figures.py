@@ -150,6 +150,7 @@ def test_variance_vs_modulus_rows_are_those_of_the_package(every: dict[str, tupl
         models.mlp(6, (8, 8), "sigmoid", seed=1),
         encoding=barren.encodings.Bits(6),
         loss="bce",
+        method="kernel",
     )
     assert row["variance"] == pytest.approx(float(answer), rel=1e-12)
     assert row["normalised_by_probability"] == pytest.approx(answer.normalised_by_probability)

@@ -215,5 +215,5 @@ def test_non_finite_outputs_of_many_are_refused():
 def test_the_plan_says_why():
     text = variance(CLS, MANY, loss="cross-entropy").explain()
     assert "method table: the only exact method for this problem" in text
-    assert text.count(NEEDS_AFFINE) == 3
+    assert text.count(NEEDS_AFFINE) == 4
     assert "the loss is affine in the label here" in variance(CLS, ONE, loss="mse").explain()

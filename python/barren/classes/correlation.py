@@ -81,7 +81,7 @@ class HalfTransform:
 
     def _twist(self, rank: int) -> np.ndarray:
         j = np.arange(self.m // 2, dtype=np.float64)
-        return np.exp((-1j * np.pi / self.m) * j).reshape(-1, *[1] * (rank - 1))
+        return np.asarray(np.exp((-1j * np.pi / self.m) * j).reshape(-1, *[1] * (rank - 1)))
 
 
 @dataclass(frozen=True)

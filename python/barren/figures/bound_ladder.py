@@ -84,6 +84,7 @@ def _measured(cls: barren.ModularMultiplication, cell: Cell) -> float:
         models.from_spec(cell["model"], cell["width"], cell["seed"]),
         encoding=encodings.Bits(cell["width"]),
         deviations=False,
+        method="kernel",  # fixed: what "auto" predicts, and so the last digits, may differ between machines
         dtype=cell["dtype"],
     ).normalised
 

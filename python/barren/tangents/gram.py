@@ -110,9 +110,10 @@ class LayerGram:
     def _by_core(self, rows: slice, columns: slice, out: Block) -> Block:
         assert self._packed is not None
         spans = (rows.start, rows.stop), (columns.start, columns.stop)
+        gram_block: Any = _core.gram_block  # one factor or two, of either dtype
         for pair, (t, s) in enumerate(itertools.product(range(self._positions), repeat=2)):
             sides = [side for factor in self._packed for side in factor.pair(t, s)]
-            _core.gram_block(*sides, *spans, out, pair > 0, torch.get_num_threads())
+            gram_block(*sides, *spans, out, pair > 0, torch.get_num_threads())
         return out
 
     def _by_torch(self, rows: slice, columns: slice) -> Tensor:

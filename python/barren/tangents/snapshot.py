@@ -48,7 +48,7 @@ def plain_autograd(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def at_most(threads: int) -> Iterator[None]:
-    """torch on so many threads a call (0: as many as it likes). The number is the process's, and is put back."""
+    """Keeps torch to so many threads a call (0: as many as it likes). The number is the process's, and is put back."""
     before = torch.get_num_threads()
     if threads:
         torch.set_num_threads(threads)

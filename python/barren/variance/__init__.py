@@ -63,8 +63,8 @@ def gradient_variance(
             target of whole values 0..L−1 such as `targets.Residue()` and a model with an output a label.
         inputs: the law of x; default `inputs.Uniform()`. Rows of `jacobian` and `ntk` follow `inputs.points(p)`:
             increasing for Uniform and RandomBits, as given for Sample.
-        method: "auto", "direct", "character" (prime modulus), "kernel" or "probes"; for cross-entropy and for a callable
-            loss of more than two labels "table".
+        method: "auto", "direct", "character" (prime modulus), "kernel" or "probes"; "table" for cross-entropy and for a
+            callable loss of more than two labels.
         deviations: whether to compute d(a) for every member too.
         per_parameter: whether to compute the variance of every single parameter too (not by "kernel" or "table").
         rtol: the relative standard error that will do: with "auto" an estimate is taken where it is predicted to be
@@ -168,8 +168,7 @@ def plan(
 
     The machine's rates are measured once and kept (about a second); the model is timed on a few hundred samples.
 
-    Args:
-        cls: and all others: see `gradient_variance`.
+    All arguments are those of `gradient_variance`, which describes them.
 
     Returns:
         A `Plan`: `plan.method`, `plan.seconds`, `plan.memory` (bytes), `plan.candidates`; `print(plan)` explains it.

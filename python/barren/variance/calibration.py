@@ -7,6 +7,7 @@ Fourier backend and number of threads. A cache that cannot be read or written is
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
@@ -44,8 +45,8 @@ class Rates:
         form: a multiply-add of quadratic forms.
         pairing: an entry of Θ paired with the class kernel.
         entry: an entry of a float64 matrix, read, changed and written.
-        energy_smooth, energy_rough: a point of a Jacobian column in the character method, over log₂ of the length, where
-            the length has small prime factors only, and where it has a large one.
+        energy_smooth, energy_rough: a point of a Jacobian column in the character method, over log₂ of the length, for
+            lengths of small prime factors only, and with a large one.
         response_smooth, response_rough: the same with the responses of every multiplier.
         transform_smooth, transform_rough: a point of a row transform, over log₂ of the length.
     """
@@ -212,14 +213,13 @@ def _direct(threads: int, random: np.random.Generator) -> dict[str, float]:
     for dtype in ("float32", "float64"):
         wide = random.standard_normal((p, columns)).astype(dtype)
         for block in (np.ascontiguousarray(wide[:, :1]), wide):
-            times[dtype, block.shape[1]] = seconds(
-                lambda block=block: direct.responses(cls, points, weights, block, threads=threads, table=table)
-            )
-    work = cls.size * p
-    residue = times["float64", 1] / work
+            work = functools.partial(direct.responses, cls, points, weights, block, threads=threads, table=table)
+            times[dtype, block.shape[1]] = seconds(work)
+    pairs = cls.size * p
+    residue = times["float64", 1] / pairs
     return {
         "residue": residue,
-        **{f"response{name[-2:]}": times[name, columns] / work / columns for name in ("float32", "float64")},
+        **{f"response{name[-2:]}": times[name, columns] / pairs / columns for name in ("float32", "float64")},
     }
 
 

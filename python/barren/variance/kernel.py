@@ -157,7 +157,10 @@ def _doubled_above(weights: np.ndarray, start: int, stop: int) -> np.ndarray:
 
 def _pair_by_logarithms(problem: Problem) -> _PairBlock:
     """Prime modulus, whole class: K(x, y) = κ[log x − log y], plus a constant when the multiplier 0 is a member."""
-    kernel, threads = diagonals.whole_kernel(problem), 1 if problem.tangent.workers(problem.threads) > 1 else problem.threads
+    kernel, threads = (
+        diagonals.whole_kernel(problem),
+        1 if problem.tangent.workers(problem.threads) > 1 else problem.threads,
+    )
     logarithms = unit_group(problem.cls.p).logarithms[problem.points]
 
     def pair(start: int, stop: int, block: np.ndarray) -> float:

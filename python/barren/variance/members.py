@@ -59,7 +59,7 @@ class ByCorrelation:
         """See `Members`; ψ̃ less a constant in a gives the same, since `block` has mean zero."""
         correlation, zero = self.correlation, self.member_logarithms < 0
         by_logarithm = correlation.responses(in_logarithmic_order(block, self.member_logarithms, correlation.order))
-        out = by_logarithm[self.logarithms]
+        out: np.ndarray = by_logarithm[self.logarithms]
         out += correlation.zero_excess * block[zero].sum(axis=0)
         out[self.logarithms < 0] = 0.0  # every member has the value ψ(0) at x = 0
         out /= len(block)

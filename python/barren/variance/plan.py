@@ -132,7 +132,7 @@ def _candidate(problem: Problem, speeds: Speeds, method: str) -> Candidate:
     least = engine.smallest_memory(problem)
     if least > problem.memory_limit:
         return Candidate(method, None, least, least, float("inf"))
-    return Candidate(method, None, least, engine.memory(problem), engine.seconds(problem, speeds))
+    return Candidate(method, None, least, engine.memory(problem), float(engine.seconds(problem, speeds)))
 
 
 def _obstacle(problem: Problem, method: str) -> str | None:

@@ -1,13 +1,15 @@
 """Probes: an unbiased estimate of Var and of every d(a) from products with random vectors (docs/theory, section 3.5).
 
-With g_a = G_a − E G and v ~ N(0, I) over the parameters, E_v⟨g_a, v⟩² = d(a); u = J·v is one forward-mode product over
-the inputs, and ⟨g_a, v⟩ for every a is one correlation of u with ψ. Var is the trace of M = E_a g_a g_aᵀ, which has few
-large eigenvalues: a randomised sketch finds the span Q of the largest, where the sum is taken exactly, and only what is
-left is probed (Meyer, Musco, Musco, Woodruff 2021). Where forward mode does not go through the model, the dual form takes
-its place: z with the covariance of the class, ‖Jᵀcz‖² by one backward pass, E_z‖Jᵀcz‖² = Var.
+With g_a = G_a − E G and v ~ N(0, I) over the parameters, E_v⟨g_a, v⟩² = d(a). The product u = J·v is one pass of
+forward mode over the inputs, and ⟨g_a, v⟩ for every a a correlation of u with ψ. Var is the trace of M = E_a g_a g_aᵀ.
+It has few large eigenvalues: a randomised sketch finds the span of the largest, where the sum is taken exactly, and only
+the rest is probed (Meyer, Musco, Musco, Woodruff 2021). Where forward mode does not go through the model, the dual form
+takes its place: z with the covariance of the class, ‖Jᵀcz‖² by one backward pass, E_z‖Jᵀcz‖² = Var.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -66,7 +68,7 @@ def run(problem: Problem) -> Pairing:
     else:
         estimate, squares = _backward(problem, members, random)
         deviations = None
-    # Shares by backward probes, whose sum is an estimate of Var too; the one with the known error is what they add up to.
+    # Shares by backward probes, whose sum is an estimate of Var too; they are scaled to the one with the known error.
     scale = estimate.value / squares.sum() if squares.any() else 0.0
     slices = problem.tangent.layer_slices
     per_layer = {layer: scale * float(squares[part].sum()) for layer, part in slices.items()}
@@ -111,7 +113,7 @@ class _Spread:
         return self.pair_sum / self.pairs
 
     def estimate(self, exact: float) -> Estimate:
-        """The exact part + tr B, with its standard error and the degrees of freedom of its χ² distribution (Satterthwaite).
+        """The exact part + tr B, with its standard error and its χ² distribution's degrees of freedom (Satterthwaite).
 
         ‖B‖_F² is itself estimated: N/(N − 2) widens for that as Student's distribution does.
         """
@@ -138,8 +140,9 @@ def _forward(problem: Problem, members: Members, random: np.random.Generator) ->
             spread.add(responses)
             estimate = spread.estimate(float(exact.mean()))
             enough = estimate.error <= wanted * estimate.value
-            if (enough and spread.count >= _LEAST) or spread.count >= _MOST:
-                return estimate, exact + residual / spread.count
+            if (enough and spread.count >= _LEAST) or spread.count >= _MOST or estimate.value == 0.0:
+                note = f"{spread.count} forward probes beside {basis.shape[1]} directions summed exactly"
+                return replace(estimate, note=note), exact + residual / spread.count
             missing = spread.count * (estimate.error / (wanted * estimate.value)) ** 2 - spread.count
             if missing > 3 * (basis.shape[1] + _BATCH) and basis.shape[1] < min(_LARGEST_SKETCH, d - _BATCH):
                 break
@@ -148,7 +151,8 @@ def _forward(problem: Problem, members: Members, random: np.random.Generator) ->
         image = problem.tangent.transposed_products(problem.weights[:, None] * members.adjoint(responses))
         added = _orthonormal(image, basis)
         if added.shape[1] == 0:
-            return estimate, exact + residual / spread.count
+            note = f"all of it is in {basis.shape[1]} directions, summed exactly"
+            return replace(estimate, note=note), exact + residual / spread.count
         seen = members.responses(problem.tangent.products(added))
         exact += np.einsum("ak,ak->a", seen, seen)
         basis = np.concatenate([basis, added], axis=1)
@@ -185,5 +189,9 @@ def _backward(problem: Problem, members: Members, random: np.random.Generator) -
         squares += np.einsum("dk,dk->d", gradients, gradients)
         spread.add(gradients)
         estimate = spread.estimate(0.0)
-        if (estimate.error <= wanted * estimate.value and spread.count >= _LEAST) or spread.count >= _MOST:
-            return estimate, squares / spread.count
+        enough = estimate.error <= wanted * estimate.value
+        if (enough and spread.count >= _LEAST) or spread.count >= _MOST or estimate.value == 0.0:
+            note = (
+                f"the dual form, {spread.count} backward passes with random labels: {problem.tangent.forward_obstacle}"
+            )
+            return replace(estimate, note=note), squares / spread.count

@@ -58,6 +58,7 @@ class Estimate:
         error: its standard error.
         freedom: the degrees of freedom of the χ² distribution that matches its mean and variance.
         probes: how many.
+        note: one line on how they were made.
     """
 
     exact: float
@@ -65,6 +66,7 @@ class Estimate:
     error: float
     freedom: float
     probes: int
+    note: str = ""
 
     @property
     def value(self) -> float:

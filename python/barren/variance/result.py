@@ -154,8 +154,10 @@ class GradientVariance:
         return [(int(self.members[i]), _ratio(float(self.deviations[i]), total)) for i in order]
 
     def explain(self) -> str:
-        """The plan in words: the method, the reason, the model's route, and every candidate with its memory."""
-        return str(self.plan)
+        """The plan in words: method, reason, the model's route, every candidate's price; and how an estimate was made."""
+        if self.estimate is None:
+            return str(self.plan)
+        return f"{self.plan}\nestimate: {self.estimate.note}"
 
 
 def _ratio(numerator: float, denominator: float) -> float:

@@ -1,0 +1,136 @@
+"""Correlations over the units in halves, with both Fourier libraries, against dense sums."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import PRIMES, relative, targets_for
+
+import barren
+from barren import _core, _fft, targets
+from barren.classes.correlation import Correlation, HalfTransform, halves_of, in_logarithmic_order
+
+ALL_PRIMES = [*PRIMES, 7, 11, 103]  # (p−1)/2 even and odd
+
+
+@pytest.fixture(params=["scipy", "ducc0"])
+def backend(request, monkeypatch):
+    monkeypatch.setattr(_fft, "_has_ducc0", lambda: request.param == "ducc0")
+    return request.param
+
+
+def shifts(cls: barren.ModularMultiplication) -> np.ndarray:
+    """ψ̃(g^{i+j}) as a matrix, straight from its definition."""
+    correlation = Correlation(cls)
+    psi = cls.table()[correlation.group.powers]
+    i = np.arange(cls.p - 1)
+    return (psi - psi.mean())[(i[:, None] + i) % (cls.p - 1)]
+
+
+@pytest.mark.parametrize("p", ALL_PRIMES)
+def test_responses_and_energies_are_plain_sums(p, backend):
+    assert _fft.backend().startswith(backend)
+    f = np.random.default_rng(p).standard_normal((p - 1, 3)) + 5.0
+    for target in targets_for(p):
+        cls = barren.ModularMultiplication(p, target)
+        correlation, matrix = Correlation(cls), shifts(cls)
+        scale = max(float(np.abs(matrix @ f).max()), 1e-13)
+        assert np.abs(correlation.responses(f) - matrix @ f).max() <= 1e-13 * scale, cls
+        m = correlation.m
+
+        def fold(sign: float, out: np.ndarray, m: int = m) -> None:
+            np.copyto(out, f[:m] + sign * f[m:])
+
+        expected = np.mean((matrix @ f) ** 2, axis=0)
+        assert np.abs(correlation.energies(fold, 3) - expected).max() <= 1e-13 * max(expected.max(), 1e-13), cls
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 4, 5, 6, 9, 50, 51])
+@pytest.mark.parametrize("odd", [False, True])
+def test_half_transforms_go_there_and_back(m, odd, backend):
+    h = np.random.default_rng(m).standard_normal((m, 2))
+    transform = HalfTransform(m, odd)
+    coefficients = transform.forward(h.copy())
+    assert relative(transform.inverse(coefficients.copy()), h) <= 1e-14
+    # Every character of this parity once: Parseval over the whole length 2m.
+    whole = np.concatenate([h, -h if odd else h])
+    energy = (transform.multiplicities[:, None] * np.abs(coefficients) ** 2).sum(axis=0)
+    assert relative(4.0 * energy, (np.abs(np.fft.fft(whole, axis=0)) ** 2).sum(axis=0)) <= 1e-13
+    assert transform.multiplicities.sum() == m
+
+
+def test_most_targets_have_one_half():
+    p = 101
+    one = [targets.Sawtooth(), targets.Bit(0), targets.Square(), targets.Threshold(0.5), targets.Cosine(3)]
+    for target in [*one, targets.Triangle()]:
+        cls = barren.ModularMultiplication(p, target)
+        assert halves_of(cls) == len(Correlation(cls).halves) == 1
+    for target in [targets.Threshold(0.3), targets.Table(np.arange(float(p)) ** 2)]:
+        cls = barren.ModularMultiplication(p, target)
+        assert halves_of(cls) == len(Correlation(cls).halves) == 2
+    constant = barren.ModularMultiplication(3, targets.Cosine(1))
+    assert halves_of(constant) == len(Correlation(constant).halves) == 0
+
+
+def test_rows_with_the_same_logarithm_are_added():
+    rows = np.array([[1.0], [2.0], [4.0], [8.0]])
+    out = in_logarithmic_order(rows, np.array([2, -1, 0, 2]), 4)
+    assert out.ravel().tolist() == [4.0, 0.0, 9.0, 0.0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_fold_of_a_block_of_columns(dtype):
+    rng = np.random.default_rng(0)
+    whole = rng.standard_normal((7, 9)).astype(dtype)
+    rows, weights = whole[:, 2:6], rng.random(7)
+    order = np.array([3, -1, 0, 6, 2, -1])
+    f = np.where((order >= 0)[:, None], weights[order, None] * rows[order].astype(float), 0.0)
+    for threads in (1, 2, 7):
+        for sign in (1.0, -1.0):
+            out = np.full((3, 4), np.nan)
+            _core.fold(rows, order, weights, sign, out, threads)
+            assert np.array_equal(out, f[:3] + sign * f[3:])
+
+
+def test_weighted_energy_is_the_same_on_any_number_of_threads():
+    rng = np.random.default_rng(1)
+    transform = rng.standard_normal((3000, 3)) + 1j * rng.standard_normal((3000, 3))
+    weights = rng.random(3000)
+    answers = [_core.weighted_energy(weights, transform, threads) for threads in (1, 2, 7)]
+    assert all(np.array_equal(answers[0], other) for other in answers)
+    assert relative(answers[0], weights @ np.abs(transform) ** 2) <= 1e-14
+
+
+ORDER, WEIGHTS, ROWS, OUT = np.arange(6), np.ones(6), np.ones((6, 2)), np.empty((3, 2))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (ROWS[:, 0], ORDER, WEIGHTS, 1.0, OUT),
+        (ROWS, ORDER[:5], WEIGHTS, 1.0, OUT),
+        (ROWS, ORDER, WEIGHTS[:5], 1.0, OUT),
+        (ROWS, ORDER, WEIGHTS, 1.0, np.empty((3, 3))),
+        (ROWS, ORDER + 1, WEIGHTS, 1.0, OUT),
+        (ROWS, ORDER - 2, WEIGHTS, 1.0, OUT),
+        (np.asfortranarray(np.ones((6, 2))), ORDER, WEIGHTS, 1.0, OUT),
+        (ROWS[::-1], ORDER, WEIGHTS, 1.0, OUT),
+        (np.broadcast_to(np.ones((1, 2)), (6, 2)), ORDER, WEIGHTS, 1.0, OUT),
+        (np.empty((0, 2)), ORDER, np.empty(0), 1.0, OUT),
+        (ROWS, ORDER, WEIGHTS, 1.0, np.broadcast_to(np.zeros(2), (3, 2))),
+        (ROWS, ORDER.astype(np.int32), WEIGHTS, 1.0, OUT),
+        (ROWS.astype(int), ORDER, WEIGHTS, 1.0, OUT),
+        (ROWS, ORDER, WEIGHTS, 1.0, OUT, -1),
+    ],
+)
+def test_fold_refuses_what_it_cannot_read_safely(arguments):
+    with pytest.raises((TypeError, ValueError)):
+        _core.fold(*arguments)
+
+
+def test_weighted_energy_refuses_what_it_cannot_read_safely():
+    with pytest.raises(ValueError, match="weights must have"):
+        _core.weighted_energy(np.ones(3), np.ones((4, 1), dtype=complex))
+    with pytest.raises(TypeError):
+        _core.weighted_energy(np.ones(4), np.ones((4, 1)))
+    assert _core.weighted_energy(np.empty(0), np.empty((0, 2), dtype=complex)).tolist() == [0.0, 0.0]
