@@ -2,7 +2,7 @@
 
 With g_a = G_a − E G and v ~ N(0, I) over the parameters, E_v⟨g_a, v⟩² = d(a). The product u = J·v is one pass of
 forward mode over the inputs, and ⟨g_a, v⟩ for every a a correlation of u with ψ. Var is the trace of M = E_a g_a g_aᵀ.
-It has few large eigenvalues: a randomised sketch finds the span of the largest, where the sum is taken exactly, and only
+It has few large eigenvalues: a randomised sketch finds the span of the largest, summed exactly, and only
 the rest is probed (Meyer, Musco, Musco, Woodruff 2021). Where forward mode does not go through the model, the dual form
 takes its place: z with the covariance of the class, ‖Jᵀcz‖² by one backward pass, E_z‖Jᵀcz‖² = Var.
 """

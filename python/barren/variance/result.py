@@ -154,7 +154,7 @@ class GradientVariance:
         return [(int(self.members[i]), _ratio(float(self.deviations[i]), total)) for i in order]
 
     def explain(self) -> str:
-        """The plan in words: method, reason, the model's route, every candidate's price; and how an estimate was made."""
+        """The plan in words: method, reason, the model's route, every candidate's price; how an estimate was made."""
         if self.estimate is None:
             return str(self.plan)
         return f"{self.plan}\nestimate: {self.estimate.note}"
