@@ -43,9 +43,12 @@ def true_deviations(cls: Any, model: Any, encoding: Any, members: list[int]) -> 
 
 def fresh(code: str, *arguments: object) -> dict[str, Any]:
     """What a fresh process prints as JSON, with its peak memory in bytes."""
-    code = textwrap.dedent(code) + "\nimport resource\n"
-    code += "answer['bytes'] = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\nprint(json.dumps(answer))"
-    head = "import json, sys, time, numpy as np, barren\nfrom barren import encodings, models, targets\n"
+    code = textwrap.dedent(code) + "\nanswer['bytes'] = peak()\nprint(json.dumps(answer))"
+    head = (
+        "import json, sys, time, numpy as np, barren\nfrom barren import encodings, models, targets\n"
+        # Not getrusage, whose peak a child inherits from its parent.
+        "peak = lambda: 1024 * int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])\n"
+    )
     command = [sys.executable, "-c", head + code, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -136,9 +139,8 @@ def character(quick: bool) -> Record:
         """
         p, columns = int(sys.argv[1]), int(sys.argv[2])
         cls = barren.ModularMultiplication(p, targets.Sawtooth())
-        import resource
         barren.gradient_variance(cls, jacobian=np.ones((p, 1)), method='character', deviations=False)
-        before = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak()
         J = np.random.default_rng(0).standard_normal((p, columns))
         barren.gradient_variance(cls, jacobian=J, method='character', deviations=False)
         answer = {'before': before, 'input': J.nbytes}
