@@ -8,8 +8,10 @@ is transformed: half the work of a transform of length p − 1 (docs/theory, sec
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -84,6 +86,20 @@ class HalfTransform:
         return np.asarray(np.exp((-1j * np.pi / self.m) * j).reshape(-1, *[1] * (rank - 1)))
 
 
+class Scratch(threading.local):
+    """Arrays that are used again, each thread's own: a fresh one of megabytes costs as much as what is done with it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, np.ndarray] = {}
+
+    def take(self, name: str, shape: tuple[int, int], dtype: Any) -> np.ndarray:
+        """An array of this shape with any content."""
+        array = self._kept.get(name)
+        if array is None or array.shape != shape:
+            array = self._kept[name] = np.empty(shape, dtype)
+        return array
+
+
 @dataclass(frozen=True)
 class _Half:
     """One half of the centred ψ(g^i): how it is transformed, and its transform."""
@@ -131,7 +147,9 @@ class Correlation:
                     coefficients[0] = 0.0
                 self.halves.append(_Half(transform, coefficients, transform.multiplicities))
 
-    def energies(self, fold: Callable[[float, np.ndarray], None], columns: int) -> Floats:
+    def energies(
+        self, fold: Callable[[float, np.ndarray], None], columns: int, scratch: Scratch | None = None
+    ) -> Floats:
         """Σ_χ |P[χ]|²·|F[χ]|²/(p−1)², the variance of R over the units, for every column of f.
 
         P and F are the transforms of length p − 1 of ψ̃(g^i) and f (docs/theory, formula 2).
@@ -139,16 +157,18 @@ class Correlation:
         Args:
             fold: fold(sign, out) writes f(i) + sign·f(i+m) for i < m into out, float64 of shape (m, columns).
             columns: the number of columns.
+            scratch: memory that calls for one block after the other share.
 
         Returns:
             float64, shape (columns,).
         """
+        scratch = Scratch() if scratch is None else scratch
         total = np.zeros(columns)
-        folded = np.empty((self.m, columns))
+        folded = scratch.take("folded", (self.m, columns), np.float64)
         for half in self.halves:
             fold(half.sign, folded)
             _take_out_mean(folded, half.transform)
-            room = np.empty((len(half.multiplicities), columns), dtype=np.complex128)
+            room = scratch.take("transform", (len(half.multiplicities), columns), np.complex128)
             transformed = half.transform.forward(folded, self.workers, room)
             # ψ̂ is of the half, of length m: P = 2·ψ̂, while f was folded whole.
             power = half.multiplicities * 4.0 * (half.psi_hat.real**2 + half.psi_hat.imag**2)

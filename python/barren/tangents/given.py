@@ -25,6 +25,7 @@ class GivenJacobian(Tangent):
     Args:
         jacobian: J of shape (n, d), float32 or float64 kept, other real dtypes taken as float64. Not copied
             when it is C-contiguous already.
+        n: The number of rows that it must have; None for any.
 
     Raises:
         TypeError: If it is not an array of real numbers.
@@ -35,14 +36,14 @@ class GivenJacobian(Tangent):
         array([25.,  1.])
     """
 
-    def __init__(self, jacobian: npt.ArrayLike) -> None:
-        matrix = _validate.matrix("jacobian", jacobian)
+    def __init__(self, jacobian: npt.ArrayLike, n: int | None = None) -> None:
+        matrix = _validate.matrix("jacobian", jacobian, rows=n)
         if matrix.size == 0:
             raise ValueError(f"jacobian must have a row an input and a column a parameter; got shape {matrix.shape}")
         self._jacobian: Block = matrix
         self._taken: Integers | None = None
-        n, columns = matrix.shape
-        super().__init__(n, {"jacobian": columns}, matrix.dtype, note="Jacobian given by the caller")
+        rows, columns = matrix.shape
+        super().__init__(rows, {"jacobian": columns}, matrix.dtype, note="Jacobian given by the caller")
 
     def squared_norms(self) -> Doubles:
         """‖J(x_i)‖², float64 of shape (n,)."""
@@ -106,6 +107,7 @@ class GivenNTK(Tangent):
 
     Args:
         ntk: Θ of shape (n, n): symmetric with a non-negative diagonal, float32 or float64 kept.
+        n: The number of rows and columns that it must have; None for any.
 
     Raises:
         TypeError: If it is not an array of real numbers.
@@ -118,8 +120,8 @@ class GivenNTK(Tangent):
 
     has_columns = False
 
-    def __init__(self, ntk: npt.ArrayLike) -> None:
-        matrix = _validate.matrix("ntk", ntk)
+    def __init__(self, ntk: npt.ArrayLike, n: int | None = None) -> None:
+        matrix = _validate.matrix("ntk", ntk, rows=n, columns=n)
         if matrix.shape[0] != matrix.shape[1] or matrix.size == 0:
             raise ValueError(f"ntk must be a square matrix, a row and a column an input; got shape {matrix.shape}")
         # A product J Jᵀ, in float32 perhaps, is symmetric to rounding only; what is coarser is no kernel.

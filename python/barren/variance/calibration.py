@@ -26,9 +26,9 @@ import numpy as np
 from barren import _core, _fft
 
 # Raised when a measurement below changes its meaning.
-_VERSION = 2
-# Orders of the group that stand for all: 12288 = 2^12·3, and 10006 = 2·5003 with a prime that no short transform fits.
-_SMOOTH_PRIME, _ROUGH_PRIME = 12289, 10007
+_VERSION = 3
+# Orders of the group that stand for all: 65536 = 2^16, and 60538 = 2·30269 with a prime that no short transform fits.
+_SMOOTH_PRIME, _ROUGH_PRIME = 65537, 60539
 _SMOOTH_FACTOR = 13
 _REPEATS = 3
 
@@ -240,25 +240,24 @@ def _square(threads: int, random: np.random.Generator) -> dict[str, float]:
 
 
 def _correlation(p: int, threads: int, random: np.random.Generator) -> tuple[float, float]:
-    """Seconds over m·log₂ m of one half of one column: its energy, and its responses."""
+    """Seconds over m·log₂ m of one half of one column in the character method: its variance, and its responses."""
     from barren.classes import ModularMultiplication
-    from barren.classes.correlation import Correlation
-    from barren.classes.group import unit_group
+    from barren.inputs import Uniform
+    from barren.tangents.given import GivenJacobian
     from barren.targets import Sawtooth
+    from barren.variance import character
+    from barren.variance.problem import Problem
 
-    cls, columns = ModularMultiplication(p, Sawtooth()), 32
-    correlation, order = Correlation(cls, threads), unit_group(p).powers
-    block, weights = random.standard_normal((p, columns)), np.full(p, 1 / p)
-    ordered = random.standard_normal((p - 1, columns))
+    columns, law, m = 4 * character.COLUMNS, Uniform(), (p - 1) // 2
+    cls, tangent = ModularMultiplication(p, Sawtooth()), GivenJacobian(random.standard_normal((p, columns)))
 
-    def fold(sign: float, out: np.ndarray) -> None:
-        _core.fold(block, order, weights, sign, out, threads)
+    def unit(deviations: bool) -> float:
+        problem = Problem(cls, law, law.points(p), law.weights(p), tangent, threads, 2**30, deviations)
+        return seconds(lambda: character.run(problem), 2) / (columns * m * math.log2(m))
 
-    unit = columns * correlation.m * math.log2(correlation.m)
-    energy = seconds(lambda: correlation.energies(fold, columns))
-    return energy / unit, seconds(lambda: correlation.responses(ordered)) / unit
+    return unit(False), unit(True)
 
 
 def _transform(length: int, threads: int, random: np.random.Generator) -> float:
-    rows = random.standard_normal((64, length))
+    rows = random.standard_normal((32, length))
     return seconds(lambda: _fft.rfft(rows, 1, threads)) / (rows.size * math.log2(length))

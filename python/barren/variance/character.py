@@ -10,13 +10,14 @@ from __future__ import annotations
 import numpy as np
 
 from barren import _core
-from barren.classes.correlation import halves_of, in_logarithmic_order
+from barren._pool import in_order
+from barren.classes.correlation import Scratch, halves_of, in_logarithmic_order
 from barren.variance.members import ByCorrelation
 from barren.variance.problem import Pairing, Problem, Shares
 from barren.variance.speeds import Speeds
 
-# Columns transformed together: enough for both threads and full vectors, few enough to stay near the caches.
-_COLUMNS = 32
+# Columns transformed together: enough for full vectors, few enough to stay near the caches.
+COLUMNS = 16
 
 
 def bytes_a_column(problem: Problem) -> int:
@@ -31,7 +32,7 @@ def smallest_memory(problem: Problem) -> int:
 
 def memory(problem: Problem) -> int:
     """Bytes that it is predicted to take."""
-    columns = min(_COLUMNS, problem.tangent.parameters, _room(problem))
+    columns = min(COLUMNS * _in_flight(problem), problem.tangent.parameters, _room(problem))
     return smallest_memory(problem) + (columns - 1) * bytes_a_column(problem)
 
 
@@ -45,17 +46,33 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
 
 def run(problem: Problem) -> Pairing:
     """Var by Parseval; with deviations, or for a given set, the responses of all multipliers by one more transform."""
-    columns = _Columns(problem)
+    # Blocks of columns side by side, each on one thread; a single block has the threads for itself.
+    pooled = problem.tangent.parameters > COLUMNS and _room(problem) >= COLUMNS * _in_flight(problem)
+    columns = Columns(problem, 1 if pooled else _workers(problem))
     deviations = np.zeros(problem.cls.size) if _needs_responses(problem) else None
     shares = Shares(problem)
-    for layer, block in problem.tangent.column_blocks(_block_bytes(problem)):
+
+    def measure(part: tuple[str, np.ndarray]) -> tuple[str, np.ndarray | None, np.ndarray]:
+        layer, block = part
         if deviations is None:
-            shares.add(layer, columns.variances(block))
-            continue
-        response = columns.responses(block)
-        deviations += np.einsum("ac,ac->a", response, response)
-        shares.add(layer, np.einsum("ac,ac->c", response, response) / len(response))
+            return layer, None, columns.variances(block)
+        return layer, *columns.deviations(block)
+
+    blocks = problem.tangent.column_blocks(_block_bytes(problem))
+    for layer, squares, amounts in in_order(measure, blocks, _workers(problem) if pooled else 1):
+        shares.add(layer, amounts)
+        if deviations is not None and squares is not None:
+            deviations += squares
     return shares.pairing(deviations)
+
+
+def _workers(problem: Problem) -> int:
+    return problem.threads or _core.available_threads()
+
+
+def _in_flight(problem: Problem) -> int:
+    """How many blocks of columns there are at a time: two a worker wait or run, and one is being made."""
+    return 2 * _workers(problem) + 1
 
 
 def _room(problem: Problem) -> int:
@@ -64,18 +81,19 @@ def _room(problem: Problem) -> int:
 
 def _block_bytes(problem: Problem) -> int:
     """What `column_blocks` is asked for."""
-    return problem.tangent.dtype.itemsize * len(problem.points) * min(_COLUMNS, _room(problem))
+    return problem.tangent.dtype.itemsize * len(problem.points) * min(COLUMNS, _room(problem))
 
 
 def _needs_responses(problem: Problem) -> bool:
     return problem.deviations or problem.cls.multipliers == "set"
 
 
-class _Columns(ByCorrelation):
+class Columns(ByCorrelation):
     """Jacobian columns under a law of x: their responses, and by Parseval's identity their variances alone."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem)
+    def __init__(self, problem: Problem, workers: int) -> None:
+        super().__init__(problem, workers)
+        self.scratch = Scratch()
         # The row of each unit in logarithmic order, −1 where it does not occur; rows that repeat must be added first.
         units = np.flatnonzero(self.logarithms >= 0)
         self.order = np.full(self.correlation.order, -1)
@@ -92,7 +110,7 @@ class _Columns(ByCorrelation):
         def fold(sign: float, out: np.ndarray) -> None:
             _core.fold(rows, order, weights, sign, out, self.correlation.workers)
 
-        over_units = self.correlation.energies(fold, block.shape[1])
+        over_units = self.correlation.energies(fold, block.shape[1], self.scratch)
         if self.cls.multipliers == "units":
             return over_units
         p = self.cls.p
@@ -100,3 +118,9 @@ class _Columns(ByCorrelation):
         excess = (self.correlation.zero_excess * total) ** 2  # ‖G_0 − E G‖² over the units
         spread: np.ndarray = (p - 1) / p * over_units + (p - 1) / p**2 * excess
         return spread
+
+    def deviations(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What these columns add to d(a) for every member, and the variance of every column."""
+        response = self.responses(block)
+        np.multiply(response, response, out=response)
+        return response.sum(axis=1), response.mean(axis=0)

@@ -31,18 +31,20 @@ class Members(Protocol):
 
 def members_of(problem: Problem) -> Members:
     """By correlation on a prime modulus, by residues otherwise."""
-    return ByCorrelation(problem) if problem.cls.is_prime else ByResidues(problem)
+    if not problem.cls.is_prime:
+        return ByResidues(problem)
+    return ByCorrelation(problem, problem.threads or _core.available_threads())
 
 
 class ByCorrelation:
     """Through the cyclic group of units of a prime modulus; any law of x, any multipliers."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, workers: int) -> None:
         self.cls, self.weights = problem.cls, problem.weights
         group = unit_group(problem.cls.p)
         self.logarithms = group.logarithms[problem.points]
         self.member_logarithms = group.logarithms[problem.cls.members]
-        self.correlation = Correlation(problem.cls, problem.threads or _core.available_threads())
+        self.correlation = Correlation(problem.cls, workers)
 
     def responses(self, block: np.ndarray) -> np.ndarray:
         """See `Members`."""
