@@ -9,28 +9,76 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
+OTHER_ROUTES = {
+    "with_deviations": "with every deviation",
+    "by_residues": "by residues",
+    "as_correlation": "as a correlation, the default,",
+}
+
+
+def _times(ratio: dict[str, float]) -> str:
+    digits = 0 if ratio["median"] >= 20 else 1 if ratio["median"] >= 3 else 2
+    return f"{ratio['median']:.{digits}f}× ({ratio['min']:.{digits}f} to {ratio['max']:.{digits}f})"
 
 
 def measured(case: dict[str, Any]) -> str:
     """The figures of one case in one line."""
     parts = []
     if "ratio" in case:
-        ratio, seconds = case["ratio"], case["seconds"]
-        parts.append(f"**{ratio['median']:.0f}×** ({ratio['min']:.0f} to {ratio['max']:.0f}, {seconds['runs']} runs)")
-        parts.append(f"{seconds['ours']:.3f} s against {seconds['rival']:.2f} s")
-    if "with_deviations" in case:
-        parts.append(f"with every deviation {case['with_deviations']['ratio']['median']:.0f}×")
+        seconds = case["seconds"]
+        parts.append(f"**{_times(case['ratio'])}**, {seconds['runs']} runs")
+        parts.append(f"{seconds['ours']:.3g} s against {seconds['rival']:.3g} s")
+    for key, text in OTHER_ROUTES.items():
+        if key in case:
+            parts.append(f"{text} {_times(case[key]['ratio'])}")
+    parts += [f"{name} {_times(ratio)}" for name, ratio in case.get("others", {}).items()]
     if "relative_error" in case:
-        parts.append(", ".join(f"{name} {error:.1e}" for name, error in case["relative_error"].items()))
+        parts.append("error " + ", ".join(f"{name} {error:.1e}" for name, error in case["relative_error"].items()))
     if "bytes" in case:
         parts.append(f"**{case['bytes'] / 1e6:.0f} MB**")
     if "worst" in case:
         parts.append(", ".join(f"{name} **{worst['error']:.1e}**" for name, worst in case["worst"].items()))
     if "absolute_error" in case:
         parts.append(f"**{case['absolute_error']:.1e}**")
-    if "residues_a_second" in case:
-        parts.append(f"{case['residues_a_second'] / 1e9:.1f} billion residues a second")
+    if "worst_factor" in case:
+        parts.append(f"worst factor **{case['worst_factor']:.2f}**")
+    rate = case.get("residues_a_second", case.get("residues_a_second_ours"))
+    if rate is not None:
+        parts.append(f"{rate / 1e9:.2g} billion residues a second")
+    for modulus, rate in case.get("residues_a_second_by_modulus", {}).items():
+        parts.append(f"modulus {int(modulus):.3g}: {rate / 1e9:.1f} billion")
     return "; ".join(parts)
+
+
+def growth(case: dict[str, Any]) -> str:
+    """How time and memory grow, as a Markdown table."""
+    lines = ["", f"How time and memory of a whole process grow: {case['case']}.", ""]
+    lines += ["| p | width | threads | method | seconds | peak memory |", "|---|---|---|---|---|---|"]
+    for row in [row for rows in case["growth"].values() for row in rows]:
+        cells = [
+            row["p"],
+            row["w"],
+            row["threads"],
+            row["method"],
+            f"{row['seconds']:.3g}",
+            f"{row['bytes'] / 1e6:.0f} MB",
+        ]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
+def predictions(case: dict[str, Any]) -> str:
+    """Predicted and measured times, as a Markdown table."""
+    lines = [
+        "",
+        "Predicted by `barren.plan` and measured.",
+        "",
+        "| problem | method | predicted | measured |",
+        "|---|---|---|---|",
+    ]
+    for row in case["predictions"]:
+        lines.append(f"| {row['case']} | {row['method']} | {row['predicted']:.3g} s | {row['measured']:.3g} s |")
+    return "\n".join(lines)
 
 
 def table(result: dict[str, Any]) -> str:
@@ -45,20 +93,26 @@ def table(result: dict[str, Any]) -> str:
         "| what | case | asked | measured |",
         "|---|---|---|---|",
     ]
-    for case in result["cases"].values():
+    cases = dict(result["cases"])
+    grown = cases.pop("growth")
+    for case in cases.values():
         lines.append(f"| {case['name']} | {case['case']} | {case['asked']} | {measured(case)} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, predictions(cases["predictions"]), growth(grown)])
 
 
 def headline(result: dict[str, Any]) -> str:
     """The README's few lines."""
-    autograd, memory, direct = (result["cases"][name] for name in ("autograd", "memory", "direct"))
-    ratio, seconds, error = autograd["ratio"]["median"], autograd["seconds"], autograd["relative_error"]
+    cases = result["cases"]
+    autograd, larger, memory, direct = (cases[name] for name in ("autograd", "larger", "memory", "direct"))
+    seconds, error = autograd["seconds"], autograd["relative_error"]
     return (
-        f"- {autograd['case']}: **{ratio:.0f}×** faster than one backward pass per multiplier "
+        f"- {autograd['case']}: **{autograd['ratio']['median']:.0f}×** faster than one backward pass per multiplier "
         f"({seconds['ours']:.2f} s against {seconds['rival']:.0f} s), relative error {error['float32']:.0e} "
         f"(float32 model) and {error['float64']:.0e} (float64), peak memory of the process "
         f"{memory['bytes'] / 1e6:.0f} MB.\n"
+        f"- The same network at p = 4093: **{larger['ratio']['median']:.0f}×** ({larger['seconds']['ours']:.2f} s), the loop timed "
+        "on a sample of multipliers.\n"
+        f"- {cases['probes']['case']}.\n"
         f"- Responses of all multipliers, {direct['case']}: **{direct['ratio']['median']:.0f}×** NumPy."
     )
 

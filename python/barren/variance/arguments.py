@@ -143,6 +143,7 @@ def _tangent(
         n = len(points)
         if jacobian is not None:
             return GivenJacobian(jacobian, n)
+        assert ntk is not None
         return GivenNTK(ntk, n)
     from barren.tangents import tangent_of_model
 
