@@ -17,7 +17,7 @@ from barren.variance.problem import Pairing, Problem, Shares
 from barren.variance.speeds import Speeds
 
 # Columns transformed together: enough for full vectors, few enough to stay near the caches.
-COLUMNS = 16
+COLUMNS = 32
 
 
 def bytes_a_column(problem: Problem) -> int:
