@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from barren import _core
+
 COMPUTING_DTYPES = {"float32": torch.float32, "float64": torch.float64}
 # The dictionaries of a module that a forward may add to.
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
@@ -85,6 +87,10 @@ class Snapshot:
     """
 
     def __init__(self, model: nn.Module, dtype: torch.dtype, *, cast: bool) -> None:
+        if _core.available_threads() == 1 and torch.get_num_threads() > 1:
+            # The core is in a forked child (or was given one thread): torch's own loops would hang there for ever.
+            torch.set_num_threads(1)
+
         def copy(tensor: Tensor) -> Tensor:
             wanted = dtype if cast and tensor.is_floating_point() else tensor.dtype
             with torch.inference_mode(False):  # tensors made within it could not be differentiated
