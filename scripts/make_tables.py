@@ -111,8 +111,8 @@ def headline(result: dict[str, Any]) -> str:
         f"(float32 model) and {error['float64']:.0e} (float64), peak memory of the process "
         f"{memory['bytes'] / 1e6:.0f} MB.\n"
         f"- The same network at p = 4093: **{larger['ratio']['median']:.0f}×** ({larger['seconds']['ours']:.2f} s), "
-        f"and {larger['with_deviations']['ratio']['median']:.0f}× with the deviation of every multiplier too; the loop timed "
-        "on a sample of multipliers.\n"
+        f"and {larger['with_deviations']['ratio']['median']:.0f}× with the deviation of every multiplier too; the loop "
+        "timed on a sample of multipliers.\n"
         f"- {cases['probes']['case']}.\n"
         f"- Responses of all multipliers, {direct['case']}: **{direct['ratio']['median']:.0f}×** NumPy."
     )
