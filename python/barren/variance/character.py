@@ -22,7 +22,7 @@ COLUMNS = 32
 
 def bytes_a_column(problem: Problem) -> int:
     """Memory of one column beside the input: itself, and its halves and their transform; with responses four more."""
-    return 8 * len(problem.points) + 8 * problem.cls.p * (7 if _needs_responses(problem) else 3)
+    return 8 * len(problem.points) + 8 * problem.cls.p * (7 if problem.needs_deviations else 3)
 
 
 def smallest_memory(problem: Problem) -> int:
@@ -39,7 +39,7 @@ def memory(problem: Problem) -> int:
 def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: each column is made, and its halves transformed; with responses there and back."""
     m, halves = (problem.cls.p - 1) // 2, halves_of(problem.cls)
-    one = speeds.rates.responses(m) if _needs_responses(problem) else speeds.rates.energy(m)
+    one = speeds.rates.responses(m) if problem.needs_deviations else speeds.rates.energy(m)
     making = len(problem.points) * speeds.column
     return problem.tangent.parameters * (halves * one + making) + len(problem.points) * speeds.backward
 
@@ -49,7 +49,7 @@ def run(problem: Problem) -> Pairing:
     # Blocks of columns side by side, each on one thread; a single block has the threads for itself.
     pooled = problem.tangent.parameters > COLUMNS and _room(problem) >= COLUMNS * _in_flight(problem)
     columns = Columns(problem, 1 if pooled else _workers(problem))
-    deviations = np.zeros(problem.cls.size) if _needs_responses(problem) else None
+    deviations = np.zeros(problem.cls.size) if problem.needs_deviations else None
     shares = Shares(problem)
 
     def measure(part: tuple[str, np.ndarray]) -> tuple[str, np.ndarray | None, np.ndarray]:
@@ -82,10 +82,6 @@ def _room(problem: Problem) -> int:
 def _block_bytes(problem: Problem) -> int:
     """What `column_blocks` is asked for."""
     return problem.tangent.dtype.itemsize * len(problem.points) * min(COLUMNS, _room(problem))
-
-
-def _needs_responses(problem: Problem) -> bool:
-    return problem.deviations or problem.cls.multipliers == "set"
 
 
 class Columns(ByCorrelation):

@@ -44,7 +44,7 @@ def smallest_memory(problem: Problem) -> int:
         return need + 40 * p + 3 * 32 * 8 * p  # a band of one diagonal, and one rectangle of Θ
     if not problem.tangent.ntk_is_cheap:
         need += 16 * n * n  # Θ of a layer, and the total
-    if needs_deviations(problem):
+    if problem.needs_deviations:
         need += 32 * n * n  # Θ in total, weighted, and packed
     return need
 
@@ -77,7 +77,7 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
         length = order // (2 if halves_of(cls) < 2 else 1)
         forms = order * rates.transform(length) + order**2 / 2 * 4.0 * rates.entry
         return once + 0.5 * entries * overhead * making + forms
-    if needs_deviations(problem):
+    if problem.needs_deviations:
         forms = entries * cls.size * rates.form + 4.0 * entries * rates.entry
     return once + 0.5 * entries * (making + layers * rates.pairing) + forms
 
@@ -87,7 +87,7 @@ def run(problem: Problem) -> Pairing:
     if _takes_diagonals(problem) and problem.tangent.ntk_is_cheap:
         return diagonals.run(problem, problem.memory_limit - smallest_memory(problem))
     n = len(problem.points)
-    total = np.zeros((n, n)) if needs_deviations(problem) else None
+    total = np.zeros((n, n)) if problem.needs_deviations else None
     pair = _pair_by_logarithms(problem) if _is_whole_prime(problem) else _pair_by_kernel(problem)
     per_layer: dict[str, float] = {}
 
@@ -109,11 +109,6 @@ def run(problem: Problem) -> Pairing:
     return Pairing(per_layer, None if total is None else _deviations(problem, total))
 
 
-def needs_deviations(problem: Problem) -> bool:
-    """Whether d(a) is computed: asked for, or needed for the standard error of a given set."""
-    return problem.deviations or problem.cls.multipliers == "set"
-
-
 def _is_whole_prime(problem: Problem) -> bool:
     return problem.cls.is_prime and problem.cls.multipliers != "set"
 
@@ -123,7 +118,7 @@ def _takes_diagonals(problem: Problem) -> bool:
 
     Fewer points make A·n² quadratic forms cheaper than p² log p.
     """
-    if not (needs_deviations(problem) and _is_whole_prime(problem)):
+    if not (problem.needs_deviations and _is_whole_prime(problem)):
         return False
     products = float(len(problem.points)) ** 2 * problem.cls.size
     return products > _transform_cost(problem) and diagonals.rows_by_logarithm(problem) is not None

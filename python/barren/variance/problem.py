@@ -47,6 +47,11 @@ class Problem:
     seed: int = 0
     labels: Labels | None = None
 
+    @property
+    def needs_deviations(self) -> bool:
+        """Whether d(a) is computed: asked for, or needed for the standard error of a given set."""
+        return self.deviations or self.cls.multipliers == "set"
+
 
 @dataclass(frozen=True)
 class Estimate:

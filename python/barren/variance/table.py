@@ -201,17 +201,13 @@ def _centred(problem: Problem) -> np.ndarray:
     return table
 
 
-def _needs_deviations(problem: Problem) -> bool:
-    return problem.deviations or problem.cls.multipliers == "set"
-
-
 def _responses_cost(problem: Problem) -> float:
     return float(problem.cls.size) * len(problem.points) * problem.tangent.parameters
 
 
 def _forms_cost(problem: Problem) -> float:
     entries = float(len(problem.points)) ** 2
-    return entries * (0.5 * problem.tangent.ntk_cost + problem.cls.size * (2 if _needs_deviations(problem) else 1))
+    return entries * (0.5 * problem.tangent.ntk_cost + problem.cls.size * (2 if problem.needs_deviations else 1))
 
 
 def _tables_memory(problem: Problem) -> int:
@@ -226,7 +222,7 @@ def _responses_memory(problem: Problem) -> int:
 
 def _forms_memory(problem: Problem) -> int:
     n = len(problem.points)
-    squares = max(2, 1 + _needs_deviations(problem) + 2 * (not problem.tangent.ntk_is_cheap))
+    squares = max(2, 1 + problem.needs_deviations + 2 * (not problem.tangent.ntk_is_cheap))
     return _tables_memory(problem) + 8 * n * n * squares + 16 * n * (_LEAST_MEMBERS + 2 * _LEAST_LINES)
 
 
@@ -275,7 +271,7 @@ def _by_forms(problem: Problem, table: np.ndarray) -> Pairing:
         psi = _look_up(problem, rows, cube)[:, :, 0]
         kernel += psi.T @ psi
     kernel /= cls.size
-    theta = np.zeros((n, n)) if _needs_deviations(problem) else None
+    theta = np.zeros((n, n)) if problem.needs_deviations else None
     per_layer: dict[str, float] = {}
     for layer, start, stop, block in _upper_blocks(problem, room):
         beside = kernel[start:stop, start:]
