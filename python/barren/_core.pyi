@@ -16,6 +16,8 @@ __all__: list[str] = [
     "available_threads",
     "compiler",
     "correlations",
+    "dedekind_ratios",
+    "dedekind_sums",
     "fold",
     "gather",
     "gather_sums",
@@ -96,6 +98,28 @@ def correlations(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     responses of distinct multipliers for a prime modulus whose units are `powers` of one root.
+    """
+
+def dedekind_ratios(
+    inverses: numpy.typing.NDArray[numpy.int64],
+    columns: numpy.typing.NDArray[numpy.int64],
+    k: typing.SupportsInt | typing.SupportsIndex,
+    a: typing.SupportsInt | typing.SupportsIndex,
+    b: typing.SupportsInt | typing.SupportsIndex,
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    12·sum over t of (((x·t + a)/k))·(((y·t + b)/k)) for the units x of these inverses and y = columns, float64 of shape (len(inverses), len(columns)).
+    """
+
+def dedekind_sums(
+    h: numpy.typing.NDArray[numpy.int64],
+    c: numpy.typing.NDArray[numpy.int64],
+    k: typing.SupportsInt | typing.SupportsIndex,
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    12·sum over j of ((j/k))·(((h·j + c)/k)) for each h and c (empty: zeros), float64 of shape (len(h),).
     """
 
 @typing.overload

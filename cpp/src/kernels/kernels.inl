@@ -26,6 +26,7 @@ namespace {
 #include "psi.inl"
 #include "products.inl"
 #include "residues.inl"
+#include "euclid.inl"
 // clang-format on
 
 }  // namespace
@@ -36,7 +37,9 @@ const Kernels& set() {
         {step<float>, evaluate_narrow<float>, evaluate_wide<float>, multiply<float>, step_and_multiply<float>},
         {step<double>, evaluate_narrow<double>, evaluate_wide<double>, multiply<double>, step_and_multiply<double>},
         multiply_narrow,
-        multiply_wide};
+        multiply_wide,
+        euclid_narrow,
+        euclid_of_words};
     return kernels;
 }
 
