@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from barren import _modular, _validate
 from barren._validate import Floats, Integers, came
 from barren.targets.base import Target
+from barren.targets.expansion import SawtoothExpansion, unshifted
 
 
 def _twice_centred(t: Integers, p: int) -> Integers:
@@ -43,6 +45,9 @@ class Sawtooth(Target):
     def _evaluate(self, t: Integers, p: int) -> Floats:
         out = _twice_centred(t, p) / (2 * float(p))
         return np.where(t == 0, 0.0, out)
+
+    def _expand(self, p: int) -> SawtoothExpansion:
+        return unshifted(p, Fraction(0), [(1, 1)])
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,9 @@ class Square(Target):
 
     def _evaluate(self, t: Integers, p: int) -> Floats:
         return np.where(t == 0, 0.0, -np.sign(_twice_centred(t, p)).astype(np.float64) + 0.0)
+
+    def _expand(self, p: int) -> SawtoothExpansion:
+        return unshifted(p, Fraction(0), [(2, 2), (-4, 1)])
 
 
 @dataclass(frozen=True)
