@@ -34,6 +34,21 @@ Array<double> bound_dedekind_ratios(const Array<std::int64_t>& inverses, const A
     return out;
 }
 
+Array<double> bound_sawtooth_ratios(const Array<std::int64_t>& inverses, const Array<std::int64_t>& columns,
+                                    std::int64_t k, std::int64_t shift, int threads) {
+    const auto rows_view = vector_view(inverses, "inverses"), columns_view = vector_view(columns, "columns");
+    const auto modulus = modulus_of(k);
+    require(shift >= 0, "shift must lie in 0..k-1");
+    const auto how = execution(threads);
+    Array<double> out({inverses.size(), columns.size()});
+    const auto out_view = output_matrix(out);
+    {
+        py::gil_scoped_release release;
+        sawtooth_ratios(rows_view, columns_view, modulus, static_cast<std::uint64_t>(shift), out_view, how);
+    }
+    return out;
+}
+
 }  // namespace
 
 void register_dedekind(py::module_& module) {
@@ -44,6 +59,9 @@ void register_dedekind(py::module_& module) {
                py::arg("columns").noconvert(), py::arg("k"), py::arg("a"), py::arg("b"), py::arg("threads") = 0,
                "12·sum over t of (((x·t + a)/k))·(((y·t + b)/k)) for the units x of these inverses and y = columns, "
                "float64 of shape (len(inverses), len(columns)).");
+    module.def("sawtooth_ratios", &bound_sawtooth_ratios, py::arg("inverses").noconvert(),
+               py::arg("columns").noconvert(), py::arg("k"), py::arg("shift"), py::arg("threads") = 0,
+               "((inverse·column + shift)/k)), float64 of shape (len(inverses), len(columns)).");
 }
 
 }  // namespace barren::bindings

@@ -173,6 +173,26 @@ void take(Vector<const std::int64_t> values, std::size_t first, std::size_t coun
     if (!inside) throw std::invalid_argument(std::string(name) + " must lie in 0..k-1");
 }
 
+// work(r, count, values) for each block of r = inverses[i]·columns[j] mod k, and where its values belong.
+template <class Work>
+void for_ratios(Vector<const std::int64_t> inverses, Vector<const std::int64_t> columns, std::uint64_t k,
+                Matrix<double> out, const Execution& execution, const Work& work) {
+    require(out.rows == inverses.size && out.columns == columns.size,
+            "out must have a row for each inverse and a column for each column");
+    for (std::size_t i = 0; i < inverses.size; ++i)
+        if (static_cast<std::uint64_t>(inverses[i]) >= k) throw std::invalid_argument("inverses must lie in 0..k-1");
+    const std::size_t across = (columns.size + block - 1) / block;
+    parallel_for(inverses.size * across, execution, [&](std::size_t task, int, Progress&) {
+        const std::size_t row = task / across, first = task % across * block;
+        const std::size_t count = std::min(block, columns.size - first);
+        const FixedMultiplier times_inverse(static_cast<std::uint64_t>(inverses[row]), k);
+        std::array<std::uint64_t, block> ratios;
+        take(columns, first, count, k, "columns", ratios);
+        for (std::size_t i = 0; i < count; ++i) ratios[i] = times_inverse(ratios[i]);
+        work(ratios, count, out.row(row) + first);
+    });
+}
+
 }  // namespace
 
 void dedekind_sums(Vector<const std::int64_t> h, Vector<const std::int64_t> c, std::uint64_t k, Vector<double> out,
@@ -194,28 +214,34 @@ void dedekind_sums(Vector<const std::int64_t> h, Vector<const std::int64_t> c, s
 void dedekind_ratios(Vector<const std::int64_t> inverses, Vector<const std::int64_t> columns, std::uint64_t k,
                      std::uint64_t a, std::uint64_t b, Matrix<double> out, const Execution& execution) {
     check_modulus(k);
-    const Rounding over_k(k);
     require(a < k && b < k, "shifts must lie in 0..k-1");
-    require(out.rows == inverses.size && out.columns == columns.size,
-            "out must have a row for each inverse and a column for each column");
-    for (std::size_t i = 0; i < inverses.size; ++i)
-        if (static_cast<std::uint64_t>(inverses[i]) >= k) throw std::invalid_argument("inverses must lie in 0..k-1");
-    const std::size_t across = (columns.size + block - 1) / block;
+    const Rounding over_k(k);
     const FixedMultiplier times_a(a, k);
-    parallel_for(inverses.size * across, execution, [&](std::size_t task, int, Progress&) {
-        const std::size_t row = task / across, first = task % across * block;
-        const std::size_t count = std::min(block, columns.size - first);
-        const FixedMultiplier over(inverses[row], k);
-        std::array<std::uint64_t, block> at, shifts;
-        take(columns, first, count, k, "columns", at);
-        for (std::size_t i = 0; i < count; ++i) at[i] = over(at[i]);
-        if (a == 0 && b == 0) return unshifted_sums(at, count, k, over_k, out.row(row) + first);
-        for (std::size_t i = 0; i < count; ++i) {
-            const std::uint64_t moved = times_a(at[i]);
-            shifts[i] = b >= moved ? b - moved : b + (k - moved);
-        }
-        shifted_sums(at, shifts, count, k, over_k, out.row(row) + first);
-    });
+    for_ratios(inverses, columns, k, out, execution,
+               [&](std::array<std::uint64_t, block>& ratios, std::size_t count, double* values) {
+                   if (a == 0 && b == 0) return unshifted_sums(ratios, count, k, over_k, values);
+                   std::array<std::uint64_t, block> shifts;
+                   for (std::size_t i = 0; i < count; ++i) {
+                       const std::uint64_t moved = times_a(ratios[i]);
+                       shifts[i] = b >= moved ? b - moved : b + (k - moved);
+                   }
+                   shifted_sums(ratios, shifts, count, k, over_k, values);
+               });
+}
+
+void sawtooth_ratios(Vector<const std::int64_t> inverses, Vector<const std::int64_t> columns, std::uint64_t k,
+                     std::uint64_t shift, Matrix<double> out, const Execution& execution) {
+    check_modulus(k);
+    require(shift < k, "shift must lie in 0..k-1");
+    for_ratios(inverses, columns, k, out, execution,
+               [&](const std::array<std::uint64_t, block>& ratios, std::size_t count, double* values) {
+                   for (std::size_t i = 0; i < count; ++i) {
+                       const std::uint64_t place = ratios[i] >= k - shift ? ratios[i] - (k - shift) : ratios[i] + shift;
+                       const auto twice_centred = static_cast<std::int64_t>(place - (k - place));  // 2·place − k, exact
+                       values[i] =
+                           place == 0 ? 0.0 : static_cast<double>(twice_centred) / (2.0 * static_cast<double>(k));
+                   }
+               });
 }
 
 }  // namespace barren

@@ -18,4 +18,8 @@ void dedekind_sums(Vector<const std::int64_t> h, Vector<const std::int64_t> c, s
 void dedekind_ratios(Vector<const std::int64_t> inverses, Vector<const std::int64_t> columns, std::uint64_t k,
                      std::uint64_t a, std::uint64_t b, Matrix<double> out, const Execution& execution);
 
+// out[i, j] = ((r + shift)/k)) with the same r: what a point mass and a sawtooth make together.
+void sawtooth_ratios(Vector<const std::int64_t> inverses, Vector<const std::int64_t> columns, std::uint64_t k,
+                     std::uint64_t shift, Matrix<double> out, const Execution& execution);
+
 }  // namespace barren
