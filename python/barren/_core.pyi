@@ -30,6 +30,7 @@ __all__: list[str] = [
     "powers",
     "quadratic_forms",
     "responses",
+    "sawtooth_ratios",
     "scatter_sums",
     "use_kernel",
     "values",
@@ -417,6 +418,17 @@ def responses(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     sum over x of weights[x]·ψ(a·x mod m)·jacobian[x], float64 of shape (members, columns); `shift` is taken off a ψ that has no table.
+    """
+
+def sawtooth_ratios(
+    inverses: numpy.typing.NDArray[numpy.int64],
+    columns: numpy.typing.NDArray[numpy.int64],
+    k: typing.SupportsInt | typing.SupportsIndex,
+    shift: typing.SupportsInt | typing.SupportsIndex,
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    ((inverse·column + shift)/k)), float64 of shape (len(inverses), len(columns)).
     """
 
 @typing.overload

@@ -227,7 +227,7 @@ def _largest_lanczos(apply: Callable[[np.ndarray], np.ndarray], n: int) -> float
 
 def _kernel_product(cls: ModularMultiplication, points: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """V -> K·v at the given points: a cyclic convolution in the logarithms on a prime, a held matrix otherwise."""
-    if not cls.is_prime or cls.multipliers == "set":
+    if not cls.is_prime or cls.multipliers == "set" or cls.by_dedekind_sums:
         if 8 * len(points) ** 2 > _LARGEST_KERNEL_BYTES:
             raise ValueError(
                 f"inputs must have few enough points for the class kernel to fit in 2 GiB here; got {len(points)}"

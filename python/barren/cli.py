@@ -89,11 +89,17 @@ def _stop(message: str) -> typer.Exit:
     return typer.Exit(_MISTAKE)
 
 
-_Modulus = Annotated[int, typer.Option("--p", help="The modulus p, 3 or more.")]
+_Modulus = Annotated[str, typer.Option("--p", help="The modulus p, 3 or more: 1009, or 2^255-19.", metavar="P")]
 _Target = Annotated[
-    str, typer.Option(help="sawtooth, cosine[:K], bit:J, threshold[:C], square or triangle.", metavar="ψ")
+    str,
+    typer.Option(help="sawtooth, cosine[:K], bit:J, quantile-bit[:I], threshold[:C], square or triangle.", metavar="ψ"),
 ]
-_Inputs = Annotated[str, typer.Option(help="The law of x: uniform, nonzero or random-bits:N.")]
+_Inputs = Annotated[
+    str,
+    typer.Option(
+        help="The law of x: uniform, nonzero, random-bits:N, powers-of-two, small:N or low-weight:W[:COUNT[:SEED]]."
+    ),
+]
 _Multipliers = Annotated[str, typer.Option(help="units, all, or a list such as 1,2,4.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -119,9 +125,9 @@ def variance(
     as_json: _Json = False,
 ) -> None:
     """Exact gradient variance of a model at its initialisation, over every multiplier."""
-    cls = barren.ModularMultiplication(p, specs.target(target), specs.multipliers(multipliers))
+    cls = barren.ModularMultiplication(specs.modulus(p), specs.target(target), specs.multipliers(multipliers))
     law, shown = specs.law(inputs), specs.encoding(encoding)
-    width = shown.width(p)
+    width = shown.width(cls.p)
     from barren import models  # torch, after everything that can be refused without it
 
     options: dict[str, Any] = {"encoding": shown, "loss": loss, "inputs": law, "method": method, "dtype": dtype}
@@ -130,7 +136,7 @@ def variance(
         typer.echo(str(barren.plan(cls, network, rtol=rtol, **options)))
         return
     answer = barren.gradient_variance(cls, network, rtol=rtol, seed=seed, **options)
-    asked = {"p": p, "target": target, "encoding": encoding, "model": model, "loss": loss, "seed": seed}
+    asked = {"p": cls.p, "target": target, "encoding": encoding, "model": model, "loss": loss, "seed": seed}
     asked |= {"inputs": inputs, "multipliers": multipliers, "dtype": dtype}
     found = report.variance_report(answer, top)
     if as_json:
@@ -149,16 +155,18 @@ def bounds(
     as_json: _Json = False,
 ) -> None:
     """The ladder of bounds on Var/B², from the class alone."""
-    cls = barren.ModularMultiplication(p, specs.target(target), specs.multipliers(multipliers))
+    cls = barren.ModularMultiplication(specs.modulus(p), specs.target(target), specs.multipliers(multipliers))
     ladder = barren.bounds(cls, specs.law(inputs))
     if as_json:
         rungs = [{"name": r.name, "value": r.value, "formula": r.formula, "proven": r.proven} for r in ladder]
-        _print_json({"p": p, "target": target, "inputs": inputs, "multipliers": multipliers, "bounds": rungs})
+        _print_json({"p": cls.p, "target": target, "inputs": inputs, "multipliers": multipliers, "bounds": rungs})
         return
-    table = Table("bound on Var/B²", "value", "p × value", "how", title=f"{target}, p = {p}, multipliers {multipliers}")
+    table = Table(
+        "bound on Var/B²", "value", "p × value", "how", title=f"{target}, p = {cls.p}, multipliers {multipliers}"
+    )
     for rung in ladder:
         name = rung.name if rung.proven else f"({rung.name}: no bound)"
-        table.add_row(name, f"{rung.value:.6g}", f"{p * rung.value:.6g}", rung.formula)
+        table.add_row(name, f"{rung.value:.6g}", f"{cls.p * rung.value:.6g}", rung.formula)
     _console().print(table)
 
 

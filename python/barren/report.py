@@ -15,7 +15,7 @@ def variance_report(answer: GradientVariance, top: int) -> dict[str, Any]:
     """All that is known of a variance, as JSON values.
 
     Args:
-        answer: with its deviations.
+        answer: with its deviations, where the members can be listed.
         top: how many of the easiest multipliers.
     """
     by_probability = answer.mean_squared_norm_of_probability
@@ -25,7 +25,7 @@ def variance_report(answer: GradientVariance, top: int) -> dict[str, Any]:
         sharp, no_bound = None, str(reason)
     return {
         "version": __version__,
-        "members": len(answer.members),
+        "members": answer.cls.size,
         "variance": answer.value,
         "standard_error": answer.standard_error,
         "mean_squared_norm": answer.mean_squared_norm,
@@ -36,7 +36,9 @@ def variance_report(answer: GradientVariance, top: int) -> dict[str, Any]:
         "bound": None if sharp is None else sharp * answer.mean_squared_norm,
         "no_bound_because": no_bound,
         "per_layer": {name: float(share) for name, share in answer.per_layer.items()},
-        "easiest": [{"a": int(a), "share": float(share)} for a, share in answer.easiest(top)],
+        "easiest": [{"a": int(a), "share": float(share)} for a, share in answer.easiest(top)]
+        if answer.is_listed
+        else [],
         "method": answer.method,
         "plan": answer.explain(),
     }

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from barren import _core, _fft, _modular, _validate
 from barren._validate import Floats, Integers, came
-from barren.classes.base import TargetClass
 from barren.classes import dedekind
+from barren.classes.base import TargetClass
 from barren.classes.group import unit_group
 from barren.targets import Sawtooth, Table, Target
 
@@ -216,7 +216,9 @@ class ModularMultiplication(TargetClass):
         """
         workers, without_table = _validate.threads(threads), self._without_table(route)
         if without_table is not None:
-            return without_table(*(_validate.points(name, value, self.p) for name, value in (("x", x), ("y", y))), workers)
+            return without_table(
+                *(_validate.points(name, value, self.p) for name, value in (("x", x), ("y", y))), workers
+            )
         rows, columns = self._residues("x", x), self._residues("y", y)
         if self._given is None and self.is_prime:
             return self._kernel_from_ratios(rows, columns)
@@ -276,11 +278,15 @@ class ModularMultiplication(TargetClass):
         assert expansion is not None
         return dedekind.SawtoothKernel(expansion, units=self.multipliers == "units")
 
+    @cached_property
+    def by_dedekind_sums(self) -> bool:
+        """Whether kernel and mean come from Dedekind sums: for a large p, wherever they can."""
+        return self.p > _LARGEST_TABLE and self._given is None and self.table_obstacle is None
+
     def _without_table(self, route: str) -> dedekind.SawtoothKernel | None:
         """The kernel by Dedekind sums where that route is to be taken, else None."""
         _validate.choice("route", route, ("auto", "table", "dedekind"))
-        large = self.p > _LARGEST_TABLE and self._given is None
-        if route == "dedekind" or (route == "auto" and large and self.table_obstacle is None):
+        if route == "dedekind" or (route == "auto" and self.by_dedekind_sums):
             return self.sawtooth_kernel
         if self.p >= _validate.WORD_LIMIT:
             raise ValueError(f"p must be below 2**63 for a table of ψ; got {came(self.p)}, and {self.table_obstacle}")

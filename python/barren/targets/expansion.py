@@ -59,7 +59,7 @@ class SawtoothExpansion:
 
 
 def combined(p: int, constant: Fraction, parts: Iterable[tuple[Fraction, SawtoothExpansion]]) -> SawtoothExpansion:
-    """constant + Σ factor·part, with equal terms merged and zeros left out."""
+    """Constant + Σ factor·part, with equal terms merged and zeros left out."""
     terms: dict[tuple[int, int], Fraction] = {}
     masses: dict[int, Fraction] = {}
     for factor, part in parts:
@@ -74,7 +74,7 @@ def combined(p: int, constant: Fraction, parts: Iterable[tuple[Fraction, Sawtoot
 def unshifted(
     p: int, constant: Fraction, terms: Iterable[tuple[int, int]], at_zero: Fraction = Fraction(0)
 ) -> SawtoothExpansion:
-    """constant + Σ coefficient·((multiplier·t/p)), and more at t = 0; terms are (coefficient, multiplier)."""
+    """Constant + Σ coefficient·((multiplier·t/p)), and more at t = 0; terms are (coefficient, multiplier)."""
     joined: dict[tuple[int, int], Fraction] = {}
     for coefficient, multiplier in terms:
         key = multiplier % p, 0

@@ -33,7 +33,7 @@ def gradient_variance(
     loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = "mse",
     inputs: Law | None = None,
     method: str = "auto",
-    deviations: bool = True,
+    deviations: bool | None = None,
     per_parameter: bool = False,
     rtol: float | None = None,
     seed: int = 0,
@@ -65,7 +65,9 @@ def gradient_variance(
             increasing for Uniform and RandomBits, as given for Sample.
         method: "auto", "direct", "character" (prime modulus), "kernel" or "probes"; "table" for cross-entropy and for a
             callable loss of more than two labels.
-        deviations: whether to compute d(a) for every member too.
+        deviations: whether to compute d(a) for every member too; default wherever the members can be listed. Beyond
+            that (a prime p of any size, a ψ with a sawtooth expansion) the variance over all of them is exact, by
+            Dedekind sums, and d(a) cannot be had.
         per_parameter: whether to compute the variance of every single parameter too (not by "kernel" or "table").
         rtol: the relative standard error that will do: with "auto" an estimate is taken where it is predicted to be
             faster than every exact method. Default: exact, or 0.05 for method="probes".
@@ -132,7 +134,6 @@ def gradient_variance(
     return GradientVariance(
         value=max(0.0, pairing.variance),  # below zero is rounding of a variance that is zero
         standard_error=_standard_error(cls, pairing),
-        members=cls.members,
         per_layer=pairing.per_layer,
         mean_squared_norm=float(problem.weights @ squared_norms),
         mean_squared_norm_of_probability=_of_probability(problem.weights, squared_norms, tangent, loss),
@@ -143,6 +144,7 @@ def gradient_variance(
         _deviations=pairing.deviations,
         _per_parameter=pairing.per_parameter,
         _labels="numbers" if labels is None else "one-hot" if labels.slopes is None else "table",
+        is_listed=problem.is_listed,
     )
 
 
@@ -156,7 +158,7 @@ def plan(
     loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = "mse",
     inputs: Law | None = None,
     method: str = "auto",
-    deviations: bool = True,
+    deviations: bool | None = None,
     per_parameter: bool = False,
     rtol: float | None = None,
     seed: int = 0,

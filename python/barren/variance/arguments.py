@@ -32,7 +32,7 @@ def prepare(
     loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     inputs: Law | None,
     method: str,
-    deviations: bool,
+    deviations: bool | None,
     per_parameter: bool,
     rtol: float | None,
     seed: int,
@@ -48,7 +48,8 @@ def prepare(
     _validate.instance("cls", cls, ModularMultiplication, "a target class such as barren.ModularMultiplication(1009)")
     law = _validate.instance("inputs", Uniform() if inputs is None else inputs, Law, "a law of x from barren.inputs")
     _validate.choice("method", method, ["auto", *METHODS])
-    _validate.boolean("deviations", deviations)
+    if deviations is not None:
+        _validate.boolean("deviations", deviations)
     _validate.boolean("per_parameter", per_parameter)
     error = None if rtol is None else _validate.real("rtol", rtol)
     if error is not None and error <= 0.0:
@@ -56,24 +57,33 @@ def prepare(
     seed = _validate.integer("seed", seed, low=0)
     workers = 0 if threads is None else _validate.integer("threads", threads, low=1, high=4096)
     limit = default_memory_limit() if memory_limit is None else _validate.integer("memory_limit", memory_limit, low=1)
-    _check_fits(cls, law, limit)
+    listed = _check_fits(cls, law, limit, deviations)
+    wanted = listed if deviations is None else deviations
     _check_loss(cls, loss, model)
     points, weights = law.points(cls.p), law.weights(cls.p)
     tangent, labels = _sides(cls, points, model, jacobian, ntk, encoding, loss, dtype, method, limit)
-    return Problem(cls, law, points, weights, tangent, workers, limit, deviations, per_parameter, error, seed, labels)
+    return Problem(cls, law, points, weights, tangent, workers, limit, wanted, per_parameter, error, seed, labels)
 
 
-def _check_fits(cls: ModularMultiplication, law: Law, limit: int) -> None:
-    """The members and the points are listed by every method, so they must be countable before anything is built."""
-    if cls.p >= 2**63:
-        raise ValueError(f"p must be below 2^63 for the direct, character and kernel methods; got {cls.p}")
-    smallest = 8 * (cls.size + 2 * law.size(cls.p))
-    if smallest > limit:
+def _check_fits(cls: ModularMultiplication, law: Law, limit: int, deviations: bool | None) -> bool:
+    """Whether the members can be listed; the points must be, and members that cannot need a kernel without a table."""
+    if cls.p >= _validate.WORD_LIMIT and cls.table_obstacle is not None:  # its members are not even counted
+        raise ValueError(f"p must be below 2**63 here; got {_validate.came(cls.p)}, and {cls.table_obstacle}")
+    points, size = 16 * law.size(cls.p), cls.size
+    listed = cls.p < _validate.WORD_LIMIT and 8 * size + points <= limit
+    if listed:
+        return True
+    if points > limit or cls.table_obstacle is not None:
+        why = "give a Sample" if points > limit else f"without them {cls.table_obstacle}"
         raise ValueError(
-            f"memory_limit must hold the list of members and points; got {readable_bytes(limit)}, and {cls.size} "
-            f"multipliers with {law.size(cls.p)} points need {readable_bytes(smallest)} "
-            "(give a set of multipliers or a Sample)"
+            f"memory_limit must hold the list of members and points; got {readable_bytes(limit)}, and {size} "
+            f"multipliers with {law.size(cls.p)} points need {readable_bytes(8 * size + points)} ({why})"
         )
+    if deviations:
+        raise ValueError(
+            f"deviations must be left out (None or False) where the members cannot be listed; got True with {size} members"
+        )
+    return False
 
 
 def _check_loss(cls: ModularMultiplication, loss: object, model: object) -> None:

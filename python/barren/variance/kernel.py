@@ -1,7 +1,8 @@
 """Kernel: the class kernel paired with the tangent kernel (docs/theory, sections 1 and 3.3).
 
 Var = Σ_{i,j} c_i c_j K(x_i,x_j) Θ(x_i,x_j). No Jacobian is formed where the model's layers have a rule for their block
-of Θ. On a prime modulus K depends on a difference of discrete logarithms only; otherwise K is built once.
+of Θ. On a prime modulus K depends on a difference of discrete logarithms only; otherwise, and by Dedekind sums
+where p is large (section 2), K is built once.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from barren import _core
 from barren._pool import in_order
+from barren._validate import WORD_LIMIT
 from barren.classes.correlation import halves_of
 from barren.classes.group import unit_group
 from barren.tangents.given import GivenNTK
@@ -69,7 +71,7 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
         entries *= 2.0
     if not _is_whole_prime(problem):
         making += layers * rates.entry
-        once += entries * cls.size * rates.product64
+        once += _kernel_seconds(problem, speeds)
     forms = 0.0
     if _takes_diagonals(problem):
         order = cls.p - 1
@@ -109,8 +111,18 @@ def run(problem: Problem) -> Pairing:
     return Pairing(per_layer, None if total is None else _deviations(problem, total))
 
 
+def _kernel_seconds(problem: Problem, speeds: Speeds) -> float:
+    """What K(x_i, x_j) takes: half of it by Dedekind sums, all of it summed over the members."""
+    entries, cls = float(len(problem.points)) ** 2, problem.cls
+    if cls.by_dedekind_sums:
+        workers = (problem.threads or _core.available_threads()) if cls.p < WORD_LIMIT else 1
+        return 0.5 * entries * cls.sawtooth_kernel.seconds() / workers
+    return entries * cls.size * speeds.rates.product64
+
+
 def _is_whole_prime(problem: Problem) -> bool:
-    return problem.cls.is_prime and problem.cls.multipliers != "set"
+    """Whether K is looked up by logarithms: a whole class on a prime that has tables."""
+    return problem.cls.is_prime and problem.cls.multipliers != "set" and not problem.cls.by_dedekind_sums
 
 
 def _takes_diagonals(problem: Problem) -> bool:
@@ -169,7 +181,7 @@ def _pair_by_logarithms(problem: Problem) -> _PairBlock:
 
 def _pair_by_kernel(problem: Problem) -> _PairBlock:
     """Any modulus and any set of multipliers: K is built once, n × n."""
-    kernel = problem.cls.kernel(problem.points, problem.points)
+    kernel = problem.cls.kernel(problem.points, problem.points, threads=problem.threads or None)
 
     def pair(start: int, stop: int, block: np.ndarray) -> float:
         doubled = _doubled_above(problem.weights, start, stop)

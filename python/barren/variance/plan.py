@@ -138,6 +138,8 @@ def _candidate(problem: Problem, speeds: Speeds, method: str) -> Candidate:
 def _obstacle(problem: Problem, method: str) -> str | None:
     if (reason := table.obstacle(problem, method)) is not None:
         return reason
+    if method != "kernel" and not problem.is_listed:
+        return f"it lists the {problem.cls.size} members, which do not fit in memory"
     if method in ("direct", "character", "probes") and not problem.tangent.has_columns:
         return "only Θ was given, and it needs Jacobian columns"
     if method == "character" and not problem.cls.is_prime:
@@ -152,6 +154,9 @@ def _obstacle(problem: Problem, method: str) -> str | None:
 def _choose(problem: Problem, candidates: tuple[Candidate, ...]) -> tuple[Candidate, str]:
     possible = [c for c in candidates if not c.obstacle]
     fitting = [c for c in possible if c.smallest_memory <= problem.memory_limit]
+    if not possible:
+        reasons = "; ".join(f"{c.method}: {c.obstacle}" for c in candidates)
+        raise ValueError(f"no method can compute this problem: {reasons}")
     if not fitting:
         raise ValueError(_too_small(problem, candidates))
     exact = [c for c in fitting if c.is_exact]

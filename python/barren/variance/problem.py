@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from barren._validate import WORD_LIMIT
 from barren.classes import ModularMultiplication
 from barren.inputs import Law
 from barren.tangents.base import Tangent
@@ -22,7 +23,7 @@ class Problem:
     Attributes:
         cls: the target class.
         law: the law of x.
-        points: the points of the law, int64, shape (n,).
+        points: the points of the law, int64 (for p >= 2**63 Python integers), shape (n,).
         weights: their probabilities c, float64, shape (n,), summing to one.
         tangent: the model at these points, row i belonging to points[i].
         threads: threads for the compiled core and the Fourier transforms; 0 means all.
@@ -46,6 +47,11 @@ class Problem:
     rtol: float | None = None
     seed: int = 0
     labels: Labels | None = None
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the members can be listed, and with them tables of length p."""
+        return self.cls.p < WORD_LIMIT and 8 * self.cls.size + 16 * len(self.points) <= self.memory_limit
 
     @property
     def needs_deviations(self) -> bool:
