@@ -75,7 +75,7 @@ class Uniform(Law):
         p = _validate.integer("p", p, low=3)
         return p if self.zero else p - 1
 
-    def points(self, p: int) -> Integers:
+    def points(self, p: int) -> NDArray[Any]:
         """The points in increasing order."""
         n = self._countable(p)
         return _consecutive(p - n, p, p)
@@ -114,7 +114,7 @@ class RandomBits(Law):
         p = _validate.integer("p", p, low=3)
         return p if self.n >= p.bit_length() else min(p, 2**self.n)
 
-    def points(self, p: int) -> Integers:
+    def points(self, p: int) -> NDArray[Any]:
         """The residues that occur, in increasing order."""
         return _consecutive(0, self._countable(p), p)
 
@@ -148,7 +148,7 @@ class _Equal(Law):
 
 @dataclass(frozen=True)
 class PowersOfTwo(_Equal):
-    """x uniform on the powers of two below p: 1, 2, 4, …
+    """x uniform on the powers of two below p.
 
     To an attacker they are chosen inputs: their multiples a·2^i mod p show the bits of a one after the other.
 
@@ -328,7 +328,7 @@ class Sample(Law):
         _validate.integer("p", p, low=3)
         return int(self._points.size)
 
-    def points(self, p: int) -> Integers:
+    def points(self, p: int) -> NDArray[Any]:
         """The points as given, int64, or Python integers (dtype object) for p >= 2**63.
 
         Raises:

@@ -66,11 +66,14 @@ def dedekind_sum(h: int, k: int, c: int = 0) -> Fraction:
 
 
 def exact_kernel(cls: ModularMultiplication, x: int, y: int) -> Fraction:
-    """K(x, y) over every member, exact for a target of rational values that a float64 holds or a sawtooth makes.
+    """K(x, y) over every member in exact rationals, ψ read off its sawtooth expansion (compared with ψ by the tests).
 
-    ψ is read off `cls.target.sawtooth_expansion`, which is compared with ψ itself elsewhere.
+    Raises:
+        ValueError: ψ has no sawtooth expansion.
     """
     expansion = cls.target.sawtooth_expansion(cls.p)
+    if expansion is None:
+        raise ValueError(str(cls.target.sawtooth_obstacle(cls.p)))
     pairs = [(expansion.value(a * x % cls.p), expansion.value(a * y % cls.p)) for a in map(int, cls.members)]
     count = len(pairs)
     products = sum((left * right for left, right in pairs), Fraction(0)) / count

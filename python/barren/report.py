@@ -23,6 +23,7 @@ def variance_report(answer: GradientVariance, top: int) -> dict[str, Any]:
         sharp, no_bound = sharp_bound(answer.cls, answer.inputs), None
     except ValueError as reason:  # the class kernel of this problem does not fit; the variance needed none
         sharp, no_bound = None, str(reason)
+    easiest = answer.easiest(top) if answer.is_listed else []
     return {
         "version": __version__,
         "members": answer.cls.size,
@@ -36,9 +37,7 @@ def variance_report(answer: GradientVariance, top: int) -> dict[str, Any]:
         "bound": None if sharp is None else sharp * answer.mean_squared_norm,
         "no_bound_because": no_bound,
         "per_layer": {name: float(share) for name, share in answer.per_layer.items()},
-        "easiest": [{"a": int(a), "share": float(share)} for a, share in answer.easiest(top)]
-        if answer.is_listed
-        else [],
+        "easiest": [{"a": int(a), "share": float(share)} for a, share in easiest],
         "method": answer.method,
         "plan": answer.explain(),
     }

@@ -36,8 +36,8 @@ def target(text: str) -> targets.Target:
     """The target that a text names.
 
     Args:
-        text: "sawtooth", "cosine[:K]", "bit:J", "quantile-bit[:I]", "threshold[:C]" (C a decimal or a fraction such as 1/3, taken exactly),
-            "square", "triangle" or "residue".
+        text: "sawtooth", "cosine[:K]", "bit:J", "quantile-bit[:I]", "threshold[:C]" (C a decimal or a fraction such
+            as 1/3, taken exactly), "square", "triangle" or "residue".
 
     Raises:
         TypeError: not a string.
@@ -194,8 +194,8 @@ def _harmonics(text: str) -> int | list[int]:
 _TARGETS: dict[str, _Word[targets.Target]] = {
     "sawtooth": _Word("sawtooth", lambda _: targets.Sawtooth()),
     "cosine": _Word("cosine[:K]", lambda given: targets.Cosine(*_integers(given)), 0, 1),
-    "quantile-bit": _Word("quantile-bit[:I]", lambda given: targets.QuantileBit(*_integers(given)), 0, 1),
     "bit": _Word("bit:J", lambda given: targets.Bit(_integer(given[0])), 1, 1),
+    "quantile-bit": _Word("quantile-bit[:I]", lambda given: targets.QuantileBit(*_integers(given)), 0, 1),
     "threshold": _Word("threshold[:C]", lambda given: targets.Threshold(*map(_fraction, given)), 0, 1),
     "square": _Word("square", lambda _: targets.Square()),
     "triangle": _Word("triangle", lambda _: targets.Triangle()),

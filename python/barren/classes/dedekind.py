@@ -140,23 +140,19 @@ class SawtoothKernel:
         self._crosses: dict[tuple[int, int], Fraction] = {}
         for coefficient, multiplier, shift in terms:
             for residue, mass in expansion.masses.items():
-                place = multiplier * residue % p, shift
-                self._crosses[place] = self._crosses.get(place, Fraction(0)) + coefficient * mass
+                pair = multiplier * residue % p, shift
+                self._crosses[pair] = self._crosses.get(pair, Fraction(0)) + coefficient * mass
         # A mass at 0 is paired at the one member 0, whatever r is.
-        for (place, shift), weight in list(self._crosses.items()):
+        for (place, at), weight in list(self._crosses.items()):
             if place == 0:
-                del self._crosses[place, shift]
-                self._constant += 2 * weight * (Fraction(shift, p) - Fraction(1, 2) if shift else 0)
+                del self._crosses[place, at]
+                self._constant += 2 * weight * (Fraction(at, p) - Fraction(1, 2) if at else 0)
         at_zero = expansion.masses.get(0, Fraction(0))
         self._constant += at_zero**2
         self._masses = {residue: mass for residue, mass in expansion.masses.items() if residue}
         self._scale = math.lcm(
             *(value.denominator for value in (*self._sums.values(), *self._crosses.values())),
-            *(
-                left.denominator * right.denominator
-                for left in self._masses.values()
-                for right in self._masses.values()
-            ),
+            math.lcm(*(mass.denominator for mass in self._masses.values())) ** 2,
         )
 
     @property
@@ -166,14 +162,16 @@ class SawtoothKernel:
 
     def mean(self, x: NDArray[Any]) -> Floats:
         """E_a ψ(ax) at points that were checked: ψ(0) at x = 0, and elsewhere the mean over the members."""
-        return np.where(x == 0, float(self._at_zero), float(self._mean)).astype(np.float64)
+        out = np.full(x.shape, float(self._mean))
+        out[x == 0] = float(self._at_zero)
+        return out
 
     def __call__(self, x: NDArray[Any], y: NDArray[Any], threads: int = 0) -> Floats:
         """K(x, y), float64 of shape (len(x), len(y)), for points that were checked."""
         same = x is y or np.array_equal(x, y)
         key = tuple(x.tolist()) if same and self.p >= WORD_LIMIT else None
         if key is not None and self._last is not None and self._last[0] == key:
-            return self._last[1].copy()  # of the points of a law, for the variance and again for its bound
+            return np.array(self._last[1])  # of the points of a law, for the variance and again for its bound
         out = np.zeros((x.size, y.size))
         rows, columns = np.flatnonzero(x), np.flatnonzero(y)
         blocks = self._word_blocks if self.p < WORD_LIMIT else self._exact_blocks

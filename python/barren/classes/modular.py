@@ -216,9 +216,7 @@ class ModularMultiplication(TargetClass):
         """
         workers, without_table = _validate.threads(threads), self._without_table(route)
         if without_table is not None:
-            return without_table(
-                *(_validate.points(name, value, self.p) for name, value in (("x", x), ("y", y))), workers
-            )
+            return without_table(_validate.points("x", x, self.p), _validate.points("y", y, self.p), workers)
         rows, columns = self._residues("x", x), self._residues("y", y)
         if self._given is None and self.is_prime:
             return self._kernel_from_ratios(rows, columns)

@@ -123,7 +123,9 @@ class Target(ABC):
     def __mul__(self, factor: object) -> Combination:
         from barren.targets.combined import Combination
 
-        return Combination([(factor, self)]) if isinstance(factor, numbers.Real) else NotImplemented
+        if isinstance(factor, bool) or not isinstance(factor, numbers.Real):
+            return NotImplemented
+        return Combination([(factor, self)])
 
     __rmul__ = __mul__
 
@@ -137,8 +139,8 @@ class Target(ABC):
         if isinstance(other, Target):
             return Combination([(factor, self), (sign, other)])
         if isinstance(other, numbers.Real) and not isinstance(other, bool):
-            return Combination([(factor, self)], sign * other)  # type: ignore[arg-type]
-        return NotImplemented
+            return Combination([(factor, self)], sign * other)
+        return NotImplemented  # type: ignore[no-any-return]
 
     def _modulus(self, p: int) -> int:
         """The modulus p as a Python integer, once ψ fits it."""

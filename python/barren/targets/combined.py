@@ -6,6 +6,7 @@ import numbers
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class Combination(Target):
     terms: tuple[tuple[Fraction, Target], ...]
     constant: Fraction
 
-    def __init__(self, terms: Iterable[tuple[numbers.Real | Fraction, Target]], constant: float | Fraction = 0) -> None:
+    def __init__(self, terms: Iterable[tuple[Any, Target]], constant: Any = 0) -> None:
         total, joined = exact("constant", constant), dict[Target, Fraction]()
         for i, (coefficient, target) in enumerate(terms):
             factor = exact(f"terms[{i}][0]", coefficient)
@@ -128,5 +129,5 @@ class Combination(Target):
 def exact(name: str, value: object) -> Fraction:
     """A finite real number as a fraction, a float at its exact binary value."""
     if isinstance(value, numbers.Rational) and not isinstance(value, bool):
-        return Fraction(value.numerator, value.denominator)
+        return Fraction(int(value.numerator), int(value.denominator))
     return Fraction(_validate.real(name, value))

@@ -72,7 +72,7 @@ class Bit(_ZeroOne):
         return ((t >> self.j) & 1).astype(np.float64)
 
     def _expand(self, p: int) -> SawtoothExpansion | None:
-        """The residue of t modulo M = 2^{j+1} is an arc of t/M mod p; or the arcs where digit j is 1, if they are few."""
+        """Where t has a given residue modulo M = 2^{j+1}, t/M mod p is an arc; for a high j the runs of t are few."""
         if self.j == 0:
             return unshifted(p, _HALF, [(2, (p + 1) // 2), (-1, 1)], -_HALF)
         m, half = 2 << self.j, 1 << self.j

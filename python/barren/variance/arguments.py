@@ -68,7 +68,7 @@ def prepare(
 def _check_fits(cls: ModularMultiplication, law: Law, limit: int, deviations: bool | None) -> bool:
     """Whether the members can be listed; the points must be, and members that cannot need a kernel without a table."""
     if cls.p >= _validate.WORD_LIMIT and cls.table_obstacle is not None:  # its members are not even counted
-        raise ValueError(f"p must be below 2**63 here; got {_validate.came(cls.p)}, and {cls.table_obstacle}")
+        _validate.refuse(ValueError, "p", "below 2**63 here", f"{_validate.came(cls.p)}: {cls.table_obstacle}")
     points, size = 16 * law.size(cls.p), cls.size
     listed = cls.p < _validate.WORD_LIMIT and 8 * size + points <= limit
     if listed:
@@ -81,7 +81,8 @@ def _check_fits(cls: ModularMultiplication, law: Law, limit: int, deviations: bo
         )
     if deviations:
         raise ValueError(
-            f"deviations must be left out (None or False) where the members cannot be listed; got True with {size} members"
+            "deviations must be left out (None or False) where the members cannot be listed; "
+            f"got True with {size} members"
         )
     return False
 

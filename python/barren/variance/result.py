@@ -83,8 +83,8 @@ class GradientVariance:
             )
         if self._deviations is None and not self.is_listed:
             raise ValueError(
-                f"deviations need the list of all {self.cls.size} members, which does not fit in memory: the variance over "
-                "them comes from their kernel"
+                f"deviations need the list of all {self.cls.size} members, which does not fit in memory; "
+                "the variance over them comes from their kernel"
             )
         if self._deviations is None:
             raise ValueError("deviations were not computed; pass deviations=True to gradient_variance")
