@@ -170,9 +170,7 @@ class GradientVariance:
     def explain(self) -> str:
         """The plan in words: method, reason, the model's route, every candidate's price; how an estimate was made."""
         if not self.is_listed:
-            return (
-                f"{self.plan}\nmembers: all {self.cls.size}, by Dedekind sums; too many to be listed, so no deviations"
-            )
+            return f"{self.plan}\nmembers: all {self.cls.size}, by Dedekind sums; too many to list, so no deviations"
         if self.estimate is None:
             return str(self.plan)
         return f"{self.plan}\nestimate: {self.estimate.note}"
