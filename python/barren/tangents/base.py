@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from barren import _core, _validate
+from barren._products import product
 
 Block: TypeAlias = npt.NDArray[np.floating[Any]]
 Doubles: TypeAlias = npt.NDArray[np.float64]
@@ -31,7 +32,7 @@ def gram_block(left: Block, right: Block, mean: Doubles) -> Doubles:
     rounded = mean.astype(left.dtype)
     exact = rounded.astype(np.float64)
     left, right = left - rounded, right - rounded
-    gram: Doubles = (left @ right.T).astype(np.float64, copy=False)
+    gram: Doubles = product(left, right.T).astype(np.float64, copy=False)
     gram += _products(right, exact)
     gram += (_products(left, exact) + exact @ exact)[:, None]
     return gram

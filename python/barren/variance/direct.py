@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from barren import _core
+from barren._products import pieces
 from barren.classes import ModularMultiplication
 from barren.classes.group import unit_group
 from barren.variance.problem import Pairing, Problem, Shares
@@ -153,8 +154,13 @@ def run(problem: Problem) -> Pairing:
     shares = Shares(problem)
     for layer, block in problem.tangent.column_blocks(problem.tangent.dtype.itemsize * len(points) * _columns(problem)):
         response = responses(cls, points, problem.weights, block, threads=problem.threads, table=table, shift=shift)
-        response -= response.mean(axis=0)
-        deviations += np.einsum("ac,ac->a", response, response)
-        shares.add(layer, np.einsum("ac,ac->c", response, response) / cls.size)
-        del block, response  # before the next ones are made
+        mean, squares = response.mean(axis=0), np.zeros(response.shape[1])
+        for rows in pieces(*response.shape):
+            part = response[rows]
+            part -= mean
+            np.multiply(part, part, out=part)
+            deviations[rows] += part.sum(axis=1)
+            squares += part.sum(axis=0)
+        shares.add(layer, squares / cls.size)
+        del block, response, part  # before the next ones are made
     return shares.pairing(deviations)

@@ -13,6 +13,7 @@ import numpy as np
 
 from barren import _core
 from barren._pool import in_order
+from barren._products import mirror, pieces
 from barren.classes.correlation import halves_of
 from barren.classes.group import unit_group
 from barren.tangents.given import GivenNTK
@@ -179,18 +180,18 @@ def _pair_by_kernel(problem: Problem) -> _PairBlock:
     return pair
 
 
-def _deviations(problem: Problem, upper: np.ndarray) -> np.ndarray:
-    """d(a) = ψ̃_aᵀ·Θ'·ψ̃_a with Θ' = c·Θ·cᵀ and ψ̃ centred over the members; `upper` holds Θ on and above the diagonal."""
-    theta = np.triu(upper)
-    theta += np.triu(theta, 1).T
+def _deviations(problem: Problem, theta: np.ndarray) -> np.ndarray:
+    """d(a) = ψ̃_aᵀ·Θ'·ψ̃_a, Θ' = c·Θ·cᵀ, ψ̃ centred over the members; `theta` (its upper half) is overwritten."""
+    mirror(theta)
     if _takes_diagonals(problem):
         whole = diagonals.run(
             replace(problem, tangent=GivenNTK(theta)), problem.memory_limit - smallest_memory(problem)
         )
         assert whole.deviations is not None
         return whole.deviations
-    theta *= problem.weights
-    theta *= problem.weights[:, None]
+    for rows in pieces(*theta.shape):
+        theta[rows] *= problem.weights
+        theta[rows] *= problem.weights[rows, None]
     cls = problem.cls
     table = centred_table(cls, len(problem.points))
     formula, parameter = cls.target.formula(cls.p)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from barren import _core
+from barren._products import add_gram, mirror, pieces, product
 from barren.classes import ModularMultiplication
 from barren.variance.problem import Pairing, Problem, accumulate
 from barren.variance.speeds import Speeds
@@ -253,7 +254,7 @@ def _by_responses(problem: Problem, table: np.ndarray) -> Pairing:
         contribution = np.empty(cls.size)
         for rows in _member_blocks(problem, 8 * n + 16 * block.shape[1], room, _LEAST_MEMBERS):
             psi = _look_up(problem, rows, typed)[:, :, 0]
-            response = (psi @ rest).astype(np.float64, copy=False)
+            response = product(psi, rest).astype(np.float64, copy=False)
             response += sums[rows] * mean.astype(np.float64)
             contribution[rows] = np.einsum("ac,ac->a", response, response)
         deviations += contribution
@@ -269,8 +270,10 @@ def _by_forms(problem: Problem, table: np.ndarray) -> Pairing:
     kernel = np.zeros((n, n))
     for rows in _member_blocks(problem, 8 * n, room, _LEAST_MEMBERS):
         psi = _look_up(problem, rows, cube)[:, :, 0]
-        kernel += psi.T @ psi
-    kernel /= cls.size
+        add_gram(kernel, psi)
+    mirror(kernel)
+    for lines in pieces(n, n):
+        kernel[lines] /= cls.size
     theta = np.zeros((n, n)) if problem.needs_deviations else None
     per_layer: dict[str, float] = {}
     for layer, start, stop, block in _upper_blocks(problem, room):
@@ -282,12 +285,11 @@ def _by_forms(problem: Problem, table: np.ndarray) -> Pairing:
     if theta is None:
         return Pairing(per_layer, None)
     del kernel
-    for row in range(1, n):
-        theta[row, :row] = theta[:row, row]
+    mirror(theta)
     deviations = np.empty(cls.size)
     for rows in _member_blocks(problem, 16 * n, room, _LEAST_MEMBERS):
         psi = _look_up(problem, rows, cube)[:, :, 0]
-        deviations[rows] = np.einsum("ax,ax->a", psi @ theta, psi)
+        deviations[rows] = np.einsum("ax,ax->a", product(psi, theta), psi)
     return Pairing(per_layer, deviations)
 
 
@@ -335,7 +337,7 @@ def _of_last_layer(problem: Problem, layer: DeltaLayer, shares: np.ndarray, room
     """Here δ_a is the one-hot label itself, and the gradient a sum of the rows of each label."""
     cls, labels = problem.cls, _labels(problem)
     weighted = problem.weights[:, None] * layer.rows
-    mean = shares.T @ weighted
+    mean = product(shares.T, weighted)
     norms = np.empty(cls.size)
     for rows in _member_blocks(problem, 16 * labels.count * weighted.shape[1], room):
         sums = _core.scatter_sums(
@@ -375,8 +377,10 @@ def _delta_table(problem: Problem, deltas: Deltas, layer: DeltaLayer, shares: np
     table = np.empty((n, count, layer.width))
     for first, block in deltas.table(layer, count):
         table[:, first : first + block.shape[1]] = block
-    table -= np.einsum("xk,xko->xo", shares, table)[:, None]
-    table *= problem.weights[:, None, None]
+    for points in pieces(n, count * layer.width):
+        part = table[points]
+        part -= np.einsum("xk,xko->xo", shares[points], part)[:, None]
+        part *= problem.weights[points, None, None]
     return table
 
 
