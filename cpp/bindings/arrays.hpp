@@ -79,6 +79,7 @@ inline std::uint64_t modulus_of(std::int64_t modulus) {
 // thread that obeys a Stop looks at that instead, and needs no GIL for it.
 inline Execution execution(int threads) {
     require(threads >= 0 && threads <= 4096, "threads must be in 0..4096 (0: all that may be used)");
+    checkpoint();  // a call may be too short to look again
     if (obeyed() != nullptr) return {threads, [stop = obeyed()] { return stop->is_set(); }};
     return {threads, [] {
                 py::gil_scoped_acquire gil;

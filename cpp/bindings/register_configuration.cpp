@@ -2,7 +2,6 @@
 #include <pybind11/stl.h>
 
 #include "barren/dispatch.hpp"
-#include "barren/errors.hpp"
 #include "barren/threads.hpp"
 #include "stop.hpp"
 
@@ -25,12 +24,7 @@ void register_configuration(pybind11::module_& module) {
     module.def(
         "obey", [](std::shared_ptr<Stop> stop) { obeyed() = std::move(stop); }, py::arg("stop").none(true),
         "Core calls of this thread look at `stop` from now on, and no more at Python's signals; None: as before.");
-    module.def(
-        "checkpoint",
-        [] {
-            if (obeyed() != nullptr && obeyed()->is_set()) throw Interrupted();
-        },
-        "Raises KeyboardInterrupt in a thread whose Stop was set.");
+    module.def("checkpoint", &checkpoint, "Raises KeyboardInterrupt in a thread whose Stop was set.");
 }
 
 }  // namespace barren::bindings

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <memory>
 
+#include "barren/errors.hpp"
+
 namespace barren::bindings {
 
 // Raised by the thread that made the call, obeyed by those it started. Each call has its own.
@@ -20,6 +22,11 @@ class Stop {
 inline std::shared_ptr<Stop>& obeyed() {
     thread_local std::shared_ptr<Stop> stop;
     return stop;
+}
+
+// Throws Interrupted in a thread whose Stop was set.
+inline void checkpoint() {
+    if (obeyed() != nullptr && obeyed()->is_set()) throw Interrupted();
 }
 
 }  // namespace barren::bindings

@@ -186,7 +186,9 @@ def _shares(problem: Problem) -> np.ndarray:
     """P_a(level(a·x) = k) over the members, float64, shape (n, L)."""
     cls, labels = problem.cls, _labels(problem)
     counts = _core.level_counts(cls.members, problem.points, cls.p, labels.levels, labels.count, problem.threads)
-    shares: np.ndarray = counts / cls.size
+    shares = np.empty(counts.shape)
+    for points in pieces(*counts.shape):
+        np.divide(counts[points], cls.size, out=shares[points])
     return shares
 
 
@@ -197,8 +199,11 @@ def _centred(problem: Problem) -> np.ndarray:
     """c_x·(T[x, k] − mean over the members), so that what is looked up sums to zero over the members at every x."""
     slopes = _labels(problem).slopes
     assert slopes is not None
-    table: np.ndarray = slopes - np.einsum("xk,xk->x", _shares(problem), slopes)[:, None]
-    table *= problem.weights[:, None]
+    shares, table = _shares(problem), np.empty(slopes.shape)
+    for points in pieces(*slopes.shape):
+        part = slopes[points]
+        np.subtract(part, np.einsum("xk,xk->x", shares[points], part)[:, None], out=table[points])
+        table[points] *= problem.weights[points, None]
     return table
 
 
