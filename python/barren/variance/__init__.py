@@ -203,7 +203,7 @@ def plan(
         memory_limit=memory_limit,
         threads=threads,
     )
-    return make_plan(problem, method, timed=True)
+    return make_plan(problem, method)
 
 
 def _of_probability(weights: np.ndarray, squared_norms: np.ndarray, tangent: Tangent, loss: object) -> float | None:
