@@ -220,8 +220,15 @@ def check(
 
 @app.command()
 @_plainly
-def info(as_json: _Json = False) -> None:
+def info(
+    as_json: _Json = False,
+    recalibrate: Annotated[bool, typer.Option(help="Measure anew the rates that plans are priced by.")] = False,
+) -> None:
     """Version, compiler, instruction set in use, threads, libraries."""
+    if recalibrate:
+        from barren.variance import calibration
+
+        typer.echo(f"rates measured anew: {calibration.recalibrate()}", err=True)
     if as_json:
         _print_json(dict(barren.configuration()))
     else:
