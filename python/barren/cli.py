@@ -222,7 +222,9 @@ def check(
 @_plainly
 def info(
     as_json: _Json = False,
-    recalibrate: Annotated[bool, typer.Option(help="Measure anew the rates that plans are priced by.")] = False,
+    recalibrate: Annotated[
+        bool, typer.Option("--recalibrate", help="Measure anew the rates of plans' prices.")
+    ] = False,
 ) -> None:
     """Version, compiler, instruction set in use, threads, libraries."""
     if recalibrate:
