@@ -137,7 +137,8 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
     n, d = len(problem.points), problem.tangent.parameters
     residues = -(-d // _columns(problem)) * speeds.rates.residue
     a_pair = residues + d * speeds.rates.response(problem.tangent.dtype)
-    return problem.cls.size * n * a_pair + n * (d * speeds.column + speeds.backward)
+    making = speeds.columns(problem.tangent.dtype.itemsize * n * _columns(problem)) + n * speeds.backward
+    return problem.cls.size * n * a_pair + making
 
 
 def _columns(problem: Problem) -> int:

@@ -62,11 +62,11 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: half of Θ, the class kernel where it has to be built, and the forms of the deviations."""
     tangent, cls, rates = problem.tangent, problem.cls, speeds.rates
     entries, layers = float(len(problem.points)) ** 2, len(tangent.layers)
-    making = tangent.ntk_cost * rates.gram(tangent.dtype) + layers * _PASSES * rates.entry
-    # Activations and deltas are captured twice, for their squared norms too; columns formed where no layer has a rule.
-    once = 2.0 * len(problem.points) * speeds.backward
+    making = speeds.theta + layers * _PASSES * rates.entry
+    # Activations and deltas are captured twice, for their squared norms too; gradients where no layer has a rule once.
+    once = len(problem.points) * (speeds.backward + speeds.backward_by_rules)
     if not tangent.ntk_is_cheap:
-        once += len(problem.points) * tangent.parameters * speeds.column
+        once += speeds.columns(max(_BLOCK_BYTES, problem.memory_limit - smallest_memory(problem)), by_layer=True)
         entries *= 2.0
     if not _is_whole_prime(problem):
         making += layers * rates.entry

@@ -139,10 +139,13 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: products, at the speed of the machine's."""
     rates, n = speeds.rates, len(problem.points)
     if _labels(problem).slopes is None:
-        return float(problem.cls.size) * n * problem.tangent.parameters * rates.product64
+        tangent = _logits(problem)
+        if tangent.deltas is None:
+            return float(problem.cls.size * speeds.pulled_back(tangent.pulled_back))
+        return sum(_seconds_of_layer(problem, tangent.deltas, layer, speeds) for layer in tangent.deltas.layers)
     if _takes_forms(problem):
         return _forms_cost(problem) * rates.product64 + n * speeds.backward
-    columns = n * problem.tangent.parameters * speeds.column
+    columns = speeds.columns(_columns_bytes(problem)) + n * speeds.backward
     return _responses_cost(problem) * rates.product(problem.tangent.dtype) + columns
 
 
@@ -226,6 +229,15 @@ def _responses_memory(problem: Problem) -> int:
     return _tables_memory(problem) + 16 * problem.cls.size + blocks
 
 
+def _responses_room(problem: Problem) -> int:
+    return max(0, problem.memory_limit - _responses_memory(problem)) // 2
+
+
+def _columns_bytes(problem: Problem) -> int:
+    """What `column_blocks` is asked for."""
+    return max(8 * len(problem.points) * _LEAST_LINES, _responses_room(problem) // 3)
+
+
 def _forms_memory(problem: Problem) -> int:
     n = len(problem.points)
     squares = max(2, 1 + problem.needs_deviations + 2 * (not problem.tangent.ntk_is_cheap))
@@ -245,7 +257,7 @@ def _by_responses(problem: Problem, table: np.ndarray) -> Pairing:
     With J = 1mᵀ + J', m the mean row, R = (Σ_x Ψ[a, x])·m + Ψ J': the first part, which nearly cancels, in float64.
     """
     cls, tangent, n = problem.cls, problem.tangent, len(problem.points)
-    room = max(0, problem.memory_limit - _responses_memory(problem)) // 2
+    room = _responses_room(problem)
     cube = table[:, :, None]
     sums = _core.gather_sums(
         cls.members, problem.points, cls.p, _labels(problem).levels, np.ones(n), cube, problem.threads
@@ -253,7 +265,7 @@ def _by_responses(problem: Problem, table: np.ndarray) -> Pairing:
     typed = cube.astype(tangent.dtype)
     deviations = np.zeros(cls.size)
     per_layer: dict[str, float] = {}
-    for layer, block in tangent.column_blocks(max(8 * n * _LEAST_LINES, room // 3)):
+    for layer, block in tangent.column_blocks(_columns_bytes(problem)):
         mean = block.mean(axis=0, dtype=np.float64).astype(block.dtype)
         rest = block - mean
         contribution = np.empty(cls.size)
@@ -313,6 +325,18 @@ def _upper_blocks(problem: Problem, room: int) -> Iterator[tuple[str, int, int, 
 
 
 # Cross-entropy on many labels: G_a − E G = Σ_x c_x J(x)ᵀ (mean_b e_{bx} − e_{ax}).
+
+
+def _seconds_of_layer(problem: Problem, deltas: Deltas, layer: DeltaLayer, speeds: Speeds) -> float:
+    """Sums by label and passes over them for the last layer; else the table of deltas, look-ups and products."""
+    rates, (n, columns), count = speeds.rates, layer.rows.shape, _labels(problem).count
+    if layer.is_last:
+        return float(problem.cls.size * columns * (n + count) * rates.fresh)
+    pulling = speeds.pulled_back(lambda cotangents: deltas.of(layer, cotangents))
+    table = 2.0 * count * pulling  # made, and centred and weighted in place
+    products = min(columns * n * layer.width, n * n * (columns + layer.width))
+    looked_up = n * layer.width * (rates.residue + rates.fresh)
+    return float(table + problem.cls.size * (looked_up + products * rates.product64))
 
 
 def _bytes_a_member(problem: Problem, layer: DeltaLayer, labels: int) -> int:
