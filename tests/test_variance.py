@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 import barren
 from barren import inputs, reference, targets
-from barren.variance import diagonals, kernel
+from barren.variance import diagonals, theta
 from barren.variance.problem import Problem
 
 
@@ -328,7 +328,7 @@ def test_blocks_of_rows_change_nothing(monkeypatch, p, multipliers):
     cls = barren.ModularMultiplication(p, targets.Bit(0), multipliers)
     J = jacobian(p)
     whole = variance(cls, ntk=J @ J.T)
-    monkeypatch.setattr(kernel, "_BLOCK_BYTES", 8 * p * 7)
+    monkeypatch.setattr(theta, "_MOST_ROWS", 17)
     blocks = variance(cls, ntk=J @ J.T)
     assert relative(float(blocks), float(whole)) <= 1e-13
     assert relative(blocks.deviations, whole.deviations) <= 1e-12
