@@ -39,7 +39,7 @@ def arguments(p):
         def fail(*args):
             raise RuntimeError("no rules in this test")
         routes.record, model_module._KEPT_BYTES = fail, 0
-    return dict(model=models.mlp(12, case["hidden"], seed=0), encoding=encodings.Bits(), **options)
+    return dict(model=models.mlp((p - 1).bit_length(), case["hidden"], seed=0), encoding=encodings.Bits(), **options)
 
 def run(p, limit):
     cls = barren.ModularMultiplication(p, targets.Bit(0) if case["two"] else targets.Table(np.arange(p) % 3))
@@ -78,7 +78,7 @@ CASES = {
     "kernel by columns with deviations": case("kernel", "columns", 240 * MIB),
     "table by forms of columns": case("table", "columns", 240 * MIB, two=False, loss="cubic"),
     "table by responses": case("table", "rules", 64 * MIB, two=False, loss="cubic", hidden=[30]),
-    "probes": case("probes", "rules", 320 * MIB, rtol=0.1, hidden=[700, 300]),
+    "probes": case("probes", "rules", 400 * MIB, rtol=0.1, hidden=[700, 300]),
     "probes with parameters": case("probes", "jacobian", 80 * MIB, per_parameter=True, rtol=0.1, columns=60000, p=251),
 }
 

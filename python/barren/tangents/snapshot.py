@@ -37,7 +37,7 @@ class _Process:
         self.settings = ExitStack()
         self.random: dict[torch.device, Tensor] = {}
         self.threads = 0
-        self.own = threading.local()  # of each thread: how many of its contexts limit torch
+        self.own = threading.local()  # of each thread: how many of its contexts limit torch, and its number
 
     def renew_lock(self) -> None:
         """In a forked child: another thread of the parent may have held it."""
@@ -71,14 +71,16 @@ class _Process:
             if self.limited_users == 0:
                 self.threads = torch.get_num_threads()
             # A thread that comes in while others are inside would see their number for its own.
-            before = torch.get_num_threads() if depth else self.threads
+            before = self.own.threads if depth else self.threads
             self.limited_users, self.own.depth = self.limited_users + 1, depth + 1
-            torch.set_num_threads(threads or before)
+            self.own.threads = threads or before
+            torch.set_num_threads(self.own.threads)
         return before
 
     def leave_limited(self, before: int) -> None:
         with self.lock:
             self.limited_users, self.own.depth = self.limited_users - 1, self.own.depth - 1
+            self.own.threads = before
             torch.set_num_threads(before if self.limited_users else self.threads)
 
 

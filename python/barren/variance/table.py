@@ -108,7 +108,11 @@ def smallest_memory(problem: Problem) -> int:
 
 def memory(problem: Problem) -> int:
     """Bytes that it is predicted to take: blocks of members on top of what it cannot do without."""
-    return smallest_memory(problem) + 2 * BLOCK_BYTES
+    need, tangent = smallest_memory(problem), problem.tangent
+    if labels_of(problem).slopes is not None and not tangent.ntk_is_cheap and _takes_forms(problem):
+        columns = max(tangent.layers.values()) * tangent.n * tangent.dtype.itemsize * COPIES
+        return need + max(0, min(problem.memory_limit - need, max(columns, 2 * BLOCK_BYTES)))
+    return need + 2 * BLOCK_BYTES
 
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
@@ -208,6 +212,7 @@ def _by_forms(problem: Problem, table: np.ndarray) -> Pairing:
     for rows in member_blocks(problem, 8 * n, room, _LEAST_MEMBERS):
         psi = look_up(problem, rows, cube)[:, :, 0]
         kernel += psi.T @ psi
+        del psi
     kernel /= cls.size
     theta = np.zeros((n, n)) if problem.needs_deviations else None
     per_layer: dict[str, float] = {}
