@@ -113,6 +113,10 @@ def make_plan(problem: Problem, method: str) -> Plan:
         candidates = _candidates(problem, Speeds(problem, timed=True, probed=probed))
     if method == "auto":
         chosen, reason = _choose(problem, candidates)
+        if chosen.method == "probes" and (lack := probes.obstacle(problem)) is not None:
+            # Found by trying the model, which is worth it only here.
+            candidates = tuple(Candidate("probes", lack) if c is chosen else c for c in candidates)
+            chosen, reason = _choose(problem, candidates)
     else:
         chosen, reason = next(c for c in candidates if c.method == method), "asked for"
     if chosen.obstacle:
@@ -180,7 +184,9 @@ def _price(candidate: Candidate) -> str:
 def _too_small(problem: Problem, candidates: tuple[Candidate, ...]) -> str:
     possible = [c for c in candidates if not c.obstacle]
     needs = ", ".join(f"{c.method} needs {readable_bytes(c.smallest_memory)}" for c in possible)
-    return f"memory_limit must leave room for a method; got {readable_bytes(problem.memory_limit)}, and here {needs}"
+    lacking = "".join(f"; probes: {c.obstacle}" for c in candidates if c.method == "probes" and c.obstacle)
+    room = readable_bytes(problem.memory_limit)
+    return f"memory_limit must leave room for a method; got {room}, and here {needs}{lacking}"
 
 
 def readable_bytes(count: int) -> str:
