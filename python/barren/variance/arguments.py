@@ -73,8 +73,8 @@ def _check_fits(cls: ModularMultiplication, law: Law, limit: int, deviations: bo
     listed = cls.p < _validate.WORD_LIMIT and 8 * size + points <= limit
     if listed:
         return True
-    if points > limit or cls.table_obstacle is not None:
-        why = "give a Sample" if points > limit else f"without them {cls.table_obstacle}"
+    if points > limit or not cls.by_dedekind_sums:
+        why = "give a Sample" if points > limit or cls.table_obstacle is None else f"without them {cls.table_obstacle}"
         raise ValueError(
             f"memory_limit must hold the list of members and points; got {readable_bytes(limit)}, and {size} "
             f"multipliers with {law.size(cls.p)} points need {readable_bytes(8 * size + points)} ({why})"
