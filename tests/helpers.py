@@ -24,6 +24,8 @@ def targets_for(p: int) -> list[targets.Target]:
         targets.Bit(1),
         targets.Threshold(0.3),
         targets.Threshold(0.5),
+        targets.QuantileBit(2),
+        targets.Sawtooth() - 2 * targets.Bit(0),
         targets.Square(),
         targets.Triangle(),
         targets.Table(table),

@@ -95,6 +95,9 @@ def _class_side() -> Iterator[Comparison]:
         yield _class_case(
             f"values, {target!r}", cls.values(everything, everything), reference.values(cls, everything, everything)
         )
+        if target.sawtooth_expansion(p) is not None:
+            made = cls.kernel(everything, everything, route="dedekind")
+            yield _class_case(f"Dedekind sums, {target!r}", made, reference.kernel(cls, everything, everything))
     for modulus, multipliers in ((61, "units"), (61, "all"), (61, _SET), (45, "units"), (45, "all")):
         cls = barren.ModularMultiplication(modulus, targets.Bit(0), multipliers)
         points = np.arange(modulus)

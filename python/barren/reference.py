@@ -60,7 +60,7 @@ def dedekind_sum(h: int, k: int, c: int = 0) -> Fraction:
 
     Example:
         >>> dedekind_sum(3, 7), dedekind_sum(3, 7, 1)
-        (Fraction(-6, 7), Fraction(24, 7))
+        (Fraction(-6, 7), Fraction(3, 7))
     """
     return 12 * sum((sawtooth(Fraction(j, k)) * sawtooth(Fraction(h * j + c, k)) for j in range(k)), Fraction(0))
 

@@ -32,7 +32,8 @@ class Combination(Target):
         TypeError: a coefficient is not a real number, or a target not a ``Target``.
         ValueError: a coefficient is not finite, or nothing but a constant is left.
 
-    >>> parity = 1 - 2 * Bit(0)
+    >>> from barren import targets
+    >>> parity = 1 - 2 * targets.Bit(0)
     >>> parity, parity([0, 1, 2], 5)
     (Combination(-2·Bit(j=0) + 1), array([ 1., -1.,  1.]))
     """
