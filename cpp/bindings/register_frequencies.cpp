@@ -1,4 +1,5 @@
 #include <utility>
+#include <vector>
 
 #include "arrays.hpp"
 #include "barren/frequencies.hpp"
@@ -36,6 +37,23 @@ Array<double> bound_values(const Array<double>& frequencies, const Array<double>
     {
         py::gil_scoped_release release;
         values(members, out_view, how);
+    }
+    return out;
+}
+
+Array<double> bound_interval_products(const Array<double>& x, const Array<double>& y, const Array<double>& pieces,
+                                      int threads) {
+    const auto x_view = vector_view(x, "x"), y_view = vector_view(y, "y");
+    const auto rows = matrix_view(pieces, "pieces");
+    require(rows.columns == 3, "pieces must have three columns: start, value, slope");
+    std::vector<Piece> lines;
+    for (std::size_t k = 0; k < rows.rows; ++k) lines.push_back({rows.row(k)[0], rows.row(k)[1], rows.row(k)[2]});
+    const auto how = execution(threads);
+    Array<double> out({x.size(), y.size()});
+    const auto out_view = output_matrix(out);
+    {
+        py::gil_scoped_release release;
+        interval_products(x_view, y_view, {lines.data(), lines.size()}, out_view, how);
     }
     return out;
 }
@@ -95,6 +113,9 @@ void register_frequencies(py::module_& module) {
     module.def("frequency_values", &bound_values, py::arg("frequencies").noconvert(), py::arg("points").noconvert(),
                py::arg("shape"), py::arg("parameter"), py::arg("second"), py::arg("table").noconvert(),
                py::arg("threads") = 0, "ψ(⟨a, x⟩), float64 of shape (members, points).");
+    module.def("interval_products", &bound_interval_products, py::arg("x").noconvert(), py::arg("y").noconvert(),
+               py::arg("pieces").noconvert(), py::arg("threads") = 0,
+               "∫₀¹ ψ(u·x)·ψ(u·y) du for a ψ of lines, rows (start, value, slope); float64 of shape (len(x), len(y)).");
     register_for<float>(module);
     register_for<double>(module);
 }

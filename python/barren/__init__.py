@@ -6,11 +6,12 @@ Exact variance of a network's loss gradient over a whole class of targets such a
 from barren import encodings, inputs, targets
 from barren._core import __version__
 from barren.bounds import Rung, bounds, sharp_bound
-from barren.classes import ModularMultiplication
+from barren.classes import Frequencies, ModularMultiplication
 from barren.config import configuration, show_config
 from barren.variance import GradientVariance, Plan, gradient_variance, plan
 
 __all__ = [
+    "Frequencies",
     "GradientVariance",
     "ModularMultiplication",
     "Plan",

@@ -23,6 +23,7 @@ __all__: list[str] = [
     "gather",
     "gather_sums",
     "gram_block",
+    "interval_products",
     "kernel",
     "level_counts",
     "logarithm_table",
@@ -338,6 +339,16 @@ def gram_block(
 ) -> None:
     """
     The entrywise product of two such blocks.
+    """
+
+def interval_products(
+    x: numpy.typing.NDArray[numpy.float64],
+    y: numpy.typing.NDArray[numpy.float64],
+    pieces: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    ∫₀¹ ψ(u·x)·ψ(u·y) du for a ψ of lines, rows (start, value, slope); float64 of shape (len(x), len(y)).
     """
 
 def kernel() -> str:

@@ -35,4 +35,14 @@ template <class T>
 void quadratic_forms(const FrequencyFamily& family, Vector<const double> offset, Matrix<const T> ntk,
                      Vector<double> out, const Execution& execution);
 
+// One line of a ψ that consists of lines: from `start` on, ψ(t) = value + slope·(t − start).
+struct Piece {
+    double start, value, slope;
+};
+
+// out[i, j] = ∫₀¹ ψ(u·x_i)·ψ(u·y_j) du, summed exactly over the intervals on which both factors are lines. Pieces start
+// at 0, in increasing order and below 1; x and y are finite and not 0. Takes about (|x_i| + |y_j|)·pieces.size steps.
+void interval_products(Vector<const double> x, Vector<const double> y, Vector<const Piece> pieces, Matrix<double> out,
+                       const Execution& execution);
+
 }  // namespace barren

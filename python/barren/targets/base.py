@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from barren import _validate
 from barren._validate import Floats, Integers
+from barren.targets.circle import Circle
 
 _BLOCK = 1 << 18  # residues evaluated together in a table: intermediate arrays of 2 MiB stay in the cache
 
@@ -75,6 +76,15 @@ class Target(ABC):
         """The name under which the core computes ψ, and its parameter (0 if it has none)."""
         self.check(p)
         return self._name, 0
+
+    def circle(self) -> Circle:
+        """ψ read as a function of period 1 on the real line, which at t/p agrees with ψ at the residue t.
+
+        Raises:
+            ValueError: it has no meaning there.
+        """
+        expected = "a function on the circle, one of Sawtooth, Cosine, Threshold, Square, Triangle and Table"
+        _validate.refuse(ValueError, "target", expected, f"{self!r}, which is defined on residues only")
 
     def _modulus(self, p: int) -> int:
         """The modulus p as a Python integer, once ψ fits it."""
