@@ -54,6 +54,17 @@ def test_every_method_agrees_with_the_reference(p):
                     assert got.method == method
 
 
+@pytest.mark.parametrize("target", [targets.Sawtooth(), targets.Bit(0), targets.Table(np.sin(np.arange(100043.0)))])
+def test_a_safe_prime(target):
+    """p − 1 = 2·50021: neither half of the cycle has a length with small factors."""
+    p = 100043
+    cls, J = barren.ModularMultiplication(p, target), jacobian(p, 2)
+    whole, plain = (variance(cls, jacobian=J, method=method) for method in ("character", "direct"))
+    assert relative(float(whole), float(plain)) <= 1e-11
+    assert relative(whole.deviations, plain.deviations) <= 1e-11
+    assert relative(float(variance(cls, jacobian=J, method="character", deviations=False)), float(plain)) <= 1e-11
+
+
 @pytest.mark.parametrize("p", [499, 1009, 1999])
 @pytest.mark.parametrize("multipliers", ["units", "all"])
 def test_larger_primes_to_1e_12(p, multipliers):

@@ -4,6 +4,7 @@
 
 #include "barren/errors.hpp"
 #include "barren/modular.hpp"
+#include "blocks.hpp"
 
 namespace barren {
 
@@ -13,7 +14,7 @@ void power_table(std::uint64_t root, std::uint64_t p, Vector<std::int64_t> out, 
     require(out.size == p - 1, "out must have p-1 entries");
     constexpr std::size_t block = std::size_t{1} << 16;
     const FixedMultiplier times_root(root, p);
-    parallel_for((out.size + block - 1) / block, execution, [&](std::size_t task, int, Progress&) {
+    parallel_for(divide_up(out.size, block), execution, [&](std::size_t task, int, Progress&) {
         const std::size_t end = std::min(out.size, (task + 1) * block);
         std::uint64_t value = power_mod(root, task * block, p);
         for (std::size_t i = task * block; i < end; ++i) {

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from barren import _core, _validate
+from barren._products import product
 
 Block: TypeAlias = npt.NDArray[np.floating[Any]]
 Doubles: TypeAlias = npt.NDArray[np.float64]
@@ -31,7 +32,7 @@ def gram_block(left: Block, right: Block, mean: Doubles) -> Doubles:
     rounded = mean.astype(left.dtype)
     exact = rounded.astype(np.float64)
     left, right = left - rounded, right - rounded
-    gram: Doubles = (left @ right.T).astype(np.float64, copy=False)
+    gram: Doubles = product(left, right.T).astype(np.float64, copy=False)
     gram += _products(right, exact)
     gram += (_products(left, exact) + exact @ exact)[:, None]
     return gram
@@ -55,9 +56,11 @@ class Tangent(ABC):
         layers: Layer name -> number of trainable parameters, in the order of the model.
         dtype: Dtype of the columns, float32 or float64; blocks of Θ and products are float64.
         has_columns: False when J is not known, only Θ: `column_blocks` and the products then raise.
+        is_model: Whether J comes from a model of one output, which can be timed on a few rows.
     """
 
     has_columns: bool = True
+    is_model: bool = False
 
     def __init__(
         self,
@@ -133,6 +136,11 @@ class Tangent(ABC):
         return nullcontext()
 
     @property
+    def is_remote(self) -> bool:
+        """Whether it is computed on a device of which the machine's rates tell nothing."""
+        return False
+
+    @property
     def forward_obstacle(self) -> str | None:
         """Why `products` cannot be computed, or None."""
         return None
@@ -159,6 +167,22 @@ class Tangent(ABC):
         Raises:
             ValueError: If a gradient is not finite.
         """
+
+    def column_passes(self, bytes_limit: int, *, by_layer: bool = False) -> tuple[int, int]:
+        """What `column_blocks(bytes_limit)` makes of the layers without a rule: how many passes, and how much in them.
+
+        Args:
+            bytes_limit: As for `column_blocks`.
+            by_layer: For columns asked for layer by layer, as `ntk_layers` does.
+
+        Returns:
+            (passes over all rows, entries of the gradient that a row takes in all of them together); nothing is
+            computed.
+        """
+        return 0, 0
+
+    def column_pass(self, *, every: bool) -> None:  # noqa: B027  (most need none)
+        """Makes one such pass and forgets it: with every gradient, or with those of one parameter tensor alone."""
 
     @abstractmethod
     def scale_rows(self, omega: npt.ArrayLike) -> Tangent:

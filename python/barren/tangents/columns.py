@@ -64,6 +64,12 @@ class Columns:
                     column[layer] = place.stop
             yield from blocks.items()
 
+    def passes(self, names: list[str], n: int, bytes_limit: int) -> tuple[int, int]:
+        """How many passes `blocks` makes at n samples, and the sum of their gradients' sizes for one sample."""
+        groups = list(self._groups(names, n, bytes_limit))
+        trainable = self._snapshot.trainable
+        return len(groups), sum(trainable[name].numel() for group in groups for _, name, _, _ in group)
+
     def chunks(self, names: list[str], n: int, bytes_limit: int) -> Iterator[slice]:
         """Ranges of samples whose gradients in these tensors fit the limit."""
         width = sum(self._snapshot.trainable[name].numel() for name in names)

@@ -123,6 +123,7 @@ class LayerGram:
         scratch = torch.empty(2, min(step, height), width, dtype=torch.float64, device=self._device)
         positions = range(self._positions)
         for pair, (t, s) in enumerate(itertools.product(positions, positions)):
+            _core.checkpoint()
             products = [factor.product(t, s, rows, columns) for factor in self._factors]
             for start in range(0, height, step):
                 tile = slice(start, min(start + step, height))

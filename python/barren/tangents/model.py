@@ -40,6 +40,8 @@ class ModelTangent(Tangent):
     device until it is a block to hand out.
     """
 
+    is_model = True
+
     def __init__(self, snapshot: Snapshot, features: Tensor) -> None:
         self._snapshot = snapshot
         self._features = features
@@ -110,6 +112,11 @@ class ModelTangent(Tangent):
         """On the CPU; a device has threads of its own. Layers without a rule run the model, which is not for many."""
         return self._snapshot.device.type == "cpu" and (self.ntk_is_cheap or not self._routes.reasons)
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether the model lives elsewhere than on the CPU."""
+        return self._snapshot.device.type != "cpu"
+
     def limited(self, threads: int) -> AbstractContextManager[None]:
         """See `Tangent.limited`."""
         return at_most(threads)
@@ -151,6 +158,27 @@ class ModelTangent(Tangent):
             for block in parts.pop(layer).columns(count):
                 yield layer, block.cpu().numpy()
         yield from self._other_columns(waiting, bytes_limit)
+
+    def column_passes(self, bytes_limit: int, *, by_layer: bool = False) -> tuple[int, int]:
+        """See `Tangent.column_passes`: neighbours without a rule share their passes."""
+        runs: list[list[str]] = [[]]
+        for layer in self.layers:
+            if by_layer or layer not in self._routes.reasons:
+                runs.append([])
+            if layer in self._routes.reasons:
+                runs[-1] += self._members[layer]
+        if self._routes.columns is None:
+            return 0, 0
+        counts = [self._routes.columns.passes(names, self.n, bytes_limit) for names in runs if names]
+        return sum(passes for passes, _ in counts), sum(entries for _, entries in counts)
+
+    def column_pass(self, *, every: bool) -> None:
+        """See `Tangent.column_pass`."""
+        names = [name for layer in self._routes.reasons for name in self._members[layer]]
+        if names and self._routes.columns is not None:
+            names = names if every else names[:1]
+            for rows in self._routes.columns.chunks(names, self.n, _CHUNK_BYTES):
+                self._routes.columns.rows(names, self._features[rows])
 
     def ntk(self, rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
         """Two matrix products a layer and pair of positions, or one of gradients; see `Tangent.ntk`."""

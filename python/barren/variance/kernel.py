@@ -13,6 +13,7 @@ import numpy as np
 
 from barren import _core
 from barren._pool import in_order
+from barren._products import mirror, pieces
 from barren.classes.correlation import halves_of
 from barren.classes.group import unit_group
 from barren.tangents.given import GivenNTK
@@ -61,11 +62,11 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: half of Θ, the class kernel where it has to be built, and the forms of the deviations."""
     tangent, cls, rates = problem.tangent, problem.cls, speeds.rates
     entries, layers = float(len(problem.points)) ** 2, len(tangent.layers)
-    making = tangent.ntk_cost * rates.gram(tangent.dtype) + layers * _PASSES * rates.entry
-    # Activations and deltas are captured twice, for their squared norms too; columns formed where no layer has a rule.
-    once = 2.0 * len(problem.points) * speeds.backward
+    making = speeds.theta + layers * _PASSES * rates.entry
+    # Activations and deltas are captured twice, for their squared norms too; gradients where no layer has a rule once.
+    once = len(problem.points) * (speeds.backward + speeds.backward_by_rules)
     if not tangent.ntk_is_cheap:
-        once += len(problem.points) * tangent.parameters * speeds.column
+        once += speeds.columns(max(_BLOCK_BYTES, problem.memory_limit - smallest_memory(problem)), by_layer=True)
         entries *= 2.0
     if not _is_whole_prime(problem):
         making += layers * rates.entry
@@ -179,18 +180,18 @@ def _pair_by_kernel(problem: Problem) -> _PairBlock:
     return pair
 
 
-def _deviations(problem: Problem, upper: np.ndarray) -> np.ndarray:
-    """d(a) = ψ̃_aᵀ·Θ'·ψ̃_a with Θ' = c·Θ·cᵀ and ψ̃ centred over the members; `upper` holds Θ on and above the diagonal."""
-    theta = np.triu(upper)
-    theta += np.triu(theta, 1).T
+def _deviations(problem: Problem, theta: np.ndarray) -> np.ndarray:
+    """d(a) = ψ̃_aᵀ·Θ'·ψ̃_a, Θ' = c·Θ·cᵀ, ψ̃ centred over the members; `theta` (its upper half) is overwritten."""
+    mirror(theta)
     if _takes_diagonals(problem):
         whole = diagonals.run(
             replace(problem, tangent=GivenNTK(theta)), problem.memory_limit - smallest_memory(problem)
         )
         assert whole.deviations is not None
         return whole.deviations
-    theta *= problem.weights
-    theta *= problem.weights[:, None]
+    for rows in pieces(*theta.shape):
+        theta[rows] *= problem.weights
+        theta[rows] *= problem.weights[rows, None]
     cls = problem.cls
     table = centred_table(cls, len(problem.points))
     formula, parameter = cls.target.formula(cls.p)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from barren import _core
+from barren._products import add_gram, mirror, pieces, product
 from barren.classes import ModularMultiplication
 from barren.variance.problem import Pairing, Problem, accumulate
 from barren.variance.speeds import Speeds
@@ -138,10 +139,13 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: products, at the speed of the machine's."""
     rates, n = speeds.rates, len(problem.points)
     if _labels(problem).slopes is None:
-        return float(problem.cls.size) * n * problem.tangent.parameters * rates.product64
+        tangent = _logits(problem)
+        if tangent.deltas is None:
+            return float(problem.cls.size * speeds.pulled_back(tangent.pulled_back))
+        return sum(_seconds_of_layer(problem, tangent.deltas, layer, speeds) for layer in tangent.deltas.layers)
     if _takes_forms(problem):
         return _forms_cost(problem) * rates.product64 + n * speeds.backward
-    columns = n * problem.tangent.parameters * speeds.column
+    columns = speeds.columns(_columns_bytes(problem)) + n * speeds.backward
     return _responses_cost(problem) * rates.product(problem.tangent.dtype) + columns
 
 
@@ -185,7 +189,9 @@ def _shares(problem: Problem) -> np.ndarray:
     """P_a(level(a·x) = k) over the members, float64, shape (n, L)."""
     cls, labels = problem.cls, _labels(problem)
     counts = _core.level_counts(cls.members, problem.points, cls.p, labels.levels, labels.count, problem.threads)
-    shares: np.ndarray = counts / cls.size
+    shares = np.empty(counts.shape)
+    for points in pieces(*counts.shape):
+        np.divide(counts[points], cls.size, out=shares[points])
     return shares
 
 
@@ -196,8 +202,11 @@ def _centred(problem: Problem) -> np.ndarray:
     """c_x·(T[x, k] − mean over the members), so that what is looked up sums to zero over the members at every x."""
     slopes = _labels(problem).slopes
     assert slopes is not None
-    table: np.ndarray = slopes - np.einsum("xk,xk->x", _shares(problem), slopes)[:, None]
-    table *= problem.weights[:, None]
+    shares, table = _shares(problem), np.empty(slopes.shape)
+    for points in pieces(*slopes.shape):
+        part = slopes[points]
+        np.subtract(part, np.einsum("xk,xk->x", shares[points], part)[:, None], out=table[points])
+        table[points] *= problem.weights[points, None]
     return table
 
 
@@ -220,6 +229,15 @@ def _responses_memory(problem: Problem) -> int:
     return _tables_memory(problem) + 16 * problem.cls.size + blocks
 
 
+def _responses_room(problem: Problem) -> int:
+    return max(0, problem.memory_limit - _responses_memory(problem)) // 2
+
+
+def _columns_bytes(problem: Problem) -> int:
+    """What `column_blocks` is asked for."""
+    return max(8 * len(problem.points) * _LEAST_LINES, _responses_room(problem) // 3)
+
+
 def _forms_memory(problem: Problem) -> int:
     n = len(problem.points)
     squares = max(2, 1 + problem.needs_deviations + 2 * (not problem.tangent.ntk_is_cheap))
@@ -239,7 +257,7 @@ def _by_responses(problem: Problem, table: np.ndarray) -> Pairing:
     With J = 1mᵀ + J', m the mean row, R = (Σ_x Ψ[a, x])·m + Ψ J': the first part, which nearly cancels, in float64.
     """
     cls, tangent, n = problem.cls, problem.tangent, len(problem.points)
-    room = max(0, problem.memory_limit - _responses_memory(problem)) // 2
+    room = _responses_room(problem)
     cube = table[:, :, None]
     sums = _core.gather_sums(
         cls.members, problem.points, cls.p, _labels(problem).levels, np.ones(n), cube, problem.threads
@@ -247,13 +265,13 @@ def _by_responses(problem: Problem, table: np.ndarray) -> Pairing:
     typed = cube.astype(tangent.dtype)
     deviations = np.zeros(cls.size)
     per_layer: dict[str, float] = {}
-    for layer, block in tangent.column_blocks(max(8 * n * _LEAST_LINES, room // 3)):
+    for layer, block in tangent.column_blocks(_columns_bytes(problem)):
         mean = block.mean(axis=0, dtype=np.float64).astype(block.dtype)
         rest = block - mean
         contribution = np.empty(cls.size)
         for rows in _member_blocks(problem, 8 * n + 16 * block.shape[1], room, _LEAST_MEMBERS):
             psi = _look_up(problem, rows, typed)[:, :, 0]
-            response = (psi @ rest).astype(np.float64, copy=False)
+            response = product(psi, rest).astype(np.float64, copy=False)
             response += sums[rows] * mean.astype(np.float64)
             contribution[rows] = np.einsum("ac,ac->a", response, response)
         deviations += contribution
@@ -269,8 +287,10 @@ def _by_forms(problem: Problem, table: np.ndarray) -> Pairing:
     kernel = np.zeros((n, n))
     for rows in _member_blocks(problem, 8 * n, room, _LEAST_MEMBERS):
         psi = _look_up(problem, rows, cube)[:, :, 0]
-        kernel += psi.T @ psi
-    kernel /= cls.size
+        add_gram(kernel, psi)
+    mirror(kernel)
+    for lines in pieces(n, n):
+        kernel[lines] /= cls.size
     theta = np.zeros((n, n)) if problem.needs_deviations else None
     per_layer: dict[str, float] = {}
     for layer, start, stop, block in _upper_blocks(problem, room):
@@ -282,12 +302,11 @@ def _by_forms(problem: Problem, table: np.ndarray) -> Pairing:
     if theta is None:
         return Pairing(per_layer, None)
     del kernel
-    for row in range(1, n):
-        theta[row, :row] = theta[:row, row]
+    mirror(theta)
     deviations = np.empty(cls.size)
     for rows in _member_blocks(problem, 16 * n, room, _LEAST_MEMBERS):
         psi = _look_up(problem, rows, cube)[:, :, 0]
-        deviations[rows] = np.einsum("ax,ax->a", psi @ theta, psi)
+        deviations[rows] = np.einsum("ax,ax->a", product(psi, theta), psi)
     return Pairing(per_layer, deviations)
 
 
@@ -306,6 +325,18 @@ def _upper_blocks(problem: Problem, room: int) -> Iterator[tuple[str, int, int, 
 
 
 # Cross-entropy on many labels: G_a − E G = Σ_x c_x J(x)ᵀ (mean_b e_{bx} − e_{ax}).
+
+
+def _seconds_of_layer(problem: Problem, deltas: Deltas, layer: DeltaLayer, speeds: Speeds) -> float:
+    """Sums by label and passes over them for the last layer; else the table of deltas, look-ups and products."""
+    rates, (n, columns), count = speeds.rates, layer.rows.shape, _labels(problem).count
+    if layer.is_last:
+        return float(problem.cls.size * columns * (n + count) * rates.fresh)
+    pulling = speeds.pulled_back(lambda cotangents: deltas.of(layer, cotangents))
+    table = 2.0 * count * pulling  # made, and centred and weighted in place
+    products = min(columns * n * layer.width, n * n * (columns + layer.width))
+    looked_up = n * layer.width * (rates.residue + rates.fresh)
+    return float(table + problem.cls.size * (looked_up + products * rates.product64))
 
 
 def _bytes_a_member(problem: Problem, layer: DeltaLayer, labels: int) -> int:
@@ -335,7 +366,7 @@ def _of_last_layer(problem: Problem, layer: DeltaLayer, shares: np.ndarray, room
     """Here δ_a is the one-hot label itself, and the gradient a sum of the rows of each label."""
     cls, labels = problem.cls, _labels(problem)
     weighted = problem.weights[:, None] * layer.rows
-    mean = shares.T @ weighted
+    mean = product(shares.T, weighted)
     norms = np.empty(cls.size)
     for rows in _member_blocks(problem, 16 * labels.count * weighted.shape[1], room):
         sums = _core.scatter_sums(
@@ -375,8 +406,10 @@ def _delta_table(problem: Problem, deltas: Deltas, layer: DeltaLayer, shares: np
     table = np.empty((n, count, layer.width))
     for first, block in deltas.table(layer, count):
         table[:, first : first + block.shape[1]] = block
-    table -= np.einsum("xk,xko->xo", shares, table)[:, None]
-    table *= problem.weights[:, None, None]
+    for points in pieces(n, count * layer.width):
+        part = table[points]
+        part -= np.einsum("xk,xko->xo", shares[points], part)[:, None]
+        part *= problem.weights[points, None, None]
     return table
 
 
