@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from barren import _core, _modular, _validate
+from barren import _core, _modular, _twofold, _validate
 from barren._validate import Floats, Integers, came
 
 __all__ = ["Angular", "Bits", "Digits", "Encoding", "GroupElement", "OneHot", "Scalar"]
@@ -27,25 +27,32 @@ class Encoding(ABC):
             ValueError: p < 3, or the encoding does not fit Z_p.
         """
 
-    def __call__(self, x: ArrayLike, p: int) -> Floats:
+    def __call__(self, x: ArrayLike, p: float) -> Floats:
         """The rows that show ``x`` to a model.
 
         Args:
-            x: residues 0..p-1, integers of shape ``(n,)``.
-            p: the modulus, 3 <= p < 2**63.
+            x: residues 0..p-1, integers of shape ``(n,)``; with a period, real numbers of shape ``(n,)`` or ``(n, d)``.
+            p: the modulus, an integer, 3 <= p < 2**63; or a float: the period of real x (`Scalar` and `Angular`).
 
         Returns:
-            float64 of shape ``(n, width(p))``.
+            float64 of shape ``(n, width(p))``; for x in R^d so many columns a coordinate.
 
         Raises:
             TypeError: ``x`` or ``p`` are not integers.
             ValueError: a residue is out of range, the encoding does not fit Z_p, or the rows not in memory.
         """
+        if isinstance(p, float):
+            return self._show_reals(_validate.coordinates("x", x), p)
         width = self.width(p)
         _validate.word_modulus("p", p, "residues of 64 bits")
         residues = _validate.residues("x", x, p)
         _validate.tabulated("the size of the encoded x", residues.size * width, 8, f"{self!r}")
         return self._encode(residues, p)
+
+    def _show_reals(self, x: Floats, period: float) -> Floats:
+        """The rows for points of the real line or R^d that have been checked."""
+        expected = "Scalar(), Angular() or a function (x, period) for x on the real line"
+        _validate.refuse(ValueError, "encoding", expected, f"{self!r}, which shows residues")
 
     @abstractmethod
     def _encode(self, x: Integers, p: int) -> Floats:
@@ -182,6 +189,9 @@ class Scalar(Encoding):
     def _encode(self, x: Integers, p: int) -> Floats:
         return (x / p)[:, np.newaxis]
 
+    def _show_reals(self, x: Floats, period: float) -> Floats:
+        return np.reshape(x / period, (len(x), -1))
+
 
 @dataclass(frozen=True, init=False, repr=False)
 class Angular(Encoding):
@@ -225,6 +235,14 @@ class Angular(Encoding):
             turned = _modular.multiply(k, x, p)
             out[:, 2 * i], out[:, 2 * i + 1] = _modular.cosine(turned, p), _modular.sine(turned, p)
         return out
+
+    def _show_reals(self, x: Floats, period: float) -> Floats:
+        turns = np.reshape(x / period, (len(x), -1))
+        out = np.empty((*turns.shape, 2 * len(self.harmonics)))
+        for i, k in enumerate(self.harmonics):
+            turned = 2 * np.pi * _twofold.fraction(_twofold.two_product(float(k), turns))[0]
+            out[..., 2 * i], out[..., 2 * i + 1] = np.cos(turned), np.sin(turned)
+        return out.reshape(len(x), -1)
 
     def __repr__(self) -> str:
         h = len(self.harmonics)

@@ -33,6 +33,16 @@ class TargetClass(ABC):
 
     @property
     @abstractmethod
+    def labels(self) -> tuple[float, float] | None:
+        """The two values that ψ takes, the smaller first, or None if it takes more."""
+
+    @property
+    @abstractmethod
+    def range(self) -> tuple[float, float]:
+        """The least and the largest value of ψ."""
+
+    @property
+    @abstractmethod
     def period(self) -> int | float:
         """What an encoding is told beside x: the modulus, or the period of ψ on the real line."""
 
@@ -40,6 +50,15 @@ class TargetClass(ABC):
     @abstractmethod
     def default_law(self) -> Any:
         """The law of x where none is given."""
+
+    @abstractmethod
+    def law_of(self, inputs: object | None) -> Any:
+        """The law of x that was given, once it is one for this class; None stands for the default.
+
+        Raises:
+            TypeError: it is a law of another kind of x.
+            ValueError: it is a law in another dimension.
+        """
 
     @abstractmethod
     def points_of(self, law: object) -> tuple[NDArray[Any], Floats]:

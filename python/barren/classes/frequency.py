@@ -142,6 +142,16 @@ class Frequencies(TargetClass):
         return members
 
     @property
+    def labels(self) -> tuple[float, float] | None:
+        """The two values that ψ takes, the smaller first, or None if it takes more."""
+        return self.circle.labels
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The least and the largest value of ψ."""
+        return self.circle.range
+
+    @property
     def period(self) -> float:
         """What an encoding is told beside x: the period of ψ."""
         return 1.0
@@ -158,6 +168,20 @@ class Frequencies(TargetClass):
         largest = float(np.abs(self._given).max()) if self._given is not None else float(self.A or 0.0)
         return Density("uniform", nodes=max(1024, min(1 << 14, 3 * int(largest))))
 
+    def law_of(self, inputs: object | None) -> RealLaw:
+        """The law of x that was given, once it is one for this class; None stands for the default.
+
+        Raises:
+            TypeError: it is not one of the real line.
+            ValueError: it is a law in another dimension.
+        """
+        expected = "a law of x from barren.inputs on the real line, such as Grid(1024), Density or RealSample"
+        law: RealLaw = _validate.instance("inputs", self.default_law if inputs is None else inputs, RealLaw, expected)
+        if law.dimension != self.dimension:
+            expected = f"a law in {self.dimension} dimension{'s' * (self.dimension > 1)}, as the class"
+            _validate.refuse(ValueError, "inputs", expected, f"{law!r} in {law.dimension}")
+        return law
+
     def points_of(self, law: object) -> tuple[Floats, Floats]:
         """The points of a law of x, shape ``(n,)`` or ``(n, d)``, and their weights.
 
@@ -165,11 +189,7 @@ class Frequencies(TargetClass):
             TypeError: the law is not one of the real line.
             ValueError: it is a law of another dimension, or a·x is too large.
         """
-        expected = "a law on the real line, such as inputs.Grid(1024), Density or RealSample"
-        checked: RealLaw = _validate.instance("inputs", law, RealLaw, expected)
-        if checked.dimension != self.dimension:
-            expected = f"a law in {self.dimension} dimension{'s' * (self.dimension > 1)}, as the class"
-            _validate.refuse(ValueError, "inputs", expected, f"{checked!r} in {checked.dimension}")
+        checked = self.law_of(law)
         points = checked.points()
         self._check_products("inputs", points)
         return points, checked.weights()
@@ -269,6 +289,16 @@ class Frequencies(TargetClass):
         core = self.circle.core
         arguments = (_column(self.members), _column(points), *core, offset, np.ascontiguousarray(ntk))
         return np.asarray(_core.frequency_quadratic_forms(*arguments, threads, shift))
+
+    def lists_members(self, deviations: bool) -> bool:
+        """Whether a variance, or one with deviations, needs the list of members: not where the kernel is closed."""
+        return self.has_members and (deviations or not self._is_closed)
+
+    def lines(self, points: Floats) -> float:
+        """How many lines ψ(a·x) has for a on [0, A], the mean over two points: steps of the exact integral."""
+        pieces = self.circle.pieces
+        assert pieces is not None
+        return 2.0 * len(pieces) * float(self.A or 0.0) * float(np.abs(points).mean())
 
     def modular(self, law: object) -> ModularMultiplication | None:
         """The class modulo M that this one is on the grid of M points, or None where it is none.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from barren import _validate
-from barren.classes import ModularMultiplication
-from barren.inputs import Law, Uniform
+from barren.classes import Frequencies, ModularMultiplication, TargetClass
+from barren.inputs import Law, RealLaw, Uniform
 from barren.tangents.base import Tangent
 from barren.tangents.given import GivenJacobian, GivenNTK
 from barren.variance import table
@@ -19,18 +20,18 @@ from barren.variance.problem import Problem
 if TYPE_CHECKING:
     import torch
 
-Encoding = Callable[[np.ndarray, int], np.ndarray]
+Encoding = Callable[[np.ndarray, Any], np.ndarray]
 
 
 def prepare(
-    cls: ModularMultiplication,
+    cls: TargetClass,
     model: torch.nn.Module | None,
     *,
     jacobian: np.ndarray | None,
     ntk: np.ndarray | None,
     encoding: Encoding | None,
     loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    inputs: Law | None,
+    inputs: Law | RealLaw | None,
     method: str,
     deviations: bool,
     per_parameter: bool,
@@ -45,8 +46,8 @@ def prepare(
     Raises:
         TypeError, ValueError: see `gradient_variance`.
     """
-    _validate.instance("cls", cls, ModularMultiplication, "a target class such as barren.ModularMultiplication(1009)")
-    law = _validate.instance("inputs", Uniform() if inputs is None else inputs, Law, "a law of x from barren.inputs")
+    _validate.instance("cls", cls, TargetClass, "a target class such as barren.ModularMultiplication(1009)")
+    law = cls.law_of(inputs)
     _validate.choice("method", method, ["auto", *METHODS])
     _validate.boolean("deviations", deviations)
     _validate.boolean("per_parameter", per_parameter)
@@ -56,27 +57,55 @@ def prepare(
     seed = _validate.integer("seed", seed, low=0)
     workers = 0 if threads is None else _validate.integer("threads", threads, low=1, high=4096)
     limit = default_memory_limit() if memory_limit is None else _validate.integer("memory_limit", memory_limit, low=1)
-    _check_fits(cls, law, limit)
+    deviations = deviations and cls.has_members
+    _check_fits(cls, law, limit, deviations)
     _check_loss(cls, loss, model)
-    points, weights = law.points(cls.p), law.weights(cls.p)
+    points, weights = cls.points_of(law)
     tangent, labels = _sides(cls, points, model, jacobian, ntk, encoding, loss, dtype, method, limit)
-    return Problem(cls, law, points, weights, tangent, workers, limit, deviations, per_parameter, error, seed, labels)
+    problem = Problem(
+        cast("ModularMultiplication", cls),
+        law,
+        points,
+        weights,
+        tangent,
+        workers,
+        limit,
+        deviations,
+        per_parameter,
+        error,
+        seed,
+        labels,
+    )
+    return _on_grid(problem, cls.modular(law)) if isinstance(cls, Frequencies) else problem
 
 
-def _check_fits(cls: ModularMultiplication, law: Law, limit: int) -> None:
+def _on_grid(problem: Problem, cls: ModularMultiplication | None) -> Problem:
+    """The problem of the modular class that frequencies are on a grid, if they are one (docs/theory, section 5)."""
+    if cls is None:
+        return problem
+    points, weights = cls.points_of(Uniform())
+    return replace(problem, cls=cls, law=Uniform(), points=points, weights=weights, whole=True)
+
+
+def _check_fits(cls: TargetClass, law: Any, limit: int, deviations: bool) -> None:
     """The members and the points are listed by every method, so they must be countable before anything is built."""
-    if cls.p >= 2**63:
-        raise ValueError(f"p must be below 2^63 for the direct, character and kernel methods; got {cls.p}")
-    smallest = 8 * (cls.size + 2 * law.size(cls.p))
+    if isinstance(cls, Frequencies):
+        members, points = cls.size if cls.lists_members(deviations) else 0, law.size() * cls.dimension
+    else:
+        assert isinstance(cls, ModularMultiplication)
+        if cls.p >= 2**63:
+            raise ValueError(f"p must be below 2^63 for the direct, character and kernel methods; got {cls.p}")
+        members, points = cls.size, law.size(cls.p)
+    smallest = 8 * (members + 2 * points)
     if smallest > limit:
         raise ValueError(
-            f"memory_limit must hold the list of members and points; got {readable_bytes(limit)}, and {cls.size} "
-            f"multipliers with {law.size(cls.p)} points need {readable_bytes(smallest)} "
-            "(give a set of multipliers or a Sample)"
+            f"memory_limit must hold the list of members and points; got {readable_bytes(limit)}, and {members} "
+            f"members with {points} points need {readable_bytes(smallest)} "
+            "(give a set of multipliers or frequencies, or a sample of x)"
         )
 
 
-def _check_loss(cls: ModularMultiplication, loss: object, model: object) -> None:
+def _check_loss(cls: TargetClass, loss: object, model: object) -> None:
     if callable(loss):
         if model is None:
             raise ValueError(
@@ -89,16 +118,16 @@ def _check_loss(cls: ModularMultiplication, loss: object, model: object) -> None
     if loss == table.CROSS_ENTROPY and model is None:
         raise ValueError("loss must be 'mse' or 'bce' where jacobian or ntk is given; cross-entropy needs the model")
     if loss == "bce":
-        low, high = cls.target.range(cls.p)
+        low, high = cls.range
         if low < 0.0 or high > 1.0:
             raise ValueError(
-                f"target must have labels in [0, 1] for loss='bce'; got {cls.target!r} with values {low:g} to {high:g} "
+                f"target must have labels in [0, 1] for loss='bce'; got {cls!r} with values {low:g} to {high:g} "
                 "(loss='mse' gives the same variance for the same outputs)"
             )
 
 
 def _sides(
-    cls: ModularMultiplication,
+    cls: TargetClass,
     points: np.ndarray,
     model: torch.nn.Module | None,
     jacobian: np.ndarray | None,
@@ -110,6 +139,9 @@ def _sides(
     limit: int,
 ) -> tuple[Tangent, table.Labels | None]:
     """The model side, and where the loss is not affine in the label its table."""
+    if not isinstance(cls, ModularMultiplication):
+        _check_affine(cls, loss)
+        return _tangent(cls, points, model, jacobian, ntk, encoding, loss, dtype), None
     if not table.applies(cls, loss, method):
         return _tangent(cls, points, model, jacobian, ntk, encoding, loss, dtype), None
     if loss == table.CROSS_ENTROPY:
@@ -120,8 +152,17 @@ def _sides(
     return tangent, table.loss_labels(cls, model, tangent, loss, limit)
 
 
+def _check_affine(cls: TargetClass, loss: object) -> None:
+    """On the real line there is no table of labels, so the loss must be affine in the label."""
+    if loss == table.CROSS_ENTROPY or (callable(loss) and cls.labels is None):
+        raise ValueError(
+            "loss must be 'mse' or 'bce' for frequencies, or a callable with a target of two values such as "
+            f"targets.Threshold(); got {loss if isinstance(loss, str) else 'a callable'} with {cls!r}"
+        )
+
+
 def _tangent(
-    cls: ModularMultiplication,
+    cls: TargetClass,
     points: np.ndarray,
     model: torch.nn.Module | None,
     jacobian: np.ndarray | None,
@@ -147,21 +188,19 @@ def _tangent(
         return GivenNTK(ntk, n)
     from barren.tangents import tangent_of_model
 
-    features, name = _features(encoding, points, cls.p)
+    features, name = _features(encoding, points, cls.period)
     if logits is not None:
         from barren.tangents.logits import logits_of_model
 
         return logits_of_model(model, features, labels=logits, dtype=dtype, encoding_name=name)
-    return tangent_of_model(
-        model, features, loss=loss, labels=cls.target.labels(cls.p), dtype=dtype, encoding_name=name
-    )
+    return tangent_of_model(model, features, loss=loss, labels=cls.labels, dtype=dtype, encoding_name=name)
 
 
-def _features(encoding: Encoding | None, points: np.ndarray, p: int) -> tuple[np.ndarray, str]:
+def _features(encoding: Encoding | None, points: np.ndarray, period: float) -> tuple[np.ndarray, str]:
     """What the model sees, float64, shape (n, width), and the encoding's name for messages."""
     if not callable(encoding) or isinstance(encoding, type):
         came = "nothing" if encoding is None else _validate.came(encoding)
         raise TypeError(f"encoding must be one of barren.encodings or a function (x, p) -> array; got {came}")
     name = repr(encoding) if hasattr(encoding, "width") else getattr(encoding, "__name__", "encoding")
-    features = _validate.matrix("the encoding's result", encoding(points, p), rows=len(points))
+    features = _validate.matrix("the encoding's result", encoding(points, period), rows=len(points))
     return features.astype(np.float64, copy=False), name

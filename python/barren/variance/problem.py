@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from barren.classes import ModularMultiplication
-from barren.inputs import Law
+from barren.inputs import Law, RealLaw
 from barren.tangents.base import Tangent
 
 if TYPE_CHECKING:
@@ -20,9 +20,10 @@ class Problem:
     """What every method is given.
 
     Attributes:
-        cls: the target class.
-        law: the law of x.
-        points: the points of the law, int64, shape (n,).
+        cls: the target class that is computed with: the one asked for, or the modular class that it is on a grid. In
+            the methods of `variance.frequency` alone it is a class of `Frequencies`, whatever is written here.
+        law: the law of x in that class.
+        points: the points of the law, shape (n,), or (n, d) in R^d.
         weights: their probabilities c, float64, shape (n,), summing to one.
         tangent: the model at these points, row i belonging to points[i].
         threads: threads for the compiled core and the Fourier transforms; 0 means all.
@@ -32,10 +33,11 @@ class Problem:
         rtol: the relative standard error that an estimate may have, or None where none was asked for.
         seed: of the random vectors of an estimate.
         labels: the derivatives of a loss that is not affine in the label, else None.
+        whole: whether given multipliers are the whole class, and no sample of a larger one.
     """
 
     cls: ModularMultiplication
-    law: Law
+    law: Law | RealLaw
     points: np.ndarray
     weights: np.ndarray
     tangent: Tangent
@@ -46,11 +48,17 @@ class Problem:
     rtol: float | None = None
     seed: int = 0
     labels: Labels | None = None
+    whole: bool = False
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether the members are some multipliers of all units, so that the value has a standard error."""
+        return not self.whole and isinstance(self.cls, ModularMultiplication) and self.cls.multipliers == "set"
 
     @property
     def needs_deviations(self) -> bool:
         """Whether d(a) is computed: asked for, or needed for the standard error of a given set."""
-        return self.deviations or self.cls.multipliers == "set"
+        return self.deviations or self.is_sample
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from barren import _validate
 from barren.bounds import one_hot_bound, sharp_bound
-from barren.classes import ModularMultiplication
-from barren.inputs import Law
+from barren.classes import TargetClass
+from barren.inputs import Law, RealLaw
 from barren.variance.plan import Plan
 from barren.variance.problem import Estimate
 
@@ -24,7 +25,7 @@ class GradientVariance:
             an estimate by probes. For a given set of multipliers `value` is
             exact for that set, and this is its standard error as an estimate for all units: the standard deviation of
             the deviations over √members, with the correction for a finite class; infinite for a single multiplier.
-        members: every multiplier a, int64, shape (members,).
+        members: every multiplier a, int64, shape (members,), or every frequency, float64; none where there is no list.
         per_layer: the variance of each layer's gradient; sums to `value`.
         mean_squared_norm: B² = E_x‖J(x)‖², J the gradient of the output, times the loss's weight ω for a callable loss
             of two labels (not with method="table"). For cross-entropy E_x Σ_c‖J_c(x)‖², over all outputs c.
@@ -42,8 +43,8 @@ class GradientVariance:
     mean_squared_norm: float
     mean_squared_norm_of_probability: float | None
     plan: Plan = field(repr=False)
-    cls: ModularMultiplication
-    inputs: Law
+    cls: TargetClass
+    inputs: Law | RealLaw
     estimate: Estimate | None = None
     _deviations: np.ndarray | None = field(repr=False, default=None)
     _per_parameter: dict[str, np.ndarray] | None = field(repr=False, default=None)
@@ -72,6 +73,8 @@ class GradientVariance:
                 "deviations need forward mode, which does not go through this model: the estimate is of the dual form "
                 "(backward passes with random labels), which gives the variance and its parameters' shares only"
             )
+        if self._deviations is None and not self.cls.has_members:
+            raise ValueError(f"deviations need a list of members, and {self.cls!r} has none: only its kernel")
         if self._deviations is None:
             raise ValueError("deviations were not computed; pass deviations=True to gradient_variance")
         return self._deviations
@@ -141,7 +144,7 @@ class GradientVariance:
             raise ValueError("interval needs a whole class; deviations of a given set have too heavy a tail for one")
         return self.value, self.value
 
-    def easiest(self, count: int = 10) -> list[tuple[int, float]]:
+    def easiest(self, count: int = 10) -> list[tuple[Any, float]]:
         """The multipliers a gradient sees best: (a, share of the variance), largest d(a) first.
 
         Raises:
@@ -151,7 +154,7 @@ class GradientVariance:
         count = _validate.integer("count", count, low=0)
         order = np.argsort(self.deviations)[::-1][:count]
         total = float(self.deviations.sum())
-        return [(int(self.members[i]), _ratio(float(self.deviations[i]), total)) for i in order]
+        return [(self.members[i].tolist(), _ratio(float(self.deviations[i]), total)) for i in order]
 
     def explain(self) -> str:
         """The plan in words: method, reason, the model's route, every candidate's price; how an estimate was made."""
