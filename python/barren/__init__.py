@@ -5,7 +5,7 @@ Exact variance of a network's loss gradient over a whole class of targets such a
 
 from barren import encodings, inputs, targets
 from barren._core import __version__
-from barren.bounds import Rung, bounds, sharp_bound
+from barren.bounds import Rung, bounds, extremal_jacobian, sharp_bound
 from barren.classes import ModularMultiplication
 from barren.config import configuration, show_config
 from barren.variance import GradientVariance, Plan, gradient_variance, plan
@@ -19,6 +19,7 @@ __all__ = [
     "bounds",
     "configuration",
     "encodings",
+    "extremal_jacobian",
     "gradient_variance",
     "inputs",
     "plan",
