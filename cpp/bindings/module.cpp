@@ -8,6 +8,7 @@ namespace barren::bindings {
 void register_configuration(pybind11::module_& module);
 void register_modular(pybind11::module_& module);
 void register_fold(pybind11::module_& module);
+void register_frequencies(pybind11::module_& module);
 void register_gram(pybind11::module_& module);
 void register_gcd_matrix(pybind11::module_& module);
 void register_group(pybind11::module_& module);
@@ -33,6 +34,7 @@ PYBIND11_MODULE(_core, module) {
     register_configuration(module);
     register_modular(module);
     register_fold(module);
+    register_frequencies(module);
     register_gram(module);
     register_gcd_matrix(module);
     register_group(module);

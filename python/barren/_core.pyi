@@ -17,10 +17,14 @@ __all__: list[str] = [
     "compiler",
     "correlations",
     "fold",
+    "frequency_quadratic_forms",
+    "frequency_responses",
+    "frequency_values",
     "gather",
     "gather_sums",
     "gcd_product",
     "gram_block",
+    "interval_products",
     "kernel",
     "level_counts",
     "logarithm_table",
@@ -124,6 +128,87 @@ def fold(
 ) -> None:
     """
     out[i] = f(i) + sign·f(i+m), f(i) = weights[order[i]]·rows[order[i]], zero where order is -1; out is float64 of shape (m, columns).
+    """
+
+@typing.overload
+def frequency_quadratic_forms(
+    frequencies: numpy.typing.NDArray[numpy.float64],
+    points: numpy.typing.NDArray[numpy.float64],
+    shape: str,
+    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    table: numpy.typing.NDArray[numpy.float64],
+    offset: numpy.typing.NDArray[numpy.float64],
+    ntk: numpy.typing.NDArray[numpy.float32],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    (ψ_a − shift − offset)ᵀ·ntk·(ψ_a − shift − offset) for a symmetric ntk, float64 of shape (members,).
+    """
+
+@typing.overload
+def frequency_quadratic_forms(
+    frequencies: numpy.typing.NDArray[numpy.float64],
+    points: numpy.typing.NDArray[numpy.float64],
+    shape: str,
+    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    table: numpy.typing.NDArray[numpy.float64],
+    offset: numpy.typing.NDArray[numpy.float64],
+    ntk: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    (ψ_a − shift − offset)ᵀ·ntk·(ψ_a − shift − offset) for a symmetric ntk, float64 of shape (members,).
+    """
+
+@typing.overload
+def frequency_responses(
+    frequencies: numpy.typing.NDArray[numpy.float64],
+    points: numpy.typing.NDArray[numpy.float64],
+    shape: str,
+    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    table: numpy.typing.NDArray[numpy.float64],
+    weights: numpy.typing.NDArray[numpy.float64],
+    jacobian: numpy.typing.NDArray[numpy.float32],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    sum over x of weights[x]·(ψ(⟨a, x⟩) − shift)·jacobian[x], float64 of shape (members, columns).
+    """
+
+@typing.overload
+def frequency_responses(
+    frequencies: numpy.typing.NDArray[numpy.float64],
+    points: numpy.typing.NDArray[numpy.float64],
+    shape: str,
+    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    table: numpy.typing.NDArray[numpy.float64],
+    weights: numpy.typing.NDArray[numpy.float64],
+    jacobian: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    sum over x of weights[x]·(ψ(⟨a, x⟩) − shift)·jacobian[x], float64 of shape (members, columns).
+    """
+
+def frequency_values(
+    frequencies: numpy.typing.NDArray[numpy.float64],
+    points: numpy.typing.NDArray[numpy.float64],
+    shape: str,
+    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    table: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    ψ(⟨a, x⟩), float64 of shape (members, points).
     """
 
 @typing.overload
@@ -267,6 +352,16 @@ def gram_block(
 ) -> None:
     """
     The entrywise product of two such blocks.
+    """
+
+def interval_products(
+    x: numpy.typing.NDArray[numpy.float64],
+    y: numpy.typing.NDArray[numpy.float64],
+    pieces: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    ∫₀¹ ψ(u·x)·ψ(u·y) du for a ψ of lines, rows (start, value, slope); float64 of shape (len(x), len(y)).
     """
 
 def kernel() -> str:

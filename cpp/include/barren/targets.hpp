@@ -1,5 +1,5 @@
 // ψ on residues t = 0..m-1, either as a formula or as a table of m numbers. The formulas are those of
-// python/barren/targets.py.
+// python/barren/targets/.
 #pragma once
 
 #include <cmath>

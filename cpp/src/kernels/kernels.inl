@@ -26,17 +26,19 @@ namespace {
 #include "psi.inl"
 #include "products.inl"
 #include "residues.inl"
+#include "waves.inl"
 // clang-format on
 
 }  // namespace
 
 const Kernels& set() {
-    static constexpr Kernels kernels{
-        BARREN_KERNEL_NAME,
-        {step<float>, evaluate_narrow<float>, evaluate_wide<float>, multiply<float>, step_and_multiply<float>},
-        {step<double>, evaluate_narrow<double>, evaluate_wide<double>, multiply<double>, step_and_multiply<double>},
-        multiply_narrow,
-        multiply_wide};
+    static constexpr Kernels kernels{BARREN_KERNEL_NAME,
+                                     {step<float>, evaluate_narrow<float>, evaluate_wide<float>, multiply<float>,
+                                      step_and_multiply<float>, waves<float>},
+                                     {step<double>, evaluate_narrow<double>, evaluate_wide<double>, multiply<double>,
+                                      step_and_multiply<double>, waves<double>},
+                                     multiply_narrow,
+                                     multiply_wide};
     return kernels;
 }
 

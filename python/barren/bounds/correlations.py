@@ -12,9 +12,10 @@ from barren._validate import Floats
 from barren.bounds.eigen import LARGEST_BYTES
 from barren.bounds.finite import at_points
 from barren.bounds.modular import is_uniform_prime
-from barren.bounds.sharp import checked
-from barren.classes import ModularMultiplication
-from barren.inputs import Law, Uniform
+from barren.bounds.real_line import Gram
+from barren.bounds.sharp import checked, gram_of
+from barren.classes import ModularMultiplication, TargetClass
+from barren.inputs import Law, RealLaw, Uniform
 
 _BLOCK_BYTES = 1 << 25
 _CONSTANT = 1e-24  # a member whose variance over x is below this part of its square is a constant
@@ -56,7 +57,7 @@ class Correlations:
         return float(self._sizes[min(int(np.searchsorted(below, q * self.pairs)), len(below) - 1)])
 
 
-def correlations(cls: ModularMultiplication, inputs: Law | None = None) -> Correlations:
+def correlations(cls: TargetClass, inputs: Law | RealLaw | None = None) -> Correlations:
     """Every pairwise correlation ρ(a, b) = Cov_x(h_a, h_b)/(Var_x(h_a)·Var_x(h_b))^½.
 
     Orthogonal members would have ρ = 0. For a whole class on a prime and a uniform law ρ depends on b/a alone, so one
@@ -65,7 +66,7 @@ def correlations(cls: ModularMultiplication, inputs: Law | None = None) -> Corre
 
     Args:
         cls: the class.
-        inputs: the law of x; default uniform on Z_p.
+        inputs: the law of x; default as for `sharp_bound`.
 
     Raises:
         ValueError: no closed form is known and the correlations of all pairs would take more than 2 GiB.
@@ -83,6 +84,8 @@ def correlations(cls: ModularMultiplication, inputs: Law | None = None) -> Corre
         return _from_ratios(cls, law)
     members, blocks = correlation_rows(cls, law)
     count = len(members)
+    if 4 * count**2 > LARGEST_BYTES:
+        _validate.refuse(ValueError, "cls", "a class whose pairs fit in 2 GiB here", f"{count} members")
     sizes = np.empty(count * (count - 1) // 2)
     filled = 0
     for start, block in blocks:
@@ -93,7 +96,7 @@ def correlations(cls: ModularMultiplication, inputs: Law | None = None) -> Corre
     return _summary(None, members, sizes, None)
 
 
-def correlation_by_ratio(cls: ModularMultiplication, law: Law) -> Floats:
+def correlation_by_ratio(cls: ModularMultiplication, law: Law | RealLaw | None) -> Floats:
     """ρ(a, a·g^k) for k = 0..p−2; ψ constant on the law's points gives zeros."""
     ratios = np.array(cls.kernel_by_ratio())
     if isinstance(law, Uniform) and law.zero:
@@ -103,16 +106,18 @@ def correlation_by_ratio(cls: ModularMultiplication, law: Law) -> Floats:
     return ratios / ratios[0] if ratios[0] > 0.0 else ratios
 
 
-def correlation_rows(cls: ModularMultiplication, law: Law) -> tuple[np.ndarray, Iterator[tuple[int, Floats]]]:
+def correlation_rows(cls: TargetClass, law: Law | RealLaw | None) -> tuple[np.ndarray, Iterator[tuple[int, Floats]]]:
     """The members that are not constant on the law's points, and rows of the matrix of ρ: (first row, block).
 
     Raises:
-        ValueError: the values of all members, or the correlations of their pairs, would take more than 2 GiB.
+        ValueError: the values of all members would take more than 2 GiB.
     """
-    at = at_points(cls, law)
     size = cls.size
-    if 8 * size * max(size // 2, at.n) > LARGEST_BYTES:
-        expected = "a class whose members have correlations, and values at all points, that fit in 2 GiB here"
+    if law is None:
+        return cls.members, _gram_rows(gram_of(cls))
+    at = at_points(cls, law)
+    if 8 * size * at.n > LARGEST_BYTES:
+        expected = "a class whose values at all points fit in 2 GiB here"
         _validate.refuse(ValueError, "cls", expected, f"{size} members and {at.n} points")
     members = cls.members
     values = cls.values(members, at.points)
@@ -125,13 +130,19 @@ def correlation_rows(cls: ModularMultiplication, law: Law) -> tuple[np.ndarray, 
     return members[varies], _rows(values)
 
 
+def _gram_rows(gram: Gram) -> Iterator[tuple[int, Floats]]:
+    step = max(1, _BLOCK_BYTES // (8 * gram.size))
+    for start in range(0, gram.size, step):
+        yield start, gram.rows(start, min(start + step, gram.size)) / gram.norm
+
+
 def _rows(values: Floats) -> Iterator[tuple[int, Floats]]:
     step = max(1, _BLOCK_BYTES // (8 * max(1, len(values))))
     for start in range(0, len(values), step):
         yield start, values[start : start + step] @ values.T
 
 
-def _from_ratios(cls: ModularMultiplication, law: Law) -> Correlations:
+def _from_ratios(cls: ModularMultiplication, law: Law | RealLaw | None) -> Correlations:
     ratios, order = correlation_by_ratio(cls, law), cls.p - 1
     members = cls.members[cls.members > 0]  # x -> ψ(0·x) is constant
     if ratios[0] == 0.0:

@@ -17,7 +17,7 @@ from barren._validate import Floats
 from barren.bounds.eigen import DENSE, LARGEST_BYTES, largest_dense, largest_lanczos
 from barren.bounds.modular import kernel_product
 from barren.classes import ModularMultiplication, TargetClass
-from barren.inputs import Law
+from barren.inputs import Law, RealLaw
 
 _BLOCK_BYTES = 1 << 25
 _MOST_PRODUCTS = 2**40  # multiply-adds of a sum over all pairs: minutes
@@ -50,15 +50,15 @@ class AtPoints:
         if isinstance(cls, ModularMultiplication) and cls.is_prime and cls.multipliers != "set":
             convolve = kernel_product(cls, points)
             return lambda v: roots * convolve(roots * v)
-        if 8 * cls.size * self.n <= LARGEST_BYTES:
+        if cls.has_members and 8 * cls.size * self.n <= LARGEST_BYTES:
             features = np.concatenate(list(self.features()))
             return lambda v: np.asarray(features.T @ (features @ v))
         if 8 * self.n**2 <= LARGEST_BYTES:
             kernel = cls.kernel(points, points)
             return lambda v: roots * (kernel @ (roots * v))
         raise ValueError(
-            f"inputs must have few enough points for the class kernel, or the values of {cls.size} members at them, to "
-            f"fit in 2 GiB here; got {self.n}"
+            "inputs must have few enough points for the class kernel, or the values of all members at them, to fit in "
+            f"2 GiB here; got {self.n}"
         )
 
     def features(self, block: int | None = None) -> Iterator[Floats]:
@@ -78,7 +78,7 @@ class AtPoints:
         Raises:
             ValueError: there are too many.
         """
-        size = self.cls.size
+        size = self.cls.size if self.cls.has_members else self.n
         if min(size, self.n) * size * self.n > _MOST_PRODUCTS:
             _validate.refuse(
                 ValueError,
@@ -86,6 +86,15 @@ class AtPoints:
                 "few enough points for a sum over all pairs of them, or of the members",
                 f"{self.n} points and {size} members (sharp_bound needs no pairs)",
             )
+
+    def variance(self) -> float:
+        """E_x K(x, x), the trace."""
+        diagonal = 0.0
+        step = max(1, int((_BLOCK_BYTES // 8) ** 0.5))
+        for start in range(0, self.n, step):
+            some = self.points[start : start + step]
+            diagonal += float(self.weights[start : start + step] @ np.diag(self.cls.kernel(some, some)))
+        return diagonal
 
     def squared_norms(self) -> Floats:
         """‖h̃_a‖²/|A| for every member: their largest and their sum are rungs of the ladder."""
@@ -113,7 +122,6 @@ class AtPoints:
         return max(0.0, total - float(norms @ norms))
 
 
-def at_points(cls: TargetClass, law: Law) -> AtPoints:
+def at_points(cls: TargetClass, law: Law | RealLaw | None) -> AtPoints:
     """The class at the points of the law."""
-    modulus: int = cls.p  # type: ignore[attr-defined]
-    return AtPoints(cls, law.points(modulus), law.weights(modulus))
+    return AtPoints(cls, *cls.points_of(law))

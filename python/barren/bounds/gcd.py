@@ -114,4 +114,4 @@ def _totients(n: int, k: int) -> Floats:
     out = np.arange(n + 1, dtype=np.float64) ** k
     for q in _primes(n):
         out[q::q] *= 1.0 - float(q) ** -k
-    return out[1:].copy()
+    return np.ascontiguousarray(out[1:])

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from barren import _core, _fft, _modular
 from barren._validate import Floats
-from barren.classes import ModularMultiplication
+from barren.classes import ModularMultiplication, TargetClass
 from barren.classes.characters import half_energies, primitive_root
 from barren.classes.group import unit_group
-from barren.inputs import Law, Uniform
+from barren.inputs import Law, RealLaw, Uniform
 
 _BLOCK = 1 << 20
 
 
-def is_uniform_prime(cls: ModularMultiplication, law: Law) -> bool:
+def is_uniform_prime(cls: TargetClass, law: Law | RealLaw | None) -> TypeGuard[ModularMultiplication]:
     """Whether the class is whole, its modulus prime and x uniform: then λ has a closed form."""
-    return cls.is_prime and cls.multipliers != "set" and isinstance(law, Uniform)
+    return (
+        isinstance(cls, ModularMultiplication)
+        and cls.is_prime
+        and cls.multipliers != "set"
+        and isinstance(law, Uniform)
+    )
 
 
-def point_weight(cls: ModularMultiplication, law: Law) -> float:
+def point_weight(cls: ModularMultiplication, law: Any) -> float:
     """The probability of each unit under a uniform law."""
-    return 1.0 / law.size(cls.p)
+    return 1.0 / int(law.size(cls.p))
 
 
 def zero_excess(cls: ModularMultiplication) -> float:
@@ -41,7 +47,7 @@ class Extremal:
     character: int | None
 
 
-def extremal_character(cls: ModularMultiplication, law: Law) -> Extremal:
+def extremal_character(cls: ModularMultiplication, law: Any) -> Extremal:
     """λ = max_{χ≠0}|P[χ]|²·w/(p−1), w the probability of a unit; for "all" times (p−1)/p, and the trivial character."""
     p, weight = cls.p, point_weight(cls, law)
     best = Extremal(0.0, None)
@@ -87,7 +93,7 @@ def kernel_product(cls: ModularMultiplication, points: np.ndarray) -> Callable[[
     return product
 
 
-def trivial(cls: ModularMultiplication, law: Law) -> float:
+def trivial(cls: ModularMultiplication, law: Any) -> float:
     """E_a‖h̃_a‖² = Σ_x c_x K(x, x), for a uniform law."""
     p, mass = cls.p, point_weight(cls, law) * (cls.p - 1)
     variance = float(cls.kernel_by_ratio()[0])
@@ -96,7 +102,7 @@ def trivial(cls: ModularMultiplication, law: Law) -> float:
     return mass * variance
 
 
-def boas_bellman(cls: ModularMultiplication, law: Law) -> float:
+def boas_bellman(cls: ModularMultiplication, law: Any) -> float:
     """The Boas–Bellman value of the centred class for a uniform law, from one vector of inner products by ratio a/b."""
     p, weight = cls.p, point_weight(cls, law)
     inner = weight * (p - 1) * cls.kernel_by_ratio()  # ⟨h̃_a, h̃_b⟩ at ratio g^k, over the units
@@ -112,7 +118,7 @@ def boas_bellman(cls: ModularMultiplication, law: Law) -> float:
     return float((max(inner[0], zero_norm) + np.sqrt(off_diagonal)) / p)
 
 
-def bounded_variation(cls: ModularMultiplication, law: Law) -> float:
+def bounded_variation(cls: ModularMultiplication, law: Any) -> float:
     """V²H²/(4(p−1)) for a uniform law, times p/(p−1) where x = 0 is left out."""
     from scipy.special import digamma
 

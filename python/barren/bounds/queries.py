@@ -11,11 +11,12 @@ import numpy as np
 from barren import _fft, _validate
 from barren._validate import Floats
 from barren.bounds.correlations import correlation_by_ratio, correlation_rows
+from barren.bounds.eigen import LARGEST_BYTES
 from barren.bounds.modular import extremal_character, is_uniform_prime, point_weight
 from barren.bounds.sharp import checked, sharp_bound
-from barren.classes import ModularMultiplication
+from barren.classes import ModularMultiplication, TargetClass
 from barren.classes.group import unit_group
-from barren.inputs import Law, RandomBits, Uniform
+from barren.inputs import Law, RandomBits, RealLaw, Uniform
 
 _MARGIN = 1.0 - 1e-9  # correlations are rounded: a certificate keeps this distance
 
@@ -51,7 +52,7 @@ def oracle_horizon(variance: object, *, error: float, probability: float = 0.99)
     return math.inf if var == 0.0 else math.floor((1.0 - probability) * (error * error / var))
 
 
-def sq_queries(cls: ModularMultiplication, *, tolerance: float, inputs: Law | None = None) -> float:
+def sq_queries(cls: TargetClass, *, tolerance: float, inputs: Law | RealLaw | None = None) -> float:
     """How many correlational queries any learner needs: at least (1 − 1/|A|)·τ²/λ.
 
     A query is a function q with E_x q² ≤ 1; an answer within τ of E_x[q·h_a] is allowed. E_a⟨q, h_a − h̄⟩² ≤ λ, so the
@@ -76,10 +77,11 @@ def sq_queries(cls: ModularMultiplication, *, tolerance: float, inputs: Law | No
     """
     law = checked(cls, inputs)
     tau = _positive("tolerance", tolerance)
-    if cls.size == 1:
+    size = cls.size if cls.has_members else math.inf
+    if size == 1:
         return 0
     sharp = sharp_bound(cls, law)
-    return math.inf if sharp == 0.0 else math.ceil((1.0 - 1.0 / cls.size) * tau**2 / sharp)
+    return math.inf if sharp == 0.0 else math.ceil((1.0 - 1.0 / size) * tau**2 / sharp)
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class StatisticalDimension:
     upper: int
 
 
-def sq_dimension(cls: ModularMultiplication, inputs: Law | None = None) -> StatisticalDimension:
+def sq_dimension(cls: TargetClass, inputs: Law | RealLaw | None = None) -> StatisticalDimension:
     """The statistical query dimension, from below by a list of members, from above by λ.
 
     Below: members are taken in order, each if it correlates at most 1/D with those taken before, and D is the largest
@@ -110,7 +112,7 @@ def sq_dimension(cls: ModularMultiplication, inputs: Law | None = None) -> Stati
 
     Args:
         cls: the class.
-        inputs: the law of x; default uniform on Z_p.
+        inputs: the law of x; default as for `sharp_bound`.
 
     Raises:
         ValueError: as for `correlations`.
@@ -126,6 +128,8 @@ def sq_dimension(cls: ModularMultiplication, inputs: Law | None = None) -> Stati
     law = checked(cls, inputs)
     if is_uniform_prime(cls, law):
         return _by_ratio(cls, law)
+    if 8 * cls.size**2 > LARGEST_BYTES:
+        _validate.refuse(ValueError, "cls", "a class whose correlations fit in 2 GiB here", f"{cls.size} members")
     members, blocks = correlation_rows(cls, law)
     if len(members) == 0:
         return StatisticalDimension(0, members, 0.0, 0)
@@ -133,7 +137,7 @@ def sq_dimension(cls: ModularMultiplication, inputs: Law | None = None) -> Stati
     np.fill_diagonal(rho, 0.0)
     chosen = _largest_certificate(lambda D: _first_fit(rho, D), len(members))
     inner = rho[np.ix_(chosen, chosen)]
-    upper = min(len(members), max(1, law.size(cls.p) - 1))
+    upper = len(members) if law is None else min(len(members), max(1, len(cls.points_of(law)[0]) - 1))
     return StatisticalDimension(len(chosen), members[chosen], float(inner.max()), upper)
 
 
@@ -203,13 +207,14 @@ def _first_fit(rho: Floats, D: int) -> np.ndarray:
     return np.array(chosen, dtype=np.int64)
 
 
-def _by_ratio(cls: ModularMultiplication, law: Law) -> StatisticalDimension:
+def _by_ratio(cls: ModularMultiplication, law: Law | RealLaw | None) -> StatisticalDimension:
     rho, order = np.abs(correlation_by_ratio(cls, law)), cls.p - 1
     if rho[0] == 0.0:
         return StatisticalDimension(0, cls.members[:0], 0.0, 0)
     units = cls.with_multipliers("units")
     variance = _variance(units, law)
-    upper = min(order, law.size(cls.p) - 1, math.floor(2.0 * variance / extremal_character(units, law).value + 1e-9))
+    points = round(1.0 / point_weight(cls, law))
+    upper = min(order, points - 1, math.floor(2.0 * variance / extremal_character(units, law).value + 1e-9))
     chosen = _largest_certificate(lambda D: _first_fit_by_ratio(rho, D), upper)
     # Which differences of logarithms occur, by an autocorrelation: checked apart from how the list was found.
     taken = np.zeros(order)
@@ -239,7 +244,7 @@ def _first_fit_by_ratio(rho: Floats, D: int) -> np.ndarray:
     return np.array(chosen, dtype=np.int64)
 
 
-def _variance(cls: ModularMultiplication, law: Law) -> float:
+def _variance(cls: ModularMultiplication, law: Law | RealLaw | None) -> float:
     """Var_x of a member under a uniform law: that of ψ over the units, and over 0 where that occurs."""
     weight, p = point_weight(cls, law), cls.p
     total = (p - 1) * float(cls.kernel_by_ratio()[0])

@@ -105,8 +105,8 @@ def _jumps(target: Target) -> tuple[list[Fraction], Floats]:
         steps = target.values - np.roll(target.values, 1)
         where = np.flatnonzero(steps)
         return [Fraction(int(j), target.values.size) for j in where], steps[where]
-    expected = "a function on the circle, one of Sawtooth, Cosine, Threshold, Square, Triangle and Table"
-    _validate.refuse(ValueError, "target", expected, f"{target!r}, which is defined on residues only")
+    target.circle()  # raises for a function of residues
+    raise ValueError(f"target must be a wave or a step function with a closed form on [0, 1]; got {target!r}")
 
 
 def _of_steps(A: int, places: list[Fraction], jumps: Floats) -> Floats:

@@ -1,7 +1,8 @@
 """Target classes: what is to be learnt."""
 
 from barren.classes.base import TargetClass
+from barren.classes.frequency import Frequencies
 from barren.classes.group import UnitGroup, unit_group
 from barren.classes.modular import ModularMultiplication
 
-__all__ = ["ModularMultiplication", "TargetClass", "UnitGroup", "unit_group"]
+__all__ = ["Frequencies", "ModularMultiplication", "TargetClass", "UnitGroup", "unit_group"]

@@ -14,6 +14,7 @@ from barren import _core, _fft, _validate
 from barren._validate import Floats, Integers, came
 from barren.classes.base import TargetClass
 from barren.classes.group import unit_group
+from barren.inputs.residues import Law, Uniform
 from barren.targets import Sawtooth, Target
 
 _BLOCK_BYTES = 1 << 25  # values of a block of members; with a few intermediate arrays this stays below 64 MiB
@@ -111,6 +112,27 @@ class ModularMultiplication(TargetClass):
             members = np.flatnonzero(self._coprime(self.p)).astype(np.int64, copy=False)
         members.setflags(write=False)
         return members
+
+    @property
+    def period(self) -> int:
+        """What an encoding is told beside x: p."""
+        return self.p
+
+    @property
+    def default_law(self) -> Law:
+        """X uniform on Z_p."""
+        return Uniform()
+
+    def points_of(self, law: object) -> tuple[Integers, Floats]:
+        """The points of a law of x on Z_p, int64 of shape ``(n,)``, and their weights.
+
+        Raises:
+            TypeError: the law is not one on Z_p.
+            ValueError: a point is not below p, p is 2**63 or more, or there are more points than fit in memory.
+        """
+        expected = "a law of x from barren.inputs on the residues, such as Uniform() or Sample"
+        checked: Law = _validate.instance("inputs", law, Law, expected)
+        return checked.points(self.p), checked.weights(self.p)
 
     def with_multipliers(self, multipliers: str | ArrayLike) -> ModularMultiplication:
         """The class of the same p and ψ with other multipliers.

@@ -1,0 +1,100 @@
+"""What every target knows of itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from barren import _validate
+from barren._validate import Floats, Integers
+from barren.targets.circle import Circle
+
+_BLOCK = 1 << 18  # residues evaluated together in a table: intermediate arrays of 2 MiB stay in the cache
+
+
+class Target(ABC):
+    """A function ψ on the residues 0..p-1, for every modulus p >= 3 that it fits."""
+
+    _name: ClassVar[str]
+
+    def check(self, p: int) -> None:
+        """Refuse a modulus that ψ does not fit.
+
+        Raises:
+            TypeError: p is not an integer.
+            ValueError: p < 3, or ψ is not defined (or is constant) on Z_p.
+        """
+        self._modulus(p)
+
+    def __call__(self, t: ArrayLike, p: int) -> Floats:
+        """ψ(t).
+
+        Args:
+            t: residues 0..p-1, integers of any shape.
+            p: the modulus, 3 <= p < 2**63.
+
+        Returns:
+            float64 of the shape of ``t``.
+
+        Raises:
+            TypeError: ``t`` or ``p`` are not integers.
+            ValueError: a residue is out of range, or ψ does not fit the modulus.
+        """
+        p = _validate.word_modulus("p", self._modulus(p), "residues of 64 bits")
+        return self._evaluate(_validate.residues("t", t, p, any_shape=True), p)
+
+    def table(self, p: int) -> Floats:
+        """(ψ(0), …, ψ(p-1)), float64 of shape ``(p,)``, a new array.
+
+        Raises:
+            ValueError: p is 2**63 or more, the table is larger than the memory, or ψ does not fit.
+        """
+        p = _validate.tabulated("p", self._modulus(p), 8, "a table of ψ")
+        out = np.empty(p)
+        for start in range(0, p, _BLOCK):
+            stop = min(start + _BLOCK, p)
+            out[start:stop] = self._evaluate(np.arange(start, stop, dtype=np.int64), p)
+        return out
+
+    def labels(self, p: int) -> tuple[float, float] | None:
+        """The two values of ψ, the smaller first, or None if ψ takes more than two on Z_p."""
+        self.check(p)
+        return None
+
+    @abstractmethod
+    def range(self, p: int) -> tuple[float, float]:
+        """The least and the largest value of ψ on Z_p."""
+
+    @abstractmethod
+    def variation(self, p: int) -> float:
+        """The total variation over the cycle, Σ_t |ψ(t+1) − ψ(t)| with t in Z_p."""
+
+    def formula(self, p: int) -> tuple[str, int]:
+        """The name under which the core computes ψ, and its parameter (0 if it has none)."""
+        self.check(p)
+        return self._name, 0
+
+    def circle(self) -> Circle:
+        """ψ read as a function of period 1 on the real line, which at t/p agrees with ψ at the residue t.
+
+        Raises:
+            ValueError: it has no meaning there.
+        """
+        expected = "a function on the circle, one of Sawtooth, Cosine, Threshold, Square, Triangle and Table"
+        _validate.refuse(ValueError, "target", expected, f"{self!r}, which is defined on residues only")
+
+    def _modulus(self, p: int) -> int:
+        """The modulus p as a Python integer, once ψ fits it."""
+        p = _validate.integer("p", p, low=3)
+        self._fit(p)
+        return p
+
+    def _fit(self, p: int) -> None:  # noqa: B027  (most targets fit every modulus)
+        """Raise ValueError where ψ does not fit p."""
+
+    @abstractmethod
+    def _evaluate(self, t: Integers, p: int) -> Floats:
+        """ψ(t) for residues that have been checked."""
