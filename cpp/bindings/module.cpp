@@ -10,6 +10,7 @@ void register_modular(pybind11::module_& module);
 void register_fold(pybind11::module_& module);
 void register_frequencies(pybind11::module_& module);
 void register_gram(pybind11::module_& module);
+void register_gcd_matrix(pybind11::module_& module);
 void register_group(pybind11::module_& module);
 void register_responses(pybind11::module_& module);
 void register_pairing(pybind11::module_& module);
@@ -35,6 +36,7 @@ PYBIND11_MODULE(_core, module) {
     register_fold(module);
     register_frequencies(module);
     register_gram(module);
+    register_gcd_matrix(module);
     register_group(module);
     register_responses(module);
     register_pairing(module);

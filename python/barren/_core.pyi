@@ -24,6 +24,7 @@ __all__: list[str] = [
     "frequency_values",
     "gather",
     "gather_sums",
+    "gcd_product",
     "gram_block",
     "interval_products",
     "kernel",
@@ -31,6 +32,7 @@ __all__: list[str] = [
     "logarithm_table",
     "obey",
     "pairing",
+    "power_range",
     "power_table",
     "powers",
     "quadratic_forms",
@@ -285,6 +287,17 @@ def gather_sums(
     sum over x of weights[x]·table[x, level of a·x mod m], float64 of shape (members, columns).
     """
 
+def gcd_product(
+    v: numpy.typing.NDArray[numpy.float64],
+    weights: numpy.typing.NDArray[numpy.float64],
+    primes: numpy.typing.NDArray[numpy.int64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    The product by [f(gcd(a, b))], a, b = 1..A, with f(n) the sum of weights[d-1] over the d that divide n;
+    primes are those up to A. float64 of shape (A,).
+    """
+
 @typing.overload
 def gram_block(
     left: PackedFactor32,
@@ -428,6 +441,17 @@ def pairing(
 ) -> float:
     """
     sum of row_weights[i]·column_weights[j]·kernel[log x_i − log y_j]·ntk[i, j]; points of logarithm -1 are left out.
+    """
+
+def power_range(
+    root: typing.SupportsInt | typing.SupportsIndex,
+    first: typing.SupportsInt | typing.SupportsIndex,
+    count: typing.SupportsInt | typing.SupportsIndex,
+    p: typing.SupportsInt | typing.SupportsIndex,
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.int64]:
+    """
+    root**(first + i) modulo p for i = 0..count-1, int64 of shape (count,).
     """
 
 def power_table(

@@ -14,7 +14,7 @@ from barren.inputs import Law, RealLaw, Uniform
 from barren.tangents.base import Tangent
 from barren.tangents.given import GivenJacobian, GivenNTK
 from barren.variance import table
-from barren.variance.plan import METHODS, default_memory_limit, readable_bytes
+from barren.variance.plan import NAMES, default_memory_limit, readable_bytes
 from barren.variance.problem import Problem
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def prepare(
     """
     _validate.instance("cls", cls, TargetClass, "a target class such as barren.ModularMultiplication(1009)")
     law = cls.law_of(inputs)
-    _validate.choice("method", method, ["auto", *METHODS])
+    _validate.choice("method", method, ["auto", *NAMES])
     _validate.boolean("deviations", deviations)
     _validate.boolean("per_parameter", per_parameter)
     error = None if rtol is None else _validate.real("rtol", rtol)

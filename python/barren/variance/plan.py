@@ -12,9 +12,9 @@ from barren.variance import character, direct, frequency, kernel, probes, table
 from barren.variance.problem import Problem
 from barren.variance.speeds import Speeds
 
-METHODS = ("direct", "character", "kernel", "table", "nufft", "probes")
 EXACT = ("direct", "character", "kernel", "table", "nufft")
-_MODULAR = {"direct": direct, "character": character, "kernel": kernel, "table": table, "probes": probes}
+METHODS = {"direct": direct, "character": character, "kernel": kernel, "table": table, "probes": probes}
+NAMES = (*METHODS, "nufft")
 # Seconds of work by count above which the model is timed before a method is chosen: a second at most, and less here.
 _WORTH_TIMING = 4.0
 
@@ -126,11 +126,11 @@ def make_plan(problem: Problem, method: str) -> Plan:
 
 def engine_of(problem: Problem, method: str) -> Any:
     """The file that holds a method for this kind of class."""
-    return (frequency.METHODS if frequency.takes(problem) else _MODULAR)[method]
+    return (frequency.METHODS if frequency.takes(problem) else METHODS)[method]
 
 
 def _candidates(problem: Problem, speeds: Speeds) -> tuple[Candidate, ...]:
-    return tuple(_candidate(problem, speeds, name) for name in METHODS)
+    return tuple(_candidate(problem, speeds, name) for name in NAMES)
 
 
 def _candidate(problem: Problem, speeds: Speeds, method: str) -> Candidate:
@@ -147,7 +147,7 @@ def _candidate(problem: Problem, speeds: Speeds, method: str) -> Candidate:
 def _obstacle(problem: Problem, method: str) -> str | None:
     if frequency.takes(problem):
         return frequency.obstacle(problem, method)
-    if method not in _MODULAR:
+    if method not in METHODS:
         return "it is for frequencies on the real line"
     if (reason := table.obstacle(problem, method)) is not None:
         return reason

@@ -9,7 +9,7 @@ import numpy as np
 
 from barren import _validate
 from barren.bounds import one_hot_bound, sharp_bound
-from barren.classes import TargetClass
+from barren.classes import ModularMultiplication, TargetClass
 from barren.inputs import Law, RealLaw
 from barren.variance.plan import Plan
 from barren.variance.problem import Estimate
@@ -107,8 +107,11 @@ class GradientVariance:
                 "the bound holds for losses whose derivative is affine in the label and for cross-entropy; this loss "
                 "was taken as a table of its derivatives"
             )
-        constant = one_hot_bound if self._labels == "one-hot" else sharp_bound
-        return constant(self.cls, self.inputs) * self.mean_squared_norm
+        if self._labels == "one-hot":
+            assert isinstance(self.cls, ModularMultiplication)  # whose labels alone are taken one-hot
+            assert isinstance(self.inputs, Law)
+            return one_hot_bound(self.cls, self.inputs) * self.mean_squared_norm
+        return sharp_bound(self.cls, self.inputs) * self.mean_squared_norm
 
     @property
     def per_parameter(self) -> dict[str, np.ndarray]:
