@@ -15,6 +15,7 @@ namespace {
 
 constexpr double largest_size = 0x1p990;     // so that no product in a kernel overflows
 constexpr double largest_product = 0x1p106;  // from here on a product of two doubles is an integer
+constexpr double small_product = 0x1p51;     // below it rounding leaves a fraction at once
 constexpr double largest_ordered = 0x1p52;
 
 // The largest entry of each column, by size; all must be finite.
@@ -30,7 +31,8 @@ std::vector<double> sizes(Matrix<const double> matrix, const char* name, const E
     return largest;
 }
 
-void check(const FrequencyFamily& family, const Execution& execution) {
+// Throws std::invalid_argument for a family that is none; returns what no |⟨a, x⟩| exceeds.
+double check(const FrequencyFamily& family, const Execution& execution) {
     const Wave& wave = family.wave;
     require(family.frequencies.columns == family.points.columns && family.points.columns > 0,
             "frequencies and points must have as many columns, at least one");
@@ -43,6 +45,7 @@ void check(const FrequencyFamily& family, const Execution& execution) {
     double product = 0.0;
     for (std::size_t j = 0; j < points.size(); ++j) product += frequencies[j] * points[j];
     require(product < largest_product, "the products of frequencies and points must stay below 2^106");
+    return product;
 }
 
 // The groups of a family: `lanes` frequencies each, in the order in which the kernels read them. Lanes beyond the last
@@ -50,17 +53,23 @@ void check(const FrequencyFamily& family, const Execution& execution) {
 template <class T>
 class FrequencyGroups {
   public:
-    explicit FrequencyGroups(const FrequencyFamily& family) : family_(family) {}
+    FrequencyGroups(const FrequencyFamily& family, double largest) : family_(family), small_(largest < small_product) {}
 
     std::size_t count() const { return divide_up(family_.frequencies.rows, lanes); }
     std::size_t size(std::size_t group) const { return std::min(lanes, family_.frequencies.rows - group * lanes); }
     static constexpr std::size_t stride = lanes;
-    bool fuses(std::size_t) const { return false; }
+    // Few columns are multiplied as values are made. Cosines in order are made faster than that.
+    bool fuses(std::size_t columns) const {
+        return family_.points.columns == 1 && columns <= 2 && family_.wave.shape != Shape::cosine;
+    }
 
     class Cursor {
       public:
         Cursor(const FrequencyGroups& groups, std::size_t group, std::size_t first)
-            : family_(&groups.family_), position_(first), frequencies_(lanes * groups.family_.points.columns) {
+            : family_(&groups.family_),
+              small_(groups.small_),
+              position_(first),
+              frequencies_(lanes * groups.family_.points.columns) {
             const std::size_t dimension = family_->points.columns, active = groups.size(group);
             for (std::size_t l = 0; l < lanes; ++l) {
                 const double* row = family_->frequencies.row(group * lanes + (l < active ? l : 0));
@@ -79,7 +88,11 @@ class FrequencyGroups {
             position_ += count;
             return scratch;
         }
-        void multiply_next(const T*, std::size_t, std::size_t, double*) {}  // fuses() is false
+        void multiply_next(const T* columns, std::size_t width, std::size_t count, double* sums) {
+            kernels().of<T>().waves_and_multiply(family_->wave, frequencies_.data(), small_,
+                                                 family_->points.row(position_), columns, width, count, sums);
+            position_ += count;
+        }
 
       private:
         // Integers in arithmetic progression, so small that sums and differences are exact.
@@ -94,6 +107,7 @@ class FrequencyGroups {
         }
 
         const FrequencyFamily* family_;
+        bool small_;
         std::size_t position_;
         std::vector<double> frequencies_;
         bool ordered_ = false;
@@ -101,6 +115,7 @@ class FrequencyGroups {
 
   private:
     const FrequencyFamily& family_;
+    bool small_;
 };
 
 }  // namespace
@@ -118,26 +133,26 @@ Shape shape_of(const std::string& name) {
 }
 
 void values(const FrequencyFamily& family, Matrix<double> out, const Execution& execution) {
-    check(family, execution);
+    const double largest = check(family, execution);
     require(out.rows == family.frequencies.rows && out.columns == family.points.rows,
             "out must have a row a frequency and a column a point");
-    values_of(FrequencyGroups<double>(family), out, execution);
+    values_of(FrequencyGroups<double>(family, largest), out, execution);
 }
 
 template <class T>
 void responses(const FrequencyFamily& family, Vector<const double> weights, Matrix<const T> jacobian,
                Matrix<double> out, const Execution& execution) {
-    check(family, execution);
+    const double largest = check(family, execution);
     const std::size_t members = family.frequencies.rows, points = family.points.rows;
-    responses_of(FrequencyGroups<T>(family), members, points, weights, jacobian, out, execution);
+    responses_of(FrequencyGroups<T>(family, largest), members, points, weights, jacobian, out, execution);
 }
 
 template <class T>
 void quadratic_forms(const FrequencyFamily& family, Vector<const double> offset, Matrix<const T> ntk,
                      Vector<double> out, const Execution& execution) {
-    check(family, execution);
+    const double largest = check(family, execution);
     const std::size_t members = family.frequencies.rows, points = family.points.rows;
-    quadratic_forms_of(FrequencyGroups<T>(family), members, points, offset, ntk, out, execution);
+    quadratic_forms_of(FrequencyGroups<T>(family, largest), members, points, offset, ntk, out, execution);
 }
 
 template void responses(const FrequencyFamily&, Vector<const double>, Matrix<const float>, Matrix<double>,

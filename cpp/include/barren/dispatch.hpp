@@ -62,6 +62,10 @@ struct KernelSet {
     // one dimension and the frequencies are integers below 2^52 in arithmetic progression.
     void (*waves)(const Wave& wave, const double* frequencies, std::size_t dimension, bool ordered,
                   const double* points, std::size_t count, T* values);
+    // waves() of one dimension and multiply() in one loop for a width of 1 or 2: values are not stored, and sums are
+    // taken in float64. Small: all |a·x| are below 2^51.
+    void (*waves_and_multiply)(const Wave& wave, const double* frequencies, bool small, const double* points,
+                               const T* columns, std::size_t width, std::size_t count, double* sums);
 };
 
 struct Kernels {

@@ -34,9 +34,9 @@ namespace {
 const Kernels& set() {
     static constexpr Kernels kernels{BARREN_KERNEL_NAME,
                                      {step<float>, evaluate_narrow<float>, evaluate_wide<float>, multiply<float>,
-                                      step_and_multiply<float>, waves<float>},
+                                      step_and_multiply<float>, waves<float>, waves_and_multiply<float>},
                                      {step<double>, evaluate_narrow<double>, evaluate_wide<double>, multiply<double>,
-                                      step_and_multiply<double>, waves<double>},
+                                      step_and_multiply<double>, waves<double>, waves_and_multiply<double>},
                                      multiply_narrow,
                                      multiply_wide};
     return kernels;

@@ -92,11 +92,13 @@ inline Fraction fraction_of_product(Doubles a, Doubles x) {
     return {sum.near - rounded(sum.near), sum.rest};
 }
 
-// What the shapes without a jump inside need: the nearest double.
+// What the shapes without a jump inside need: the nearest double. `Small`: products are below 2^51 in size, and their
+// nearest integer leaves a fraction at once.
+template <bool Small = false>
 inline Doubles near_fraction_of_product(Doubles a, Doubles x) {
 #if defined(__FMA__) || defined(__aarch64__) || !(defined(__x86_64__) || defined(_M_X64))
     const Doubles f = fused(a, x, -rounded(a * x));  // a product of 2^52 and more is its own nearest integer
-    return f - rounded(f);
+    return Small ? f : f - rounded(f);
 #else
     return fraction_of_product(a, x).near;
 #endif
@@ -317,5 +319,46 @@ void waves(const Wave& wave, const double* frequencies, std::size_t dimension, b
                 }
             }
         }
+    });
+}
+
+template <bool Small, std::size_t Columns, class T, class Evaluator>
+inline void waves_and_multiply_in_registers(const Evaluator evaluator, const double* frequencies, const double* points,
+                                            const T* columns, std::size_t count, double* sums) {
+    constexpr std::size_t n = BARREN_VECTOR_BYTES == 64 && Columns == 1 ? 2 * vectors_together : vectors_together;
+    for (std::size_t first = 0; first < lanes; first += n * doubles) {
+        Doubles a[n], partial[Columns][n];
+        for (std::size_t v = 0; v < n; ++v) {
+            a[v] = load<Doubles>(frequencies + first + v * doubles);
+            for (std::size_t c = 0; c < Columns; ++c)
+                partial[c][v] = load<Doubles>(sums + c * lanes + first + v * doubles);
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+            const Doubles x = broadcast<Doubles>(points[i]);
+            for (std::size_t v = 0; v < n; ++v) {
+                Doubles value;
+                if constexpr (Evaluator::exact)
+                    value = value_at(evaluator, fraction_of_product(a[v], x));
+                else
+                    value = evaluator(near_fraction_of_product<Small>(a[v], x));
+                for (std::size_t c = 0; c < Columns; ++c)
+                    partial[c][v] += value * static_cast<double>(columns[i * Columns + c]);
+            }
+        }
+        for (std::size_t c = 0; c < Columns; ++c)
+            for (std::size_t v = 0; v < n; ++v) store(sums + c * lanes + first + v * doubles, partial[c][v]);
+    }
+}
+
+template <class T>
+void waves_and_multiply(const Wave& wave, const double* frequencies, bool small, const double* points, const T* columns,
+                        std::size_t width, std::size_t count, double* sums) {
+    with_shape(wave, [&](const auto evaluator) {
+        if (width == 1 && small)
+            waves_and_multiply_in_registers<true, 1>(evaluator, frequencies, points, columns, count, sums);
+        else if (width == 1)
+            waves_and_multiply_in_registers<false, 1>(evaluator, frequencies, points, columns, count, sums);
+        else
+            waves_and_multiply_in_registers<false, 2>(evaluator, frequencies, points, columns, count, sums);
     });
 }
