@@ -19,11 +19,7 @@ def test_moduli_of_cryptographic_size_can_be_described():
     assert cls.with_multipliers("all").size == p
     assert ModularMultiplication(3 * 2**200).size == 2**200
     calls = {
-        "residues of 64 bits": [
-            lambda: cls.values([1], [1]),
-            lambda: cls.kernel([1], [1]),
-            lambda: cls.mean([1]),
-        ],
+        "residues of 64 bits": [lambda: cls.values([1], [1])],
         "a table of ψ": [cls.table, cls.kernel_by_ratio, cls.spectrum],
         "the list of all members": [lambda: cls.members],
         "a set of multipliers": [lambda: cls.with_multipliers([1])],
@@ -32,11 +28,14 @@ def test_moduli_of_cryptographic_size_can_be_described():
         for call in several:
             with pytest.raises(ValueError, match=rf"^p must be below 2\*\*63 for {purpose}; got {p}$"):
                 call()
+    for call in (lambda: cls.kernel([1], [1]), lambda: cls.mean([1])):
+        with pytest.raises(ValueError, match=r"Cosine\(k=3\) is no combination of few sawtooths .* Sawtooth, Square"):
+            call()
 
 
 def test_tables_larger_than_the_memory_are_refused(monkeypatch):
     monkeypatch.setattr(_validate, "physical_memory", lambda: 2**20)
-    prime, composite = ModularMultiplication(2**31 - 1), ModularMultiplication(2**31)
+    prime, composite = ModularMultiplication(2**31 - 1, Cosine()), ModularMultiplication(2**31)
     for call in (
         prime.table,
         prime.spectrum,

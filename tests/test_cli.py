@@ -110,6 +110,8 @@ def test_variance_over_a_set_warns_in_one_line_and_has_a_standard_error() -> Non
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["variance", "--p", "2^x"], "p must be an integer such as 1009 or 2^255-19; got '2^x'"),
+        (["variance", "--p", "2^255-19"], "(give a Sample)"),
         (["variance", "--p", "2"], "p must be an integer, at least 3; got 2"),
         (["variance", "--p", "23", "--target", "bits:0"], "target must be one of"),
         (["variance", "--p", "23", "--target", "bit:9"], "bit"),

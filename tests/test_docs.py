@@ -35,8 +35,9 @@ def code_blocks(text: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
 
 
-def test_the_readme_example_prints_what_it_says():
-    example = (ROOT / "README.md").read_text().split("<!-- example -->")[1]
+@pytest.mark.parametrize("mark", ["example", "prime-example"])
+def test_the_readme_examples_print_what_they_say(mark):
+    example = (ROOT / "README.md").read_text().split(f"<!-- {mark} -->")[1]
     code = code_blocks(example)[0]
     shown = re.search(r"```\n```\n(.*?)```", example, flags=re.DOTALL).group(1)
     printed = io.StringIO()

@@ -136,9 +136,9 @@ def test_encodings_that_differ():
             "width must be at least 3, the digits of p-1 = 100 in base 10; got 2",
         ),
         (
-            lambda: Bits()([1], 2**63),
+            lambda: OneHot()([1], 2**63),
             ValueError,
-            f"p must be below 2**63 for residues of 64 bits; got {2**63}",
+            f"p must be below 2**63 for residues of 64 bits, which OneHot needs; got {2**63}",
         ),
         (lambda: Angular(0), ValueError, "harmonics must be an integer, at least 1; got 0"),
         (lambda: Angular(1.5), TypeError, "harmonics must be an integer, at least 1; got 1.5"),

@@ -103,7 +103,7 @@ def test_laws_are_values():
         (
             lambda: Uniform().points(2**63),
             ValueError,
-            f"p must be below 2**63 for the points of a law of x; got {2**63}",
+            f"the number of points of the law of x must be below 2**63 for an array of them; got {2**63}",
         ),
         (lambda: RandomBits(0), ValueError, "n must be an integer, at least 1; got 0"),
         (lambda: RandomBits(2.0), TypeError, "n must be an integer, at least 1; got 2.0"),
@@ -111,12 +111,12 @@ def test_laws_are_values():
         (
             lambda: Sample([1.0]),
             TypeError,
-            f"points must be a 1-D array of integers in 0..{2**63 - 1}; got a list of length 1: [1.0]",
+            "points must be a 1-D array of integers, at least 0; got a list of length 1: [1.0]",
         ),
         (
             lambda: Sample([-1]),
             ValueError,
-            f"points must be a 1-D array of integers in 0..{2**63 - 1}; got -1 at index 0",
+            "points must be a 1-D array of integers, at least 0; got -1 at index 0",
         ),
         (
             lambda: Sample([1, 7]).points(7),

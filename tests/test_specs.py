@@ -97,6 +97,11 @@ def test_multipliers() -> None:
         (specs.law, "random-bits", ["inputs must be written random-bits:N"]),
         (specs.multipliers, "unit", ["multipliers must be 'units', 'all' or integers", "did you mean 'units'?"]),
         (specs.multipliers, "1,,2", ["multipliers must be"]),
+        (specs.modulus, "2^", ["p must be an integer such as"]),
+        (specs.modulus, "2^255 - 19", ["p must be an integer such as"]),
+        (specs.modulus, "9^99999", ["below 2^16384"]),
+        (specs.law, "small", ["inputs must be written small:N"]),
+        (specs.law, "low-weight:0", ["weight must be an integer, at least 1"]),
         (specs.multipliers, "1.5", ["multipliers must be"]),
     ],
 )

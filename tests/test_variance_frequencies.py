@@ -166,7 +166,8 @@ def test_an_interval_has_a_variance_and_no_deviations(target):
     K = cls.kernel(law.points(), law.points())
     assert v.method == "kernel"
     assert float(v) == pytest.approx(float(np.sum(K * (J @ J.T)) / 16), rel=1e-12)
-    assert len(v.members) == 0
+    with pytest.raises(ValueError, match="members needs a finite class"):
+        _ = v.members
     with pytest.raises(ValueError, match="deviations need a list of members"):
         _ = v.deviations
     with pytest.raises(ValueError, match="no list of members"):
@@ -213,11 +214,13 @@ def test_a_plan_for_frequencies():
 def test_a_class_too_long_to_list_has_a_variance():
     law = inputs.RealSample(np.random.default_rng(7).standard_normal(20))
     J, cls = jacobian_for(law), Frequencies(10**15, targets.Cosine())
-    v = barren.gradient_variance(cls, jacobian=J, inputs=law, deviations=False)
+    v = barren.gradient_variance(cls, jacobian=J, inputs=law)
+    with pytest.raises(ValueError, match="deviations need the list of all"):
+        _ = v.deviations
     # So many frequencies are as good as independent phases: K is ½ where x = ±y.
     assert float(v) == pytest.approx(0.5 * float(np.sum(J**2)) / 400, rel=1e-9)
     with pytest.raises(ValueError, match="memory_limit must hold the list of members"):
-        barren.gradient_variance(cls, jacobian=J, inputs=law)
+        barren.gradient_variance(cls, jacobian=J, inputs=law, deviations=True)
     with pytest.raises(ValueError, match="memory_limit must hold the list of members"):
         barren.gradient_variance(Frequencies(10**12), jacobian=J, inputs=law, deviations=False)
 

@@ -7,6 +7,7 @@ namespace barren::bindings {
 
 void register_configuration(pybind11::module_& module);
 void register_modular(pybind11::module_& module);
+void register_dedekind(pybind11::module_& module);
 void register_fold(pybind11::module_& module);
 void register_frequencies(pybind11::module_& module);
 void register_gram(pybind11::module_& module);
@@ -33,6 +34,7 @@ PYBIND11_MODULE(_core, module) {
     barren::watch_forks();
     register_configuration(module);
     register_modular(module);
+    register_dedekind(module);
     register_fold(module);
     register_frequencies(module);
     register_gram(module);

@@ -18,6 +18,8 @@ __all__: list[str] = [
     "checkpoint",
     "compiler",
     "correlations",
+    "dedekind_ratios",
+    "dedekind_sums",
     "fold",
     "frequency_quadratic_forms",
     "frequency_responses",
@@ -37,6 +39,7 @@ __all__: list[str] = [
     "powers",
     "quadratic_forms",
     "responses",
+    "sawtooth_ratios",
     "scatter_sums",
     "use_kernel",
     "values",
@@ -124,6 +127,28 @@ def correlations(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     responses of distinct multipliers for a prime modulus whose units are `powers` of one root.
+    """
+
+def dedekind_ratios(
+    inverses: numpy.typing.NDArray[numpy.int64],
+    columns: numpy.typing.NDArray[numpy.int64],
+    k: typing.SupportsInt | typing.SupportsIndex,
+    a: typing.SupportsInt | typing.SupportsIndex,
+    b: typing.SupportsInt | typing.SupportsIndex,
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    12·sum over t of (((x·t + a)/k))·(((y·t + b)/k)) for the units x of these inverses and y = columns, float64 of shape (len(inverses), len(columns)).
+    """
+
+def dedekind_sums(
+    h: numpy.typing.NDArray[numpy.int64],
+    c: numpy.typing.NDArray[numpy.int64],
+    k: typing.SupportsInt | typing.SupportsIndex,
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    12·sum over j of ((j/k))·(((h·j + c)/k)) for each h and c (empty: zeros), float64 of shape (len(h),).
     """
 
 @typing.overload
@@ -539,6 +564,17 @@ def responses(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     sum over x of weights[x]·ψ(a·x mod m)·jacobian[x], float64 of shape (members, columns); `shift` is taken off a ψ that has no table.
+    """
+
+def sawtooth_ratios(
+    inverses: numpy.typing.NDArray[numpy.int64],
+    columns: numpy.typing.NDArray[numpy.int64],
+    k: typing.SupportsInt | typing.SupportsIndex,
+    shift: typing.SupportsInt | typing.SupportsIndex,
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    ((inverse·column + shift)/k)), float64 of shape (len(inverses), len(columns)).
     """
 
 @typing.overload

@@ -210,6 +210,39 @@ def residues(name: str, value: object, modulus: int, *, any_shape: bool = False,
     return np.asarray(array, dtype=np.int64, order="C")
 
 
+def points(name: str, value: object, modulus: int | None) -> NDArray[Any]:
+    """``value`` as residues for a modulus of any size; None where it is not known yet.
+
+    Returns:
+        int64 for a modulus below 2**63, else an array of Python integers (dtype object); of shape ``(n,)``.
+
+    Raises:
+        TypeError: they are not integers.
+        ValueError: wrong number of dimensions, or one is out of range (the first such is named).
+
+    >>> points("x", [1, 2**80], 2**89 - 1)
+    array([1, 1208925819614629174706176], dtype=object)
+    """
+    if modulus is not None and modulus <= WORD_LIMIT:
+        return residues(name, value, modulus)
+    expected = f"a 1-D array of integers{', at least 0' if modulus is None else f' in 0..{came(modulus - 1)}'}"
+    array = _array(name, value, expected, "biufO")
+    exact = array.dtype.kind in "iu" or (
+        array.dtype.kind == "O"
+        and all(isinstance(entry, int | np.integer) and not isinstance(entry, bool) for entry in array.flat)
+    )
+    if not exact and (array.size or isinstance(value, np.ndarray)):
+        refuse(TypeError, name, expected, came(value))
+    if array.ndim != 1:
+        refuse(ValueError, name, expected, came(value))
+    out = np.empty(array.size, dtype=object)
+    for index, entry in enumerate(array.tolist()):
+        out[index] = int(entry)
+        if entry < 0 or (modulus is not None and entry >= modulus):
+            refuse(ValueError, name, expected, f"{came(int(entry))} at index {index}")
+    return out
+
+
 def _check_finite(name: str, expected: str, array: NDArray[Any]) -> None:
     """Refuse a NaN or an infinity; a million entries are looked at together, so nothing large is made."""
     flat = array.reshape(-1)

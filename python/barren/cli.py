@@ -89,11 +89,17 @@ def _stop(message: str) -> typer.Exit:
     return typer.Exit(_MISTAKE)
 
 
-_Modulus = Annotated[int, typer.Option("--p", help="The modulus p, 3 or more.")]
+_Modulus = Annotated[str, typer.Option("--p", help="The modulus p, 3 or more: 1009, or 2^255-19.", metavar="P")]
 _Target = Annotated[
-    str, typer.Option(help="sawtooth, cosine[:K], bit:J, threshold[:C], square or triangle.", metavar="ψ")
+    str,
+    typer.Option(help="sawtooth, cosine[:K], bit:J, quantile-bit[:I], threshold[:C], square or triangle.", metavar="ψ"),
 ]
-_Inputs = Annotated[str, typer.Option(help="The law of x: uniform, nonzero or random-bits:N.")]
+_Inputs = Annotated[
+    str,
+    typer.Option(
+        help="The law of x: uniform, nonzero, random-bits:N, powers-of-two, small:N or low-weight:W[:COUNT[:SEED]]."
+    ),
+]
 _Multipliers = Annotated[str, typer.Option(help="units, all, or a list such as 1,2,4.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -119,9 +125,9 @@ def variance(
     as_json: _Json = False,
 ) -> None:
     """Exact gradient variance of a model at its initialisation, over every multiplier."""
-    cls = barren.ModularMultiplication(p, specs.target(target), specs.multipliers(multipliers))
+    cls = barren.ModularMultiplication(specs.modulus(p), specs.target(target), specs.multipliers(multipliers))
     law, shown = specs.law(inputs), specs.encoding(encoding)
-    width = shown.width(p)
+    width = shown.width(cls.p)
     from barren import models  # torch, after everything that can be refused without it
 
     options: dict[str, Any] = {"encoding": shown, "loss": loss, "inputs": law, "method": method, "dtype": dtype}
@@ -130,7 +136,7 @@ def variance(
         typer.echo(str(barren.plan(cls, network, rtol=rtol, **options)))
         return
     answer = barren.gradient_variance(cls, network, rtol=rtol, seed=seed, **options)
-    asked = {"p": p, "target": target, "encoding": encoding, "model": model, "loss": loss, "seed": seed}
+    asked = {"p": cls.p, "target": target, "encoding": encoding, "model": model, "loss": loss, "seed": seed}
     asked |= {"inputs": inputs, "multipliers": multipliers, "dtype": dtype}
     found = report.variance_report(answer, top)
     if as_json:
@@ -142,7 +148,7 @@ def variance(
 @app.command()
 @_plainly
 def bounds(
-    p: Annotated[int | None, typer.Option("--p", help="The modulus p, 3 or more.")] = None,
+    p: Annotated[str | None, typer.Option("--p", help="The modulus p, 3 or more.", metavar="P")] = None,
     frequencies: Annotated[
         int | None, typer.Option(help="In place of p: frequencies 1..A, x uniform on [0, 1].", metavar="A")
     ] = None,
@@ -158,9 +164,12 @@ def bounds(
         raise ValueError("bounds needs one of --p and --frequencies")
     asked: dict[str, Any]
     if p is not None:
-        asked = {"p": p, "target": target or "bit:0", "inputs": inputs, "multipliers": multipliers}
-        cls = barren.ModularMultiplication(p, specs.target(asked["target"]), specs.multipliers(multipliers))
-        size, ladder = p, barren.bounds(cls, specs.law(inputs))
+        modulus, text = specs.modulus(p), target or "bit:0"
+        asked = {"p": modulus, "target": text, "inputs": inputs, "multipliers": multipliers}
+        cls = barren.ModularMultiplication(
+            specs.modulus(p), specs.target(asked["target"]), specs.multipliers(multipliers)
+        )
+        size, ladder = cls.p, barren.bounds(cls, specs.law(inputs))
         symbol, title = "p", f"{asked['target']}, p = {p}, multipliers {multipliers}"
     else:
         if (inputs, multipliers) != ("uniform", "units"):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from barren import _core, _modular, _twofold, _validate
 from barren._validate import Floats, Integers, came
@@ -17,6 +18,8 @@ __all__ = ["Angular", "Bits", "Digits", "Encoding", "GroupElement", "OneHot", "S
 
 class Encoding(ABC):
     """A map from Z_p to rows of ``width(p)`` numbers."""
+
+    _any_size: ClassVar[bool] = False  # whether residues of more than 64 bits will do, Python integers
 
     @abstractmethod
     def width(self, p: int) -> int:
@@ -32,7 +35,8 @@ class Encoding(ABC):
 
         Args:
             x: residues 0..p-1, integers of shape ``(n,)``; with a period, real numbers of shape ``(n,)`` or ``(n, d)``.
-            p: the modulus, an integer, 3 <= p < 2**63; or a float: the period of real x (`Scalar` and `Angular`).
+            p: the modulus, an integer, at least 3, and below 2**63 but for Bits, Digits and Scalar;
+                or a float: the period of real x (`Scalar` and `Angular`).
 
         Returns:
             float64 of shape ``(n, width(p))``; for x in R^d so many columns a coordinate.
@@ -44,8 +48,9 @@ class Encoding(ABC):
         if isinstance(p, float):
             return self._show_reals(_validate.coordinates("x", x), p)
         width = self.width(p)
-        _validate.word_modulus("p", p, "residues of 64 bits")
-        residues = _validate.residues("x", x, p)
+        if not self._any_size:
+            _validate.word_modulus("p", p, f"residues of 64 bits, which {type(self).__name__} needs")
+        residues = _validate.points("x", x, p)
         _validate.tabulated("the size of the encoded x", residues.size * width, 8, f"{self!r}")
         return self._encode(residues, p)
 
@@ -55,18 +60,18 @@ class Encoding(ABC):
         _validate.refuse(ValueError, "encoding", expected, f"{self!r}, which shows residues")
 
     @abstractmethod
-    def _encode(self, x: Integers, p: int) -> Floats:
+    def _encode(self, x: NDArray[Any], p: int) -> Floats:
         """The rows for residues that have been checked."""
 
 
-def _digits(x: Integers, base: int, width: int) -> Floats:
+def _digits(x: NDArray[Any], base: int, width: int) -> Floats:
     """The last ``width`` digits of ``x``, most significant first."""
     out = np.zeros((x.size, width))
     rest = x
     for column in range(width - 1, -1, -1):
         if not rest.any():  # only leading zeros are left
             break
-        rest, out[:, column] = np.divmod(rest, base)
+        rest, out[:, column] = (rest // base, rest % base) if rest.dtype == object else np.divmod(rest, base)
     return out
 
 
@@ -99,6 +104,8 @@ class Digits(Encoding):
            [0., 1., 2., 3.]])
     """
 
+    _any_size = True
+
     base: int
     _width: int | None
 
@@ -122,7 +129,7 @@ class Digits(Encoding):
             _validate.refuse(ValueError, "width", expected, f"{self._width}")
         return self._width
 
-    def _encode(self, x: Integers, p: int) -> Floats:
+    def _encode(self, x: NDArray[Any], p: int) -> Floats:
         return _digits(x, self.base, self.width(p))
 
     def __repr__(self) -> str:
@@ -181,13 +188,15 @@ class Scalar(Encoding):
            [0.5 ]])
     """
 
+    _any_size = True
+
     def width(self, p: int) -> int:
         """The number of columns, 1."""
         _validate.integer("p", p, low=3)
         return 1
 
-    def _encode(self, x: Integers, p: int) -> Floats:
-        return (x / p)[:, np.newaxis]
+    def _encode(self, x: NDArray[Any], p: int) -> Floats:
+        return np.asarray(x / p, dtype=np.float64)[:, np.newaxis]
 
     def _show_reals(self, x: Floats, period: float) -> Floats:
         return np.reshape(x / period, (len(x), -1))

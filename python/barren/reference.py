@@ -6,6 +6,7 @@ Nothing in this file uses the compiled core, a Fourier transform, a discrete log
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -63,6 +64,37 @@ def kernel(cls: TargetClass, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     at_x, at_y = values(cls, cls.members, x), values(cls, cls.members, y)
     covariance: np.ndarray = (at_x - at_x.mean(axis=0)).T @ (at_y - at_y.mean(axis=0)) / len(cls.members)
     return covariance
+
+
+def sawtooth(t: Fraction) -> Fraction:
+    """((t)) = t − ⌊t⌋ − 1/2, and 0 at the integers."""
+    return Fraction(0) if t.denominator == 1 else t - math.floor(t) - Fraction(1, 2)
+
+
+def dedekind_sum(h: int, k: int, c: int = 0) -> Fraction:
+    """σ(h, k, c) = 12·Σ_{j<k} ((j/k))·(((hj + c)/k)), term by term.
+
+    Example:
+        >>> dedekind_sum(3, 7), dedekind_sum(3, 7, 1)
+        (Fraction(-6, 7), Fraction(24, 7))
+    """
+    return 12 * sum((sawtooth(Fraction(j, k)) * sawtooth(Fraction(h * j + c, k)) for j in range(k)), Fraction(0))
+
+
+def exact_kernel(cls: ModularMultiplication, x: int, y: int) -> Fraction:
+    """K(x, y) over every member in exact rationals, ψ read off its sawtooth expansion (compared with ψ by the tests).
+
+    Raises:
+        ValueError: ψ has no sawtooth expansion.
+    """
+    expansion = cls.target.sawtooth_expansion(cls.p)
+    if expansion is None:
+        raise ValueError(str(cls.target.sawtooth_obstacle(cls.p)))
+    pairs = [(expansion.value(a * x % cls.p), expansion.value(a * y % cls.p)) for a in map(int, cls.members)]
+    count = len(pairs)
+    products = sum((left * right for left, right in pairs), Fraction(0)) / count
+    means = [sum((pair[side] for pair in pairs), Fraction(0)) / count for side in (0, 1)]
+    return products - means[0] * means[1]
 
 
 def from_jacobian(cls: TargetClass, jacobian: np.ndarray, inputs: Law | RealLaw | None = None) -> Reference:

@@ -15,7 +15,7 @@ def variance_report(answer: GradientVariance, top: int) -> dict[str, Any]:
     """All that is known of a variance, as JSON values.
 
     Args:
-        answer: with its deviations.
+        answer: with its deviations, where the members can be listed.
         top: how many of the easiest multipliers.
     """
     by_probability = answer.mean_squared_norm_of_probability
@@ -23,9 +23,10 @@ def variance_report(answer: GradientVariance, top: int) -> dict[str, Any]:
         sharp, no_bound = sharp_bound(answer.cls, answer.inputs), None
     except ValueError as reason:  # the class kernel of this problem does not fit; the variance needed none
         sharp, no_bound = None, str(reason)
+    easiest = answer.easiest(top) if answer.is_listed else []
     return {
         "version": __version__,
-        "members": len(answer.members),
+        "members": answer.cls.size,
         "variance": answer.value,
         "standard_error": answer.standard_error,
         "mean_squared_norm": answer.mean_squared_norm,
@@ -36,7 +37,7 @@ def variance_report(answer: GradientVariance, top: int) -> dict[str, Any]:
         "bound": None if sharp is None else sharp * answer.mean_squared_norm,
         "no_bound_because": no_bound,
         "per_layer": {name: float(share) for name, share in answer.per_layer.items()},
-        "easiest": [{"a": int(a), "share": float(share)} for a, share in answer.easiest(top)],
+        "easiest": [{"a": int(a), "share": float(share)} for a, share in easiest],
         "method": answer.method,
         "plan": answer.explain(),
     }

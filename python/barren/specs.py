@@ -15,9 +15,10 @@ from typing import Generic, TypeVar
 
 from barren import encodings, inputs, targets
 
-__all__ = ["encoding", "law", "multipliers", "nearest", "target"]
+__all__ = ["encoding", "law", "modulus", "multipliers", "nearest", "target"]
 
 _T = TypeVar("_T")
+_MOST_BITS = 1 << 14  # of a power in a modulus
 _LONGEST = 4000  # digits; Python refuses to read longer integers, with a message about itself
 
 
@@ -35,8 +36,8 @@ def target(text: str) -> targets.Target:
     """The target that a text names.
 
     Args:
-        text: "sawtooth", "cosine[:K]", "bit:J", "threshold[:C]" (C a decimal or a fraction such as 1/3, taken exactly),
-            "square", "triangle" or "residue".
+        text: "sawtooth", "cosine[:K]", "bit:J", "quantile-bit[:I]", "threshold[:C]" (C a decimal or a fraction such
+            as 1/3, taken exactly), "square", "triangle" or "residue".
 
     Raises:
         TypeError: not a string.
@@ -71,7 +72,8 @@ def law(text: str) -> inputs.Law:
     """The law of x that a text names.
 
     Args:
-        text: "uniform" (0..p−1), "nonzero" (1..p−1) or "random-bits:N".
+        text: "uniform" (0..p−1), "nonzero" (1..p−1), "random-bits:N", "powers-of-two", "small:N" (1..N) or
+            "low-weight:W[:COUNT[:SEED]]" (W binary ones, all of them or a draw).
 
     Raises:
         TypeError: not a string.
@@ -107,6 +109,34 @@ def multipliers(text: str) -> str | list[int]:
     if not all(_is_integer(piece) for piece in pieces):
         raise ValueError(f"multipliers must be {expected}; got {text!r}{nearest(text, ['units', 'all'])}")
     return [int(piece) for piece in pieces]
+
+
+def modulus(text: str) -> int:
+    """The modulus that a text names: an integer, or powers and integers with signs between them.
+
+    Args:
+        text: such as "1009", "2^255-19" or "2^64-2^32+1" (** for ^ will do).
+
+    Raises:
+        TypeError: not a string.
+        ValueError: anything else.
+
+    Example:
+        >>> modulus("1009"), modulus("2^61-1")
+        (1009, 2305843009213693951)
+    """
+    expected = "an integer such as 1009 or 2^255-19"
+    if not isinstance(text, str):
+        raise TypeError(f"p must be {expected}; got {type(text).__name__}")
+    pieces = re.fullmatch(r"-?[0-9]+(\^[0-9]+)?([+-][0-9]+(\^[0-9]+)?)*", text.replace("**", "^"))
+    if pieces is None or len(text) >= _LONGEST:
+        raise ValueError(f"p must be {expected}; got {text!r}")
+    total = 0
+    for sign, base, exponent in re.findall(r"([+-]?)([0-9]+)(?:\^([0-9]+))?", pieces.group()):
+        if exponent and int(exponent) * int(base).bit_length() > _MOST_BITS:
+            raise ValueError(f"p must be {expected}, below 2^{_MOST_BITS}; got {text!r}")
+        total += (-1 if sign == "-" else 1) * int(base) ** int(exponent or 1)
+    return total
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -165,6 +195,7 @@ _TARGETS: dict[str, _Word[targets.Target]] = {
     "sawtooth": _Word("sawtooth", lambda _: targets.Sawtooth()),
     "cosine": _Word("cosine[:K]", lambda given: targets.Cosine(*_integers(given)), 0, 1),
     "bit": _Word("bit:J", lambda given: targets.Bit(_integer(given[0])), 1, 1),
+    "quantile-bit": _Word("quantile-bit[:I]", lambda given: targets.QuantileBit(*_integers(given)), 0, 1),
     "threshold": _Word("threshold[:C]", lambda given: targets.Threshold(*map(_fraction, given)), 0, 1),
     "square": _Word("square", lambda _: targets.Square()),
     "triangle": _Word("triangle", lambda _: targets.Triangle()),
@@ -186,4 +217,7 @@ _LAWS: dict[str, _Word[inputs.Law]] = {
     "uniform": _Word("uniform", lambda _: inputs.Uniform()),
     "nonzero": _Word("nonzero", lambda _: inputs.Uniform(zero=False)),
     "random-bits": _Word("random-bits:N", lambda given: inputs.RandomBits(_integer(given[0])), 1, 1),
+    "powers-of-two": _Word("powers-of-two", lambda _: inputs.PowersOfTwo()),
+    "small": _Word("small:N", lambda given: inputs.SmallIntegers(_integer(given[0])), 1, 1),
+    "low-weight": _Word("low-weight:W[:COUNT[:SEED]]", lambda given: inputs.LowWeight(*_integers(given)), 1, 3),
 }

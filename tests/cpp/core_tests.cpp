@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "barren/dedekind.hpp"
 #include "barren/dispatch.hpp"
 #include "barren/errors.hpp"
 #include "barren/group.hpp"
@@ -258,6 +259,39 @@ void every_kernel() {
 
 }  // namespace
 
+// Σ_j over the definition, times 2k² and so in integers: 12·Σ (2j − k)(2y − k)/(4k²).
+void dedekind_sums_agree_with_the_definition() {
+    const std::vector<std::int64_t> moduli{1, 2, 7, 12, 101, 1009};
+    for (const std::int64_t k : moduli) {
+        std::vector<std::int64_t> h, c;
+        for (std::int64_t i = 0; i < 3 * k && i < 500; ++i) {
+            h.push_back(i * 5 % k);
+            c.push_back(i / 3 % k);
+        }
+        std::vector<double> shifted(h.size()), plain(h.size());
+        const auto size = static_cast<std::uint64_t>(k);
+        barren::dedekind_sums(view(std::as_const(h)), view(std::as_const(c)), size, view(shifted), with(2));
+        barren::dedekind_sums(view(std::as_const(h)), {}, size, view(plain), with(2));
+        for (std::size_t i = 0; i < h.size(); ++i) {
+            std::int64_t sum = 0, sum_plain = 0;
+            for (std::int64_t j = 1; j < k; ++j) {
+                const std::int64_t y = (h[i] * j + c[i]) % k, y_plain = h[i] * j % k;
+                sum += y == 0 ? 0 : (2 * j - k) * (2 * y - k);
+                sum_plain += y_plain == 0 ? 0 : (2 * j - k) * (2 * y_plain - k);
+            }
+            const auto scale = static_cast<double>(k * k);
+            expect(std::abs(shifted[i] - 3.0 * static_cast<double>(sum) / scale) <= 1e-12 * scale, "shifted sums");
+            expect(std::abs(plain[i] - 3.0 * static_cast<double>(sum_plain) / scale) <= 1e-12 * scale, "plain sums");
+        }
+    }
+    std::vector<std::int64_t> large{9223372036854775782, 1, 2};  // the quotients of 1 and 2 are given up by the kernels
+    std::vector<double> out(3);
+    barren::dedekind_sums(view(std::as_const(large)), {}, 9223372036854775783u, view(out), with(1));
+    const double p = 9223372036854775783.0;
+    expect(out[1] == p - 3.0 && out[0] == 3.0 - p, "σ(±1, p) = ±(p − 1)(p − 2)/p");
+    expect(std::abs(out[2] / (p / 4) - 1.0) < 1e-15, "σ(2, p) = (p − 1)(p − 5)/4p");
+}
+
 int main() {
     const std::string first = barren::kernels().name;  // BARREN_KERNEL, or the best
     fixed_multipliers_agree_with_128_bit_products();
@@ -265,6 +299,7 @@ int main() {
     for (const std::string& name : barren::available_kernels()) {
         barren::use_kernels(name);
         every_kernel();
+        dedekind_sums_agree_with_the_definition();
     }
     expect_throw<std::invalid_argument>([] { barren::use_kernels("abacus"); }, "an unknown kernel is refused");
     barren::use_kernels(first);

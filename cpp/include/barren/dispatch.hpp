@@ -8,9 +8,10 @@
 
 namespace barren {
 
-constexpr std::size_t lanes = 48;   // multipliers that are advanced together: a group
-constexpr std::size_t tile = 8;     // Jacobian columns that are advanced together
-constexpr std::size_t chunk = 256;  // points whose sums are taken in the data's own precision, then added in float64
+constexpr std::size_t lanes = 48;    // multipliers that are advanced together: a group
+constexpr std::size_t euclids = 32;  // a multiple of the chains of Euclid's algorithm that are advanced together
+constexpr std::size_t tile = 8;      // Jacobian columns that are advanced together
+constexpr std::size_t chunk = 256;   // points whose sums are taken in the data's own precision, then added in float64
 
 // ψ as the kernels compute it: a look-up, or a few instructions on s = 2t − m, which is exact in integers. Only the
 // members that a form names below are used.
@@ -78,6 +79,14 @@ struct Kernels {
                             const std::int64_t* points, std::size_t count, std::uint32_t* residues);
     void (*multiply_wide)(std::uint64_t modulus, const std::uint64_t* multipliers, const std::uint64_t* quotients,
                           const std::int64_t* points, std::size_t count, std::uint64_t* residues);
+    // Euclid's algorithm on p_1 = k, p_2 = h[i] for i < count, a multiple of euclids: the greatest common divisor
+    // p_{t+1}, (−1)^{t+1}·v_{t+1} with v_1 = 0, v_2 = 1, v_{j+2} = v_j + a_j·v_{j+1}, and Σ_j (−1)^{j+1}·a_j, where a_j
+    // = ⌊p_j/p_{j+1}⌋ and t is the number of steps. Narrow: k < 2^52. Wide: k < 2^63, or nullptr where the set has
+    // none; a divisor of 0 says that it is not computed.
+    void (*euclid_narrow)(std::uint64_t k, const std::uint64_t* h, std::size_t count, std::uint64_t* divisors,
+                          std::int64_t* factors, std::int64_t* wholes);
+    void (*euclid_wide)(std::uint64_t k, const std::uint64_t* h, std::size_t count, std::uint64_t* divisors,
+                        std::int64_t* factors, std::int64_t* wholes);
 
     template <class T>
     const KernelSet<T>& of() const;

@@ -27,6 +27,7 @@ namespace {
 #include "products.inl"
 #include "residues.inl"
 #include "waves.inl"
+#include "euclid.inl"
 // clang-format on
 
 }  // namespace
@@ -38,7 +39,9 @@ const Kernels& set() {
                                      {step<double>, evaluate_narrow<double>, evaluate_wide<double>, multiply<double>,
                                       step_and_multiply<double>, waves<double>, waves_and_multiply<double>},
                                      multiply_narrow,
-                                     multiply_wide};
+                                     multiply_wide,
+                                     euclid_narrow,
+                                     euclid_of_words};
     return kernels;
 }
 

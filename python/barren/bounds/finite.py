@@ -47,7 +47,12 @@ class AtPoints:
     def _product(self, roots: Floats) -> Callable[[np.ndarray], np.ndarray]:
         """The map v -> √c·K·√c·v: a convolution, products by F, or by K, whichever fits first."""
         cls, points = self.cls, self.points
-        if isinstance(cls, ModularMultiplication) and cls.is_prime and cls.multipliers != "set":
+        if (
+            isinstance(cls, ModularMultiplication)
+            and cls.is_prime
+            and cls.multipliers != "set"
+            and not cls.by_dedekind_sums
+        ):
             convolve = kernel_product(cls, points)
             return lambda v: roots * convolve(roots * v)
         if cls.has_members and 8 * cls.size * self.n <= LARGEST_BYTES:

@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from barren import _core, _fft, _products, _validate
+from barren import _core, _fft, _modular, _products, _validate
 from barren._validate import Floats, Integers, came
+from barren.classes import dedekind
 from barren.classes.base import TargetClass
 from barren.classes.group import unit_group
 from barren.inputs.residues import Law, Uniform
-from barren.targets import Sawtooth, Target
+from barren.targets import Sawtooth, Table, Target
 
 _BLOCK_BYTES = 1 << 25  # values of a block of members; with a few intermediate arrays this stays below 64 MiB
 _NO_TABLE: Floats = np.empty(0)
+# Above this the kernel and the mean of a sawtooth-rational ψ on a prime come from Dedekind sums.
+_LARGEST_TABLE = 1 << 22
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -26,8 +29,9 @@ class ModularMultiplication(TargetClass):
     """The class of h_a(x) = ψ(a·x mod p), with the multiplier a drawn uniformly from the members.
 
     Args:
-        p: the modulus, any integer from 3 on, prime or composite. A modulus of 2**63 or more can be
-            constructed; what needs residues or a table then raises.
+        p: the modulus, any integer from 3 on, prime or composite. From 2**63 on points are Python integers, and
+            what needs a table or the list of members raises; kernel and mean need neither for a prime p and a ψ
+            with a sawtooth expansion.
         target: ψ, default ``targets.Sawtooth()``.
         multipliers: ``"units"``, all a in 1..p−1 coprime to p; ``"all"``, all of 0..p−1; or the multipliers
             themselves, distinct residues of shape ``(A,)``.
@@ -189,7 +193,7 @@ class ModularMultiplication(TargetClass):
         """
         return self._table
 
-    def mean(self, x: ArrayLike, *, threads: int | None = None) -> Floats:
+    def mean(self, x: ArrayLike, *, route: str = "auto", threads: int | None = None) -> Floats:
         """h̄(x) = E_a h_a(x).
 
         Let d = gcd(x, p). When a runs through the units, a·x takes every residue t with gcd(t, p) = d equally
@@ -198,6 +202,7 @@ class ModularMultiplication(TargetClass):
 
         Args:
             x: points, residues of shape ``(n,)``.
+            route: as for `kernel`.
             threads: how many threads to use, default all that may be used; the result does not depend on it.
 
         Returns:
@@ -205,10 +210,14 @@ class ModularMultiplication(TargetClass):
 
         Raises:
             TypeError: ``x`` are not integers.
-            ValueError: a residue is out of range, or p is too large for a table (a set needs none).
+            ValueError: a residue is out of range, or p is too large for a table (a set needs none) and there is no
+                other route.
 
         Cost: O(p) for each different d; for a set of A multipliers O(A·n).
         """
+        without_table = self._without_table(route)
+        if without_table is not None:
+            return without_table.mean(_validate.points("x", x, self.p))
         points, workers = self._residues("x", x), _validate.threads(threads)
         if self._given is None:
             divisors, which = np.unique(np.gcd(points, self.p), return_inverse=True)
@@ -219,18 +228,20 @@ class ModularMultiplication(TargetClass):
             total += block.sum(axis=0)
         return total / self.size
 
-    def kernel(self, x: ArrayLike, y: ArrayLike, *, threads: int | None = None) -> Floats:
+    def kernel(self, x: ArrayLike, y: ArrayLike, *, route: str = "auto", threads: int | None = None) -> Floats:
         """The class kernel K(x, y) = Cov_a(ψ(ax), ψ(ay)).
 
         For a prime p and ``"units"`` K(x, y) = κ[log y − log x] for x, y ≠ 0, and 0 where one of them is 0.
         For ``"all"`` the member a = 0 adds, by the law of total covariance,
         K_all = ((p−1)/p)·K + ((p−1)/p²)·(ψ(0) − m)² for x, y ≠ 0, with m the mean of ψ over the units.
         For a composite p and for a set of multipliers the covariance is summed over the members, a block at a
-        time.
+        time. Where ψ has a sawtooth expansion and p is prime, K is a small sum of Dedekind sums and needs no table:
+        so it is computed above p = 2**22, for p of any size.
 
         Args:
             x: points, residues of shape ``(n,)``.
             y: points, residues of shape ``(m,)``.
+            route: "auto", or to force one "table" or "dedekind".
             threads: how many threads to use, default all that may be used.
 
         Returns:
@@ -238,13 +249,16 @@ class ModularMultiplication(TargetClass):
 
         Raises:
             TypeError: ``x`` or ``y`` are not integers.
-            ValueError: a residue is out of range, or p is too large for the tables.
+            ValueError: a residue is out of range, or p is too large for the tables and there is no other route (the
+                message says which targets have a sawtooth expansion).
 
-        Cost: O(p log p) once and O(n·m) for a prime p; else O(A·n·m) for A members.
+        Cost: O(p log p) once and O(n·m) for a prime p; else O(A·n·m) for A members; O(n·m·log p) by Dedekind sums.
         Source: docs/theory, section 2.
         """
+        workers, without_table = _validate.threads(threads), self._without_table(route)
+        if without_table is not None:
+            return without_table(_validate.points("x", x, self.p), _validate.points("y", y, self.p), workers)
         rows, columns = self._residues("x", x), self._residues("y", y)
-        workers = _validate.threads(threads)
         if self._given is None and self.is_prime:
             return self._kernel_from_ratios(rows, columns)
         return self._kernel_from_members(rows, columns, workers)
@@ -284,6 +298,38 @@ class ModularMultiplication(TargetClass):
         half = self._half_spectrum("the spectrum over characters")
         half[0] = (self._unit_mean * (self.p - 1)) ** 2
         return np.concatenate((half, half[-2:0:-1]))  # ψ is real, so χ and its conjugate have the same modulus
+
+    @cached_property
+    def table_obstacle(self) -> str | None:
+        """Why kernel and mean cannot be had without a table, or None where they can."""
+        return dedekind.obstacle(self)
+
+    @cached_property
+    def sawtooth_kernel(self) -> dedekind.SawtoothKernel:
+        """Kernel and mean by Dedekind sums.
+
+        Raises:
+            ValueError: p is composite, the multipliers are a given set, or ψ has no sawtooth expansion.
+        """
+        if self.table_obstacle is not None:
+            raise ValueError(f"the kernel cannot be computed without a table of ψ: {self.table_obstacle}")
+        expansion = self.target.sawtooth_expansion(self.p)
+        assert expansion is not None
+        return dedekind.SawtoothKernel(expansion, units=self.multipliers == "units")
+
+    @cached_property
+    def by_dedekind_sums(self) -> bool:
+        """Whether kernel and mean come from Dedekind sums: for a large p, wherever they can."""
+        return self.p > _LARGEST_TABLE and self._given is None and self.table_obstacle is None
+
+    def _without_table(self, route: str) -> dedekind.SawtoothKernel | None:
+        """The kernel by Dedekind sums where that route is to be taken, else None."""
+        _validate.choice("route", route, ("auto", "table", "dedekind"))
+        if route == "dedekind" or (route == "auto" and self.by_dedekind_sums):
+            return self.sawtooth_kernel
+        if self.p >= _validate.WORD_LIMIT:
+            raise ValueError(f"p must be below 2**63 for a table of ψ; got {came(self.p)}, and {self.table_obstacle}")
+        return None
 
     @cached_property
     def _table(self) -> Floats:
@@ -333,6 +379,9 @@ class ModularMultiplication(TargetClass):
 
     def _values(self, a: Integers, x: Integers, workers: int) -> Floats:
         name, parameter = self.target.formula(self.p)
+        if name == "table" and self.p > _LARGEST_TABLE and not isinstance(self.target, Table):
+            rows = [self.target(_modular.multiply(int(multiplier), x, self.p), self.p) for multiplier in a]
+            return np.array(rows).reshape(a.size, x.size)
         table = self._table if name == "table" else _NO_TABLE
         return np.asarray(_core.values(a, x, self.p, name, parameter, table, workers))
 

@@ -5,6 +5,18 @@ Z_p go with `ModularMultiplication`, laws on the real line with `Frequencies`.
 """
 
 from barren.inputs.reals import Density, Grid, RealLaw, RealSample
-from barren.inputs.residues import Law, RandomBits, Sample, Uniform
+from barren.inputs.residues import Law, LowWeight, PowersOfTwo, RandomBits, Sample, SmallIntegers, Uniform
 
-__all__ = ["Density", "Grid", "Law", "RandomBits", "RealLaw", "RealSample", "Sample", "Uniform"]
+__all__ = [
+    "Density",
+    "Grid",
+    "Law",
+    "LowWeight",
+    "PowersOfTwo",
+    "RandomBits",
+    "RealLaw",
+    "RealSample",
+    "Sample",
+    "SmallIntegers",
+    "Uniform",
+]

@@ -6,8 +6,24 @@ from exact integers: one rounding of a ratio, so that symmetries such as ψ(p−
 """
 
 from barren.targets.base import Target
-from barren.targets.steps import Bit, Threshold
+from barren.targets.combined import Combination
+from barren.targets.expansion import SawtoothExpansion, SawtoothTerm
+from barren.targets.steps import Bit, QuantileBit, Threshold
 from barren.targets.tabled import Residue, Table
 from barren.targets.waves import Cosine, Sawtooth, Square, Triangle
 
-__all__ = ["Bit", "Cosine", "Residue", "Sawtooth", "Square", "Table", "Target", "Threshold", "Triangle"]
+__all__ = [
+    "Bit",
+    "Combination",
+    "Cosine",
+    "QuantileBit",
+    "Residue",
+    "Sawtooth",
+    "SawtoothExpansion",
+    "SawtoothTerm",
+    "Square",
+    "Table",
+    "Target",
+    "Threshold",
+    "Triangle",
+]

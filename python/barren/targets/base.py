@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import numbers
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from barren import _validate
-from barren._validate import Floats, Integers
+from barren._validate import Floats, Integers, came
 from barren.targets.circle import Circle
+from barren.targets.expansion import SawtoothExpansion
+
+if TYPE_CHECKING:
+    from barren.targets.combined import Combination
+
+SAWTOOTH_RATIONAL = (
+    "Sawtooth, Square, Threshold, QuantileBit, Bit(j) for the few lowest and highest digits, and combinations of these"
+)
+"""Which targets have a sawtooth expansion, for messages."""
 
 _BLOCK = 1 << 18  # residues evaluated together in a table: intermediate arrays of 2 MiB stay in the cache
 
@@ -86,6 +96,62 @@ class Target(ABC):
         expected = "a function on the circle, one of Sawtooth, Cosine, Threshold, Square, Triangle and Table"
         _validate.refuse(ValueError, "target", expected, f"{self!r}, which is defined on residues only")
 
+    def sawtooth_expansion(self, p: int) -> SawtoothExpansion | None:
+        """ψ as a constant, finitely many sawtooths and point masses, equal to ψ at every residue, in exact rationals.
+
+        With it the class kernel needs no table, so p may be of any size (docs/theory, section 2).
+
+        Returns:
+            The expansion, or None where there is none; `sawtooth_obstacle` then says why.
+
+        Raises:
+            TypeError: p is not an integer.
+            ValueError: p < 3, or ψ does not fit it.
+        """
+        p = self._modulus(p)
+        return self._expand(p) if p % 2 else None
+
+    def sawtooth_obstacle(self, p: int) -> str | None:
+        """Why ψ has no sawtooth expansion modulo p and which targets have one, in words; None where it has one."""
+        if self.sawtooth_expansion(p) is not None:
+            return None
+        if p % 2 == 0:
+            return f"a sawtooth expansion needs an odd p, and p = {came(p)} is even"
+        return f"{self!r} is no combination of few sawtooths modulo {came(p)}; those that are: {SAWTOOTH_RATIONAL}"
+
+    def __add__(self, other: object) -> Combination:
+        return self._with(1, other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: object) -> Combination:
+        return self._with(1, other, -1)
+
+    def __rsub__(self, other: object) -> Combination:
+        return self._with(-1, other)
+
+    def __mul__(self, factor: object) -> Combination:
+        from barren.targets.combined import Combination
+
+        if isinstance(factor, bool) or not isinstance(factor, numbers.Real):
+            return NotImplemented
+        return Combination([(factor, self)])
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Combination:
+        return self * -1
+
+    def _with(self, factor: int, other: object, sign: int = 1) -> Combination:
+        """factor·ψ + sign·other, a target or a number."""
+        from barren.targets.combined import Combination
+
+        if isinstance(other, Target):
+            return Combination([(factor, self), (sign, other)])
+        if isinstance(other, numbers.Real) and not isinstance(other, bool):
+            return Combination([(factor, self)], sign * other)
+        return NotImplemented  # type: ignore[no-any-return]
+
     def _modulus(self, p: int) -> int:
         """The modulus p as a Python integer, once ψ fits it."""
         p = _validate.integer("p", p, low=3)
@@ -94,6 +160,10 @@ class Target(ABC):
 
     def _fit(self, p: int) -> None:  # noqa: B027  (most targets fit every modulus)
         """Raise ValueError where ψ does not fit p."""
+
+    def _expand(self, p: int) -> SawtoothExpansion | None:
+        """The expansion for an odd p that ψ fits; most functions have none."""
+        return None
 
     @abstractmethod
     def _evaluate(self, t: Integers, p: int) -> Floats:

@@ -1,4 +1,4 @@
-"""Targets with the values 0 and 1: a binary digit and a threshold."""
+"""Targets with the values 0 and 1: a binary digit of t, one of t/p, and a threshold."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from fractions import Fraction
 
 import numpy as np
 
-from barren import _validate
+from barren import _modular, _validate
 from barren._validate import Floats, Integers, came
 from barren.targets.base import Target
 from barren.targets.circle import Circle, indicator_coefficients
+from barren.targets.expansion import SawtoothExpansion, on_arcs, unshifted
+
+# Arcs of an expansion: K(x, y) takes as many sums as there are pairs of their borders.
+_MOST_ARCS = 64
+_HALF = Fraction(1, 2)
 
 
 class _ZeroOne(Target):
@@ -66,6 +71,74 @@ class Bit(_ZeroOne):
 
     def _evaluate(self, t: Integers, p: int) -> Floats:
         return ((t >> self.j) & 1).astype(np.float64)
+
+    def _expand(self, p: int) -> SawtoothExpansion | None:
+        """Where t has a given residue modulo M = 2^{j+1}, t/M mod p is an arc; for a high j the runs of t are few."""
+        if self.j == 0:
+            return unshifted(p, _HALF, [(2, (p + 1) // 2), (-1, 1)], -_HALF)
+        m, half = 2 << self.j, 1 << self.j
+        high = (p - 1 - half) // m + 1
+        if high <= min(half, _MOST_ARCS):
+            return on_arcs(p, 1, [(start, min(half, p - start)) for start in range(half, p, m)])
+        if half > _MOST_ARCS:
+            return None
+        back = pow(m, -1, p)
+        return on_arcs(p, back, [(back * r % p, (p - 1 - r) // m + 1) for r in range(half, min(m, p))])
+
+
+@dataclass(frozen=True)
+class QuantileBit(_ZeroOne):
+    """ψ(t) = binary digit i of t/p, 0 or 1: ⌊2^i·t/p⌋ mod 2. i = 1 is the first, 1 in the upper half of Z_p.
+
+    Args:
+        i: which digit, at least 1.
+
+    Raises:
+        TypeError: i is not an integer.
+        ValueError: i < 1.
+
+    >>> QuantileBit(1)([0, 1, 2, 3, 4], 5), QuantileBit(2)([0, 1, 2, 3, 4], 5)
+    (array([0., 0., 0., 1., 1.]), array([0., 0., 1., 0., 1.]))
+    """
+
+    i: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "i", _validate.integer("i", self.i, low=1))
+
+    def _fit(self, p: int) -> None:
+        """Refuse a power of two that divides 2^{i−1}: digit i of every t/p is 0."""
+        if self._factor(p) == 0:
+            expected = f"at most {p.bit_length() - 1}, the digits of fractions with the denominator {came(p)}"
+            _validate.refuse(ValueError, "i", expected, f"{self.i}")
+
+    def _factor(self, p: int) -> int:
+        """2^{i−1} mod p: digit i of t/p is the first digit of this multiple of t."""
+        return pow(2, self.i - 1, p)
+
+    def variation(self, p: int) -> float:
+        """2g·min(m, p/g − m, ⌊p/2g⌋) with g = gcd(2^{i−1}, p) and m = 2^{i−1}/g mod p/g.
+
+        A step of t moves the first digit's argument by m on a cycle of p/g residues, g times around.
+        """
+        p = self._modulus(p)
+        common = math.gcd(self._factor(p), p)
+        step, order = self._factor(p) // common, p // common
+        return float(2 * common * min(step, order - step, order // 2))
+
+    def formula(self, p: int) -> tuple[str, int]:
+        """``("table", 0)``, or the threshold that digit 1 is."""
+        p = self._modulus(p)
+        return ("threshold", (p + 1) // 2) if self.i == 1 else ("table", 0)
+
+    def _evaluate(self, t: Integers, p: int) -> Floats:
+        place = _modular.multiply(self._factor(p), t, p)
+        return (place >= p - place).astype(np.float64)
+
+    def _expand(self, p: int) -> SawtoothExpansion:
+        """1/2 + 2((2^{i−1}t/p)) − ((2^i t/p)), and 0 at t = 0."""
+        factor = self._factor(p)
+        return unshifted(p, _HALF, [(2, factor), (-1, 2 * factor)], -_HALF)
 
 
 @dataclass(frozen=True)
@@ -129,3 +202,7 @@ class Threshold(_ZeroOne):
 
     def _evaluate(self, t: Integers, p: int) -> Floats:
         return (t >= self.cut(p)).astype(np.float64)
+
+    def _expand(self, p: int) -> SawtoothExpansion:
+        cut = self.cut(p)
+        return on_arcs(p, 1, [(cut, p - cut)])

@@ -12,6 +12,7 @@ from barren import _modular, _validate
 from barren._validate import Floats, Integers, came
 from barren.targets.base import Target
 from barren.targets.circle import Circle
+from barren.targets.expansion import SawtoothExpansion, unshifted
 
 
 def _twice_centred(t: Integers, p: int) -> Integers:
@@ -63,6 +64,9 @@ class Sawtooth(Target):
     def _evaluate(self, t: Integers, p: int) -> Floats:
         out = _twice_centred(t, p) / (2 * float(p))
         return np.where(t == 0, 0.0, out)
+
+    def _expand(self, p: int) -> SawtoothExpansion:
+        return unshifted(p, Fraction(0), [(1, 1)])
 
 
 @dataclass(frozen=True)
@@ -181,6 +185,9 @@ class Square(Target):
 
     def _evaluate(self, t: Integers, p: int) -> Floats:
         return np.where(t == 0, 0.0, -np.sign(_twice_centred(t, p)).astype(np.float64) + 0.0)
+
+    def _expand(self, p: int) -> SawtoothExpansion:
+        return unshifted(p, Fraction(0), [(2, 2), (-4, 1)])
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from barren.classes import Frequencies, ModularMultiplication, TargetClass
+from barren.classes import ModularMultiplication, TargetClass
 from barren.inputs import Law, RealLaw
 from barren.tangents.base import Tangent
 from barren.tangents.given import GivenJacobian, GivenNTK
 from barren.variance.arguments import Encoding, prepare
 from barren.variance.plan import Plan, engine_of, make_plan
-from barren.variance.problem import Pairing, Problem
+from barren.variance.problem import Pairing
 from barren.variance.result import GradientVariance
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def gradient_variance(
     loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = "mse",
     inputs: Law | RealLaw | None = None,
     method: str = "auto",
-    deviations: bool = True,
+    deviations: bool | None = None,
     per_parameter: bool = False,
     rtol: float | None = None,
     seed: int = 0,
@@ -65,7 +65,9 @@ def gradient_variance(
             and `ntk` follow the points of the law: increasing for Uniform and RandomBits, as given for Sample.
         method: "auto", "direct", "character" (prime modulus), "nufft" (a cosine at frequencies 1..A), "kernel" or
             "probes"; "table" for cross-entropy and for a callable loss of more than two labels.
-        deviations: whether to compute d(a) for every member too.
+        deviations: whether to compute d(a) for every member too; default wherever the members can be listed. Beyond
+            that (a prime p of any size, a ψ with a sawtooth expansion) the variance over all of them is exact, by
+            Dedekind sums, and d(a) cannot be had.
         per_parameter: whether to compute the variance of every single parameter too (not by "kernel" or "table").
         rtol: the relative standard error that will do: with "auto" an estimate is taken where it is predicted to be
             faster than every exact method. Default: exact, or 0.05 for method="probes".
@@ -132,7 +134,6 @@ def gradient_variance(
     return GradientVariance(
         value=max(0.0, pairing.variance),  # below zero is rounding of a variance that is zero
         standard_error=_standard_error(cls, pairing),
-        members=_members(cls, problem),
         per_layer=pairing.per_layer,
         mean_squared_norm=float(problem.weights @ squared_norms),
         mean_squared_norm_of_probability=_of_probability(problem.weights, squared_norms, tangent, loss),
@@ -143,6 +144,7 @@ def gradient_variance(
         _deviations=pairing.deviations,
         _per_parameter=pairing.per_parameter,
         _labels="numbers" if labels is None else "one-hot" if labels.slopes is None else "table",
+        is_listed=problem.is_listed,
     )
 
 
@@ -156,7 +158,7 @@ def plan(
     loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = "mse",
     inputs: Law | RealLaw | None = None,
     method: str = "auto",
-    deviations: bool = True,
+    deviations: bool | None = None,
     per_parameter: bool = False,
     rtol: float | None = None,
     seed: int = 0,
@@ -227,13 +229,6 @@ def _check_sound(pairing: Pairing, mean_squared_norm: float, *, given: bool) -> 
             "ntk must be positive semidefinite, J·Jᵀ of some J; got one with which the variance would be "
             f"{pairing.variance:.3g}"
         )
-
-
-def _members(cls: TargetClass, problem: Problem) -> np.ndarray:
-    """The members; none of a class that is no list, or whose list was not needed and would not fit."""
-    if isinstance(cls, Frequencies) and (not cls.has_members or 8 * cls.size > problem.memory_limit):
-        return np.empty((0,) if cls.dimension == 1 else (0, cls.dimension))
-    return cls.members
 
 
 def _standard_error(cls: TargetClass, pairing: Pairing) -> float:

@@ -33,7 +33,7 @@ def prepare(
     loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     inputs: Law | RealLaw | None,
     method: str,
-    deviations: bool,
+    deviations: bool | None,
     per_parameter: bool,
     rtol: float | None,
     seed: int,
@@ -49,7 +49,8 @@ def prepare(
     _validate.instance("cls", cls, TargetClass, "a target class such as barren.ModularMultiplication(1009)")
     law = cls.law_of(inputs)
     _validate.choice("method", method, ["auto", *NAMES])
-    _validate.boolean("deviations", deviations)
+    if deviations is not None:
+        _validate.boolean("deviations", deviations)
     _validate.boolean("per_parameter", per_parameter)
     error = None if rtol is None else _validate.real("rtol", rtol)
     if error is not None and error <= 0.0:
@@ -57,8 +58,8 @@ def prepare(
     seed = _validate.integer("seed", seed, low=0)
     workers = 0 if threads is None else _validate.integer("threads", threads, low=1, high=4096)
     limit = default_memory_limit() if memory_limit is None else _validate.integer("memory_limit", memory_limit, low=1)
-    deviations = deviations and cls.has_members
-    _check_fits(cls, law, limit, deviations)
+    listed = _check_fits(cls, law, limit, deviations)
+    wanted = listed if deviations is None else deviations and cls.has_members
     _check_loss(cls, loss, model)
     points, weights = cls.points_of(law)
     tangent, labels = _sides(cls, points, model, jacobian, ntk, encoding, loss, dtype, method, limit)
@@ -70,7 +71,7 @@ def prepare(
         tangent,
         workers,
         limit,
-        deviations,
+        wanted,
         per_parameter,
         error,
         seed,
@@ -87,22 +88,45 @@ def _on_grid(problem: Problem, cls: ModularMultiplication | None) -> Problem:
     return replace(problem, cls=cls, law=Uniform(), points=points, weights=weights, whole=True)
 
 
-def _check_fits(cls: TargetClass, law: Any, limit: int, deviations: bool) -> None:
-    """The members and the points are listed by every method, so they must be countable before anything is built."""
-    if isinstance(cls, Frequencies):
-        members, points = cls.size if cls.lists_members(deviations) else 0, law.size() * cls.dimension
-    else:
-        assert isinstance(cls, ModularMultiplication)
-        if cls.p >= 2**63:
-            raise ValueError(f"p must be below 2^63 for the direct, character and kernel methods; got {cls.p}")
-        members, points = cls.size, law.size(cls.p)
-    smallest = 8 * (members + 2 * points)
-    if smallest > limit:
+def _check_frequencies_fit(cls: Frequencies, law: RealLaw, limit: int, deviations: bool | None) -> bool:
+    """Whether the members can be listed; the points must be, and members that cannot need a kernel in closed form."""
+    points = 16 * law.size() * cls.dimension
+    listed = cls.has_members and 8 * cls.size + points <= limit
+    if listed:
+        return True
+    if points > limit or (cls.has_members and (deviations or cls.lists_members(deviations=False))):
+        members = cls.size if cls.has_members else 0
         raise ValueError(
             f"memory_limit must hold the list of members and points; got {readable_bytes(limit)}, and {members} "
-            f"members with {points} points need {readable_bytes(smallest)} "
-            "(give a set of multipliers or frequencies, or a sample of x)"
+            f"frequencies with {law.size()} points need {readable_bytes(8 * members + points)} (give frequencies= or a "
+            "RealSample; a cosine needs no list with deviations=False)"
         )
+    return False
+
+
+def _check_fits(cls: TargetClass, law: Any, limit: int, deviations: bool | None) -> bool:
+    """Whether the members can be listed; the points must be, and members that cannot need a kernel without a table."""
+    if isinstance(cls, Frequencies):
+        return _check_frequencies_fit(cls, law, limit, deviations)
+    assert isinstance(cls, ModularMultiplication)
+    if cls.p >= _validate.WORD_LIMIT and cls.table_obstacle is not None:  # its members are not even counted
+        _validate.refuse(ValueError, "p", "below 2**63 here", f"{_validate.came(cls.p)}: {cls.table_obstacle}")
+    points, size = 16 * law.size(cls.p), cls.size
+    listed = cls.p < _validate.WORD_LIMIT and 8 * size + points <= limit
+    if listed:
+        return True
+    if points > limit or not cls.by_dedekind_sums:
+        why = "give a Sample" if points > limit or cls.table_obstacle is None else f"without them {cls.table_obstacle}"
+        raise ValueError(
+            f"memory_limit must hold the list of members and points; got {readable_bytes(limit)}, and {size} "
+            f"multipliers with {law.size(cls.p)} points need {readable_bytes(8 * size + points)} ({why})"
+        )
+    if deviations:
+        raise ValueError(
+            "deviations must be left out (None or False) where the members cannot be listed; "
+            f"got True with {size} members"
+        )
+    return False
 
 
 def _check_loss(cls: TargetClass, loss: object, model: object) -> None:

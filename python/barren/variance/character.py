@@ -26,8 +26,8 @@ def bytes_a_column(problem: Problem) -> int:
 
 
 def smallest_memory(problem: Problem) -> int:
-    """Bytes without which the method cannot run: ψ, the group's two tables, and one column."""
-    return 8 * 8 * problem.cls.p + bytes_a_column(problem)
+    """Bytes without which the method cannot run: ψ, the group's two tables, what makes columns, and one of them."""
+    return 8 * 8 * problem.cls.p + problem.tangent.column_bytes + bytes_a_column(problem)
 
 
 def memory(problem: Problem) -> int:

@@ -124,7 +124,8 @@ def smallest_memory(problem: Problem) -> int:
     table = 24 * cls.p if uses_table(cls, points) else 0
     group = (16 + 16 + 24) * cls.p + 16 * points if takes_correlations(cls, points) else 0
     blocks = 2**20 * (problem.threads or _core.available_threads())
-    return table + group + blocks + 8 * cls.size + _TILE * bytes_a_column(problem)
+    held = problem.tangent.column_bytes
+    return table + group + blocks + held + 8 * cls.size + _TILE * bytes_a_column(problem)
 
 
 def memory(problem: Problem) -> int:

@@ -115,6 +115,10 @@ def make_plan(problem: Problem, method: str) -> Plan:
         candidates = _candidates(problem, Speeds(problem, timed=True, probed=probed))
     if method == "auto":
         chosen, reason = _choose(problem, candidates)
+        if chosen.method == "probes" and (lack := probes.obstacle(problem)) is not None:
+            # Found by trying the model, which is worth it only here.
+            candidates = tuple(Candidate("probes", lack) if c is chosen else c for c in candidates)
+            chosen, reason = _choose(problem, candidates)
     else:
         chosen, reason = next(c for c in candidates if c.method == method), "asked for"
     if chosen.obstacle:
@@ -151,6 +155,8 @@ def _obstacle(problem: Problem, method: str) -> str | None:
         return "it is for frequencies on the real line"
     if (reason := table.obstacle(problem, method)) is not None:
         return reason
+    if method != "kernel" and not problem.is_listed:
+        return f"it lists the {problem.cls.size} members, which do not fit in memory"
     if method in ("direct", "character", "probes") and not problem.tangent.has_columns:
         return "only Θ was given, and it needs Jacobian columns"
     if method == "character" and not problem.cls.is_prime:
@@ -165,6 +171,9 @@ def _obstacle(problem: Problem, method: str) -> str | None:
 def _choose(problem: Problem, candidates: tuple[Candidate, ...]) -> tuple[Candidate, str]:
     possible = [c for c in candidates if not c.obstacle]
     fitting = [c for c in possible if c.smallest_memory <= problem.memory_limit]
+    if not possible:
+        reasons = "; ".join(f"{c.method}: {c.obstacle}" for c in candidates)
+        raise ValueError(f"no method can compute this problem: {reasons}")
     if not fitting:
         raise ValueError(_too_small(problem, candidates))
     exact = [c for c in fitting if c.is_exact]
@@ -191,7 +200,9 @@ def _price(candidate: Candidate) -> str:
 def _too_small(problem: Problem, candidates: tuple[Candidate, ...]) -> str:
     possible = [c for c in candidates if not c.obstacle]
     needs = ", ".join(f"{c.method} needs {readable_bytes(c.smallest_memory)}" for c in possible)
-    return f"memory_limit must leave room for a method; got {readable_bytes(problem.memory_limit)}, and here {needs}"
+    lacking = "".join(f"; probes: {c.obstacle}" for c in candidates if c.method == "probes" and c.obstacle)
+    room = readable_bytes(problem.memory_limit)
+    return f"memory_limit must leave room for a method; got {room}, and here {needs}{lacking}"
 
 
 def readable_bytes(count: int) -> str:

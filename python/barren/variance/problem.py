@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from barren.classes import ModularMultiplication
+from barren._validate import WORD_LIMIT
+from barren.classes import Frequencies, ModularMultiplication
 from barren.inputs import Law, RealLaw
 from barren.tangents.base import Tangent
 
 if TYPE_CHECKING:
-    from barren.variance.table import Labels
+    from barren.variance.lookups import Labels
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Problem:
         cls: the target class that is computed with: the one asked for, or the modular class that it is on a grid. In
             the methods of `variance.frequency` alone it is a class of `Frequencies`, whatever is written here.
         law: the law of x in that class.
-        points: the points of the law, shape (n,), or (n, d) in R^d.
+        points: the points of the law, int64 (for p >= 2**63 Python integers) or float64, shape
+            (n,), or (n, d) in R^d.
         weights: their probabilities c, float64, shape (n,), summing to one.
         tangent: the model at these points, row i belonging to points[i].
         threads: threads for the compiled core and the Fourier transforms; 0 means all.
@@ -54,6 +56,13 @@ class Problem:
     def is_sample(self) -> bool:
         """Whether the members are some multipliers of all units, so that the value has a standard error."""
         return not self.whole and isinstance(self.cls, ModularMultiplication) and self.cls.multipliers == "set"
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the members can be listed, and with them tables of length p."""
+        cls: object = self.cls
+        countable = cls.has_members if isinstance(cls, Frequencies) else self.cls.p < WORD_LIMIT
+        return countable and 8 * self.cls.size + 16 * self.points.size <= self.memory_limit
 
     @property
     def needs_deviations(self) -> bool:

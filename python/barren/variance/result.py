@@ -25,7 +25,6 @@ class GradientVariance:
             an estimate by probes. For a given set of multipliers `value` is
             exact for that set, and this is its standard error as an estimate for all units: the standard deviation of
             the deviations over √members, with the correction for a finite class; infinite for a single multiplier.
-        members: every multiplier a, int64, shape (members,), or every frequency, float64; none where there is no list.
         per_layer: the variance of each layer's gradient; sums to `value`.
         mean_squared_norm: B² = E_x‖J(x)‖², J the gradient of the output, times the loss's weight ω for a callable loss
             of two labels (not with method="table"). For cross-entropy E_x Σ_c‖J_c(x)‖², over all outputs c.
@@ -33,12 +32,12 @@ class GradientVariance:
             gradient of the probability. Only for loss="bce" with a model, else None.
         method: the method that computed it.
         plan: the candidates and the reason for the choice.
+        is_listed: whether the members, and so their deviations, can be listed.
         estimate: what is known of an estimate by probes (how many, which part is exact), None of an exact value.
     """
 
     value: float
     standard_error: float
-    members: np.ndarray = field(repr=False)
     per_layer: dict[str, float]
     mean_squared_norm: float
     mean_squared_norm_of_probability: float | None
@@ -46,6 +45,7 @@ class GradientVariance:
     cls: TargetClass
     inputs: Law | RealLaw
     estimate: Estimate | None = None
+    is_listed: bool = field(repr=False, default=True)
     _deviations: np.ndarray | None = field(repr=False, default=None)
     _per_parameter: dict[str, np.ndarray] | None = field(repr=False, default=None)
     _labels: str = field(repr=False, default="numbers")
@@ -59,14 +59,23 @@ class GradientVariance:
         return self.plan.method
 
     @property
+    def members(self) -> np.ndarray:
+        """Every multiplier a, int64, shape (members,).
+
+        Raises:
+            ValueError: there are too many to be listed; `cls.size` counts them.
+        """
+        return self.cls.members
+
+    @property
     def deviations(self) -> np.ndarray:
         """d(a) = ‖G_a − E G‖² for every member, float64, shape (members,); its mean is the variance.
 
         By probes each is an estimate without bias, whose relative standard error is at most √(2/probes).
 
         Raises:
-            ValueError: they were not computed, because of `deviations=False`, or because forward mode does not go
-                through the model and the estimate is of the dual form.
+            ValueError: they were not computed, because of `deviations=False`, because the members are too many to be
+                listed, or because forward mode does not go through the model and the estimate is of the dual form.
         """
         if self._deviations is None and self.estimate is not None:
             raise ValueError(
@@ -75,6 +84,11 @@ class GradientVariance:
             )
         if self._deviations is None and not self.cls.has_members:
             raise ValueError(f"deviations need a list of members, and {self.cls!r} has none: only its kernel")
+        if self._deviations is None and not self.is_listed:
+            raise ValueError(
+                f"deviations need the list of all {self.cls.size} members, which does not fit in memory; "
+                "the variance over them comes from their kernel"
+            )
         if self._deviations is None:
             raise ValueError("deviations were not computed; pass deviations=True to gradient_variance")
         return self._deviations
@@ -161,6 +175,8 @@ class GradientVariance:
 
     def explain(self) -> str:
         """The plan in words: method, reason, the model's route, every candidate's price; how an estimate was made."""
+        if not self.is_listed:
+            return f"{self.plan}\nmembers: all {self.cls.size}, by Dedekind sums; too many to list, so no deviations"
         if self.estimate is None:
             return str(self.plan)
         return f"{self.plan}\nestimate: {self.estimate.note}"

@@ -11,18 +11,9 @@ from barren.variance.problem import Pairing, Problem
 from barren.variance.speeds import Speeds
 
 _BATCH = 8
-_LARGEST_SKETCH = 64
 
 
-def smallest_memory(problem: Problem) -> int:
-    """Bytes without which the method cannot run: a batch of probes at the inputs, the members and the parameters."""
-    n, size, d = len(problem.points), problem.cls.size, problem.tangent.parameters
-    return 8 * _BATCH * (4 * n + 12 * size + 4 * d) + 16 * frequencies_of(problem).dimension * (n + size) + 2**28
-
-
-def memory(problem: Problem) -> int:
-    """Bytes that it is predicted to take: the sketch on top."""
-    return smallest_memory(problem) + 8 * _LARGEST_SKETCH * problem.tangent.parameters
+smallest_memory, memory = probes.smallest_memory, probes.memory
 
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
