@@ -7,6 +7,7 @@ file is a method, as in the folder above.
 from __future__ import annotations
 
 from barren.classes import Frequencies, scattered
+from barren.variance import probes as estimates
 from barren.variance.frequency import direct, kernel, nufft, probes
 from barren.variance.frequency.columns import frequencies_of
 from barren.variance.problem import Problem
@@ -32,4 +33,6 @@ def obstacle(problem: Problem, method: str) -> str | None:
         return "the class has no list of members, only its kernel"
     if not problem.tangent.has_columns:
         return "only Θ was given, and it needs Jacobian columns"
+    if method == "probes":
+        return estimates.obstacle(problem)
     return scattered.obstacle(cls) if method == "nufft" else None
