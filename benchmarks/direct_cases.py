@@ -141,23 +141,31 @@ def direct_one_column(quick: bool) -> Record:
     }
 
 
-def hand_written() -> Callable[..., None] | None:
-    """The loop above, compiled by the system's compiler, or None where that or the instruction set is missing."""
+def compiled(source: str, name: str) -> Any:
+    """A function of C++ source by the system's compiler, or None where that or the instruction set is missing."""
     compiler = next(filter(None, map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++"))), None)
     if compiler is None or "avx512" not in _core.available_kernels():
         return None
     folder = Path(tempfile.mkdtemp())
     try:
-        (folder / "loop.cpp").write_text(HAND_WRITTEN)
+        (folder / "loop.cpp").write_text(source)
         flags = ["-O3", "-std=c++17", "-shared", "-fPIC", "-fopenmp", "-mavx512f", "-mavx512dq", "-mfma"]
         command = [compiler, *flags, str(folder / "loop.cpp"), "-o", str(folder / "loop.so")]
         if subprocess.run(command, capture_output=True, check=False).returncode != 0:
             return None
-        function = ctypes.CDLL(str(folder / "loop.so")).sawtooth
+        function = getattr(ctypes.CDLL(str(folder / "loop.so")), name)
     finally:
         shutil.rmtree(folder)
-    function.argtypes = [ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int]
     function.restype = None
+    return function
+
+
+def hand_written() -> Callable[..., None] | None:
+    """The loop above, compiled, or None where it cannot be."""
+    function = compiled(HAND_WRITTEN, "sawtooth")
+    if function is None:
+        return None
+    function.argtypes = [ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int]
     return function  # type: ignore[no-any-return]
 
 

@@ -18,13 +18,22 @@ from cases import END_TO_END_CASES, Record  # noqa: E402  (after the environment
 from dedekind_cases import DEDEKIND_CASES  # noqa: E402
 from direct_cases import DIRECT_CASES  # noqa: E402
 from engine_cases import ENGINE_CASES  # noqa: E402
+from frequency_cases import FREQUENCY_CASES  # noqa: E402
 from planner_cases import PLANNER_CASES  # noqa: E402
 from table_cases import TABLE_CASES  # noqa: E402
 
 import barren  # noqa: E402
 
 HERE = Path(__file__).parent
-CASES = {**END_TO_END_CASES, **ENGINE_CASES, **PLANNER_CASES, **DIRECT_CASES, **TABLE_CASES, **DEDEKIND_CASES}
+CASES = {
+    **END_TO_END_CASES,
+    **ENGINE_CASES,
+    **PLANNER_CASES,
+    **DIRECT_CASES,
+    **FREQUENCY_CASES,
+    **TABLE_CASES,
+    **DEDEKIND_CASES,
+}
 
 
 def main() -> None:

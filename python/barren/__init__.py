@@ -5,24 +5,47 @@ Exact variance of a network's loss gradient over a whole class of targets such a
 
 from barren import encodings, inputs, targets
 from barren._core import __version__
-from barren.bounds import Rung, bounds, sharp_bound
-from barren.classes import ModularMultiplication
+from barren.bounds import (
+    Correlations,
+    Rung,
+    StatisticalDimension,
+    bounds,
+    collision_entropy,
+    correlations,
+    extremal_jacobian,
+    gcd_spectral_radius,
+    oracle_horizon,
+    sharp_bound,
+    sq_dimension,
+    sq_queries,
+)
+from barren.classes import Frequencies, ModularMultiplication
 from barren.config import configuration, show_config
 from barren.variance import GradientVariance, Plan, gradient_variance, plan
 
 __all__ = [
+    "Correlations",
+    "Frequencies",
     "GradientVariance",
     "ModularMultiplication",
     "Plan",
     "Rung",
+    "StatisticalDimension",
     "__version__",
     "bounds",
+    "collision_entropy",
     "configuration",
+    "correlations",
     "encodings",
+    "extremal_jacobian",
+    "gcd_spectral_radius",
     "gradient_variance",
     "inputs",
+    "oracle_horizon",
     "plan",
     "sharp_bound",
     "show_config",
+    "sq_dimension",
+    "sq_queries",
     "targets",
 ]

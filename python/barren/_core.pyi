@@ -21,14 +21,20 @@ __all__: list[str] = [
     "dedekind_ratios",
     "dedekind_sums",
     "fold",
+    "frequency_quadratic_forms",
+    "frequency_responses",
+    "frequency_values",
     "gather",
     "gather_sums",
+    "gcd_product",
     "gram_block",
+    "interval_products",
     "kernel",
     "level_counts",
     "logarithm_table",
     "obey",
     "pairing",
+    "power_range",
     "power_table",
     "powers",
     "quadratic_forms",
@@ -172,6 +178,87 @@ def fold(
     """
 
 @typing.overload
+def frequency_quadratic_forms(
+    frequencies: numpy.typing.NDArray[numpy.float64],
+    points: numpy.typing.NDArray[numpy.float64],
+    shape: str,
+    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    table: numpy.typing.NDArray[numpy.float64],
+    offset: numpy.typing.NDArray[numpy.float64],
+    ntk: numpy.typing.NDArray[numpy.float32],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    (ψ_a − shift − offset)ᵀ·ntk·(ψ_a − shift − offset) for a symmetric ntk, float64 of shape (members,).
+    """
+
+@typing.overload
+def frequency_quadratic_forms(
+    frequencies: numpy.typing.NDArray[numpy.float64],
+    points: numpy.typing.NDArray[numpy.float64],
+    shape: str,
+    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    table: numpy.typing.NDArray[numpy.float64],
+    offset: numpy.typing.NDArray[numpy.float64],
+    ntk: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    (ψ_a − shift − offset)ᵀ·ntk·(ψ_a − shift − offset) for a symmetric ntk, float64 of shape (members,).
+    """
+
+@typing.overload
+def frequency_responses(
+    frequencies: numpy.typing.NDArray[numpy.float64],
+    points: numpy.typing.NDArray[numpy.float64],
+    shape: str,
+    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    table: numpy.typing.NDArray[numpy.float64],
+    weights: numpy.typing.NDArray[numpy.float64],
+    jacobian: numpy.typing.NDArray[numpy.float32],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    sum over x of weights[x]·(ψ(⟨a, x⟩) − shift)·jacobian[x], float64 of shape (members, columns).
+    """
+
+@typing.overload
+def frequency_responses(
+    frequencies: numpy.typing.NDArray[numpy.float64],
+    points: numpy.typing.NDArray[numpy.float64],
+    shape: str,
+    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    table: numpy.typing.NDArray[numpy.float64],
+    weights: numpy.typing.NDArray[numpy.float64],
+    jacobian: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    sum over x of weights[x]·(ψ(⟨a, x⟩) − shift)·jacobian[x], float64 of shape (members, columns).
+    """
+
+def frequency_values(
+    frequencies: numpy.typing.NDArray[numpy.float64],
+    points: numpy.typing.NDArray[numpy.float64],
+    shape: str,
+    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
+    table: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    ψ(⟨a, x⟩), float64 of shape (members, points).
+    """
+
+@typing.overload
 def gather(
     multipliers: numpy.typing.NDArray[numpy.int64],
     points: numpy.typing.NDArray[numpy.int64],
@@ -223,6 +310,17 @@ def gather_sums(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     sum over x of weights[x]·table[x, level of a·x mod m], float64 of shape (members, columns).
+    """
+
+def gcd_product(
+    v: numpy.typing.NDArray[numpy.float64],
+    weights: numpy.typing.NDArray[numpy.float64],
+    primes: numpy.typing.NDArray[numpy.int64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    The product by [f(gcd(a, b))], a, b = 1..A, with f(n) the sum of weights[d-1] over the d that divide n;
+    primes are those up to A. float64 of shape (A,).
     """
 
 @typing.overload
@@ -303,6 +401,16 @@ def gram_block(
     The entrywise product of two such blocks.
     """
 
+def interval_products(
+    x: numpy.typing.NDArray[numpy.float64],
+    y: numpy.typing.NDArray[numpy.float64],
+    pieces: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    ∫₀¹ ψ(u·x)·ψ(u·y) du for a ψ of lines, rows (start, value, slope); float64 of shape (len(x), len(y)).
+    """
+
 def kernel() -> str:
     """
     The instruction set whose kernels are in use.
@@ -358,6 +466,17 @@ def pairing(
 ) -> float:
     """
     sum of row_weights[i]·column_weights[j]·kernel[log x_i − log y_j]·ntk[i, j]; points of logarithm -1 are left out.
+    """
+
+def power_range(
+    root: typing.SupportsInt | typing.SupportsIndex,
+    first: typing.SupportsInt | typing.SupportsIndex,
+    count: typing.SupportsInt | typing.SupportsIndex,
+    p: typing.SupportsInt | typing.SupportsIndex,
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.int64]:
+    """
+    root**(first + i) modulo p for i = 0..count-1, int64 of shape (count,).
     """
 
 def power_table(

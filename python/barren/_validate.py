@@ -273,6 +273,34 @@ def vector(name: str, value: object, *, length: int | None = None) -> Floats:
     return out
 
 
+def coordinates(name: str, value: object, *, dimension: int | None = None) -> Floats:
+    """``value`` as points of the real line, or of R^d: finite numbers of shape ``(n,)`` or ``(n, d)``.
+
+    Args:
+        name: the argument's name.
+        value: numbers, an array or whatever numpy makes one of.
+        dimension: d where it is known; 1 stands for shape ``(n,)``.
+
+    Returns:
+        float64, C-contiguous.
+
+    Raises:
+        TypeError: they are not real numbers.
+        ValueError: another shape, or an entry is not finite.
+    """
+    shape = {None: "(n,) or (n, d)", 1: "(n,)"}.get(dimension, f"(n, {dimension})")
+    expected = f"an array of finite numbers, of shape {shape}"
+    array = _array(name, value, expected, "biuf")
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    wrong = array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0)
+    if wrong or (dimension is not None and (1 if array.ndim == 1 else array.shape[1]) != dimension):
+        refuse(ValueError, name, expected, came(array))
+    out: Floats = np.ascontiguousarray(array, dtype=np.float64)
+    _check_finite(name, expected, out)
+    return out
+
+
 def matrix(name: str, value: object, *, rows: int | None = None, columns: int | None = None) -> NDArray[Any]:
     """``value`` as a matrix of finite numbers.
 

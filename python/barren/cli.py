@@ -148,25 +148,44 @@ def variance(
 @app.command()
 @_plainly
 def bounds(
-    p: _Modulus,
-    target: _Target = "bit:0",
-    inputs: Annotated[str, typer.Option(help="The law of x: uniform or nonzero.")] = "uniform",
-    multipliers: Annotated[str, typer.Option(help="units or all.")] = "units",
+    p: Annotated[str | None, typer.Option("--p", help="The modulus p, 3 or more.", metavar="P")] = None,
+    frequencies: Annotated[
+        int | None, typer.Option(help="In place of p: frequencies 1..A, x uniform on [0, 1].", metavar="A")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="As for variance; default bit:0, or sawtooth.", metavar="ψ")
+    ] = None,
+    inputs: _Inputs = "uniform",
+    multipliers: _Multipliers = "units",
     as_json: _Json = False,
 ) -> None:
     """The ladder of bounds on Var/B², from the class alone."""
-    cls = barren.ModularMultiplication(specs.modulus(p), specs.target(target), specs.multipliers(multipliers))
-    ladder = barren.bounds(cls, specs.law(inputs))
+    if (p is None) == (frequencies is None):
+        raise ValueError("bounds needs one of --p and --frequencies")
+    asked: dict[str, Any]
+    if p is not None:
+        modulus, text = specs.modulus(p), target or "bit:0"
+        asked = {"p": modulus, "target": text, "inputs": inputs, "multipliers": multipliers}
+        cls = barren.ModularMultiplication(
+            specs.modulus(p), specs.target(asked["target"]), specs.multipliers(multipliers)
+        )
+        size, ladder = cls.p, barren.bounds(cls, specs.law(inputs))
+        symbol, title = "p", f"{asked['target']}, p = {p}, multipliers {multipliers}"
+    else:
+        if (inputs, multipliers) != ("uniform", "units"):
+            raise ValueError("--inputs and --multipliers go with --p; frequencies are 1..A and x is uniform on [0, 1]")
+        asked = {"frequencies": frequencies, "target": target or "sawtooth"}
+        waves = barren.Frequencies(frequencies, specs.target(asked["target"]))
+        size, ladder = waves.size, barren.bounds(waves)
+        symbol, title = "A", f"{asked['target']} of a·x, a = 1..{frequencies}, x uniform on [0, 1]"
     if as_json:
         rungs = [{"name": r.name, "value": r.value, "formula": r.formula, "proven": r.proven} for r in ladder]
-        _print_json({"p": cls.p, "target": target, "inputs": inputs, "multipliers": multipliers, "bounds": rungs})
+        _print_json({**asked, "bounds": rungs})
         return
-    table = Table(
-        "bound on Var/B²", "value", "p × value", "how", title=f"{target}, p = {cls.p}, multipliers {multipliers}"
-    )
+    table = Table("bound on Var/B²", "value", f"{symbol} × value", "how", title=title)
     for rung in ladder:
         name = rung.name if rung.proven else f"({rung.name}: no bound)"
-        table.add_row(name, f"{rung.value:.6g}", f"{cls.p * rung.value:.6g}", rung.formula)
+        table.add_row(name, f"{rung.value:.6g}", f"{size * rung.value:.6g}", rung.formula)
     _console().print(table)
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from barren import _core, _modular, _validate
+from barren import _core, _modular, _twofold, _validate
 from barren._validate import Floats, Integers, came
 
 __all__ = ["Angular", "Bits", "Digits", "Encoding", "GroupElement", "OneHot", "Scalar"]
@@ -30,26 +30,34 @@ class Encoding(ABC):
             ValueError: p < 3, or the encoding does not fit Z_p.
         """
 
-    def __call__(self, x: ArrayLike, p: int) -> Floats:
+    def __call__(self, x: ArrayLike, p: float) -> Floats:
         """The rows that show ``x`` to a model.
 
         Args:
-            x: residues 0..p-1, integers of shape ``(n,)``.
-            p: the modulus, at least 3; below 2**63 but for Bits, Digits and Scalar.
+            x: residues 0..p-1, integers of shape ``(n,)``; with a period, real numbers of shape ``(n,)`` or ``(n, d)``.
+            p: the modulus, an integer, at least 3, and below 2**63 but for Bits, Digits and Scalar;
+                or a float: the period of real x (`Scalar` and `Angular`).
 
         Returns:
-            float64 of shape ``(n, width(p))``.
+            float64 of shape ``(n, width(p))``; for x in R^d so many columns a coordinate.
 
         Raises:
             TypeError: ``x`` or ``p`` are not integers.
             ValueError: a residue is out of range, the encoding does not fit Z_p, or the rows not in memory.
         """
+        if isinstance(p, float):
+            return self._show_reals(_validate.coordinates("x", x), p)
         width = self.width(p)
         if not self._any_size:
             _validate.word_modulus("p", p, f"residues of 64 bits, which {type(self).__name__} needs")
         residues = _validate.points("x", x, p)
         _validate.tabulated("the size of the encoded x", residues.size * width, 8, f"{self!r}")
         return self._encode(residues, p)
+
+    def _show_reals(self, x: Floats, period: float) -> Floats:
+        """The rows for points of the real line or R^d that have been checked."""
+        expected = "Scalar(), Angular() or a function (x, period) for x on the real line"
+        _validate.refuse(ValueError, "encoding", expected, f"{self!r}, which shows residues")
 
     @abstractmethod
     def _encode(self, x: NDArray[Any], p: int) -> Floats:
@@ -190,6 +198,9 @@ class Scalar(Encoding):
     def _encode(self, x: NDArray[Any], p: int) -> Floats:
         return np.asarray(x / p, dtype=np.float64)[:, np.newaxis]
 
+    def _show_reals(self, x: Floats, period: float) -> Floats:
+        return np.reshape(x / period, (len(x), -1))
+
 
 @dataclass(frozen=True, init=False, repr=False)
 class Angular(Encoding):
@@ -233,6 +244,14 @@ class Angular(Encoding):
             turned = _modular.multiply(k, x, p)
             out[:, 2 * i], out[:, 2 * i + 1] = _modular.cosine(turned, p), _modular.sine(turned, p)
         return out
+
+    def _show_reals(self, x: Floats, period: float) -> Floats:
+        turns = np.reshape(x / period, (len(x), -1))
+        out = np.empty((*turns.shape, 2 * len(self.harmonics)))
+        for i, k in enumerate(self.harmonics):
+            turned = 2 * np.pi * _twofold.fraction(_twofold.two_product(float(k), turns))[0]
+            out[..., 2 * i], out[..., 2 * i + 1] = np.cos(turned), np.sin(turned)
+        return out.reshape(len(x), -1)
 
     def __repr__(self) -> str:
         h = len(self.harmonics)

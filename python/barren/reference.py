@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from barren.classes import ModularMultiplication
-from barren.inputs import Law, Uniform
+from barren.classes import Frequencies, ModularMultiplication, TargetClass
+from barren.inputs import Law, RealLaw
 
 if TYPE_CHECKING:
     import torch
@@ -29,8 +29,8 @@ class Reference:
     deviations: np.ndarray
 
 
-def values(cls: ModularMultiplication, a: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """h_a(x) = ψ(a·x mod p), every residue in Python integers. Shape (len(a), len(x)).
+def values(cls: TargetClass, a: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """h_a(x): residues in Python integers, fractions of real products in exact fractions. Shape (len(a), len(x)).
 
     Example:
         >>> import barren
@@ -38,12 +38,28 @@ def values(cls: ModularMultiplication, a: np.ndarray, x: np.ndarray) -> np.ndarr
         >>> reference.values(barren.ModularMultiplication(7, targets.Bit(0)), [3], [0, 1, 2, 3])
         array([[0., 1., 0., 0.]])
     """
+    if isinstance(cls, Frequencies):
+        return _on_the_line(cls, a, x)
+    assert isinstance(cls, ModularMultiplication)
     multipliers, points = [int(multiplier) for multiplier in a], [int(point) for point in x]
     rows = ([multiplier * point % cls.p for point in points] for multiplier in multipliers)
     return np.array([cls.target(np.array(residues, dtype=np.int64), cls.p) for residues in rows])
 
 
-def kernel(cls: ModularMultiplication, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _on_the_line(cls: Frequencies, a: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """ψ at the exact fraction of ⟨a, x⟩, one after the other."""
+    frequencies, points = (np.reshape(np.asarray(entry, dtype=float), (-1, cls.dimension)) for entry in (a, x))
+
+    def product(frequency: np.ndarray, point: np.ndarray) -> Fraction:
+        return sum(
+            (Fraction(float(s)) * Fraction(float(t)) for s, t in zip(frequency, point, strict=True)), Fraction(0)
+        )
+
+    rows = [[cls.circle.exact(product(frequency, point) % 1) for point in points] for frequency in frequencies]
+    return np.array(rows).reshape(len(frequencies), len(points))
+
+
+def kernel(cls: TargetClass, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """K(x, y) = E_a[h_a(x)·h_a(y)] − E_a[h_a(x)]·E_a[h_a(y)] over every member. Shape (len(x), len(y))."""
     at_x, at_y = values(cls, cls.members, x), values(cls, cls.members, y)
     covariance: np.ndarray = (at_x - at_x.mean(axis=0)).T @ (at_y - at_y.mean(axis=0)) / len(cls.members)
@@ -81,20 +97,19 @@ def exact_kernel(cls: ModularMultiplication, x: int, y: int) -> Fraction:
     return products - means[0] * means[1]
 
 
-def from_jacobian(cls: ModularMultiplication, jacobian: np.ndarray, inputs: Law | None = None) -> Reference:
+def from_jacobian(cls: TargetClass, jacobian: np.ndarray, inputs: Law | RealLaw | None = None) -> Reference:
     """The variance of G_a = −Σ_x c_x·h_a(x)·J(x) from a Jacobian of shape (n, d), one gradient a member."""
-    law = Uniform() if inputs is None else inputs
-    points, weights = law.points(cls.p), law.weights(cls.p)
+    points, weights = cls.points_of(cls.default_law if inputs is None else inputs)
     at_points = values(cls, cls.members, points)
     return _of_gradients(lambda: (-(weights * h_a) @ jacobian for h_a in at_points), len(cls.members))
 
 
 def gradients(
-    cls: ModularMultiplication,
+    cls: TargetClass,
     model: torch.nn.Module,
-    encoding: Callable[[np.ndarray, int], np.ndarray],
+    encoding: Callable[[np.ndarray, Any], np.ndarray],
     loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = "mse",
-    inputs: Law | None = None,
+    inputs: Law | RealLaw | None = None,
 ) -> Iterator[np.ndarray]:
     """G_a = ∇_w Σ_x c_x·ℓ(N(w, x), h_a(x)) for each member: a forward and a backward pass of the true loss each.
 
@@ -106,12 +121,11 @@ def gradients(
     """
     import torch
 
-    law = Uniform() if inputs is None else inputs
+    points, mass = cls.points_of(cls.default_law if inputs is None else inputs)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     like = parameters[0]
-    points = law.points(cls.p)
-    features = torch.tensor(encoding(points, cls.p)).to(like)
-    weights = torch.tensor(law.weights(cls.p)).to(like)
+    features = torch.tensor(encoding(points, cls.period)).to(like)
+    weights = torch.tensor(mass).to(like)
     pointwise = _pointwise_loss(loss)
     for a in cls.members:
         labels = torch.tensor(cls.values(np.array([a]), points)[0]).to(like)
@@ -123,11 +137,11 @@ def gradients(
 
 
 def from_model(
-    cls: ModularMultiplication,
+    cls: TargetClass,
     model: torch.nn.Module,
-    encoding: Callable[[np.ndarray, int], np.ndarray],
+    encoding: Callable[[np.ndarray, Any], np.ndarray],
     loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = "mse",
-    inputs: Law | None = None,
+    inputs: Law | RealLaw | None = None,
 ) -> Reference:
     """The variance from `gradients`, in two passes over the members: the mean, then the squared distances from it."""
     return _of_gradients(lambda: gradients(cls, model, encoding, loss, inputs), len(cls.members))

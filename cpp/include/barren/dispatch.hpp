@@ -29,6 +29,19 @@ struct Psi {
     std::uint64_t parameter = 0;   // threshold: the first t that is not below it, at most m; bit: j
 };
 
+// ψ of period 1 on the real line as the kernels compute it, a function of t in [0, 1); `shift` is taken off it.
+enum class Shape { sawtooth, cosine, threshold, square, triangle, steps };
+
+struct Wave {
+    Shape shape = Shape::sawtooth;
+    double harmonic = 1.0;  // cosine: cos(2π·harmonic·t)
+    double shift = 0.0;
+    // threshold: the first t with ψ = 1 is cut + cut_rest, in twice the digits of a double; one less is below + ...
+    double cut = 0.5, cut_rest = 0.0, below = -0.5, below_rest = 0.0;
+    const double* table = nullptr;  // steps: ψ(t) = table[⌊size·t⌋]
+    std::size_t size = 0;
+};
+
 // Blocks of ψ are values[i·lanes + l] for the i-th point and the l-th multiplier of a group.
 template <class T>
 struct KernelSet {
@@ -46,6 +59,14 @@ struct KernelSet {
     // step() and multiply() in one loop for a form other than `table` and a width of 1 or 2: values are not stored.
     void (*step_and_multiply)(const Psi<T>& psi, const std::uint32_t* multipliers, std::uint32_t* residues,
                               std::size_t active, const T* columns, std::size_t width, std::size_t count, double* sums);
+    // values[i·lanes + l] = ψ(Σ_j frequencies[j·lanes + l]·points[i·dimension + j]) for i < count. Ordered: there is
+    // one dimension and the frequencies are integers below 2^52 in arithmetic progression.
+    void (*waves)(const Wave& wave, const double* frequencies, std::size_t dimension, bool ordered,
+                  const double* points, std::size_t count, T* values);
+    // waves() of one dimension and multiply() in one loop for a width of 1 or 2: values are not stored, and sums are
+    // taken in float64. Small: all |a·x| are below 2^51.
+    void (*waves_and_multiply)(const Wave& wave, const double* frequencies, bool small, const double* points,
+                               const T* columns, std::size_t width, std::size_t count, double* sums);
 };
 
 struct Kernels {

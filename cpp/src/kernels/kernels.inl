@@ -26,20 +26,22 @@ namespace {
 #include "psi.inl"
 #include "products.inl"
 #include "residues.inl"
+#include "waves.inl"
 #include "euclid.inl"
 // clang-format on
 
 }  // namespace
 
 const Kernels& set() {
-    static constexpr Kernels kernels{
-        BARREN_KERNEL_NAME,
-        {step<float>, evaluate_narrow<float>, evaluate_wide<float>, multiply<float>, step_and_multiply<float>},
-        {step<double>, evaluate_narrow<double>, evaluate_wide<double>, multiply<double>, step_and_multiply<double>},
-        multiply_narrow,
-        multiply_wide,
-        euclid_narrow,
-        euclid_of_words};
+    static constexpr Kernels kernels{BARREN_KERNEL_NAME,
+                                     {step<float>, evaluate_narrow<float>, evaluate_wide<float>, multiply<float>,
+                                      step_and_multiply<float>, waves<float>, waves_and_multiply<float>},
+                                     {step<double>, evaluate_narrow<double>, evaluate_wide<double>, multiply<double>,
+                                      step_and_multiply<double>, waves<double>, waves_and_multiply<double>},
+                                     multiply_narrow,
+                                     multiply_wide,
+                                     euclid_narrow,
+                                     euclid_of_words};
     return kernels;
 }
 

@@ -2,7 +2,8 @@
 
 from barren.classes.base import TargetClass
 from barren.classes.dedekind import dedekind_sums
+from barren.classes.frequency import Frequencies
 from barren.classes.group import UnitGroup, unit_group
 from barren.classes.modular import ModularMultiplication
 
-__all__ = ["ModularMultiplication", "TargetClass", "UnitGroup", "dedekind_sums", "unit_group"]
+__all__ = ["Frequencies", "ModularMultiplication", "TargetClass", "UnitGroup", "dedekind_sums", "unit_group"]

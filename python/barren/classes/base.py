@@ -26,6 +26,49 @@ class TargetClass(ABC):
     def members(self) -> NDArray[Any]:
         """The multipliers, of shape ``(size,)``, read-only."""
 
+    @property
+    def has_members(self) -> bool:
+        """Whether the class is a finite one, a list of members."""
+        return True
+
+    @property
+    @abstractmethod
+    def labels(self) -> tuple[float, float] | None:
+        """The two values that ψ takes, the smaller first, or None if it takes more."""
+
+    @property
+    @abstractmethod
+    def range(self) -> tuple[float, float]:
+        """The least and the largest value of ψ."""
+
+    @property
+    @abstractmethod
+    def period(self) -> int | float:
+        """What an encoding is told beside x: the modulus, or the period of ψ on the real line."""
+
+    @property
+    @abstractmethod
+    def default_law(self) -> Any:
+        """The law of x where none is given."""
+
+    @abstractmethod
+    def law_of(self, inputs: object | None) -> Any:
+        """The law of x that was given, once it is one for this class; None stands for the default.
+
+        Raises:
+            TypeError: it is a law of another kind of x.
+            ValueError: it is a law in another dimension.
+        """
+
+    @abstractmethod
+    def points_of(self, law: object) -> tuple[NDArray[Any], Floats]:
+        """The points of a law of x and their weights.
+
+        Raises:
+            TypeError: the law is of another kind of x than this class takes.
+            ValueError: a point is out of range, or there are more than fit in memory.
+        """
+
     @abstractmethod
     def values(self, a: ArrayLike, x: ArrayLike, *, threads: int | None = None) -> Floats:
         """h_a(x), float64 of shape ``(len(a), len(x))``."""

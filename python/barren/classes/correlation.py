@@ -51,6 +51,18 @@ class HalfTransform:
             kept[-1] = 1.0
         return kept
 
+    def character(self, kept: int) -> int:
+        """The frequency among those of the whole length 2m, or its conjugate, of the kept one at this index."""
+        if not self.odd:
+            return 2 * kept
+        return 4 * kept + 1 if self.m % 2 == 0 else 2 * kept + self.m
+
+    def working_bytes(self) -> int:
+        """About how much memory `forward` takes beside h for one column, its result included."""
+        if self.odd and self.m % 2 == 0:
+            return _fft.working_bytes(self.m // 2, real=False) + 16 * self.m
+        return _fft.working_bytes(self.m, real=True)
+
     def forward(self, h: np.ndarray, workers: int = 1, out: np.ndarray | None = None) -> np.ndarray:
         """The transform along axis 0 of real `h`, shape (m,) or (m, b); `h` may be overwritten.
 

@@ -15,6 +15,7 @@ from barren._validate import Floats, Integers, came
 from barren.classes import dedekind
 from barren.classes.base import TargetClass
 from barren.classes.group import unit_group
+from barren.inputs.residues import Law, Uniform
 from barren.targets import Sawtooth, Table, Target
 
 _BLOCK_BYTES = 1 << 25  # values of a block of members; with a few intermediate arrays this stays below 64 MiB
@@ -115,6 +116,46 @@ class ModularMultiplication(TargetClass):
             members = np.flatnonzero(self._coprime(self.p)).astype(np.int64, copy=False)
         members.setflags(write=False)
         return members
+
+    @property
+    def labels(self) -> tuple[float, float] | None:
+        """The two values that ψ takes on Z_p, the smaller first, or None if it takes more."""
+        return self.target.labels(self.p)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The least and the largest value of ψ on Z_p."""
+        return self.target.range(self.p)
+
+    @property
+    def period(self) -> int:
+        """What an encoding is told beside x: p."""
+        return self.p
+
+    @property
+    def default_law(self) -> Law:
+        """X uniform on Z_p."""
+        return Uniform()
+
+    def law_of(self, inputs: object | None) -> Law:
+        """The law of x that was given, once it is one on Z_p; None stands for the default.
+
+        Raises:
+            TypeError: it is none.
+        """
+        expected = "a law of x from barren.inputs on the residues, such as Uniform() or Sample"
+        law: Law = _validate.instance("inputs", self.default_law if inputs is None else inputs, Law, expected)
+        return law
+
+    def points_of(self, law: object) -> tuple[Integers, Floats]:
+        """The points of a law of x on Z_p, int64 of shape ``(n,)``, and their weights.
+
+        Raises:
+            TypeError: the law is not one on Z_p.
+            ValueError: a point is not below p, p is 2**63 or more, or there are more points than fit in memory.
+        """
+        checked = self.law_of(law)
+        return checked.points(self.p), checked.weights(self.p)
 
     def with_multipliers(self, multipliers: str | ArrayLike) -> ModularMultiplication:
         """The class of the same p and ψ with other multipliers.

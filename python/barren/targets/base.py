@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from barren import _validate
 from barren._validate import Floats, Integers, came
+from barren.targets.circle import Circle
 from barren.targets.expansion import SawtoothExpansion
 
 if TYPE_CHECKING:
@@ -85,6 +86,15 @@ class Target(ABC):
         """The name under which the core computes ψ, and its parameter (0 if it has none)."""
         self.check(p)
         return self._name, 0
+
+    def circle(self) -> Circle:
+        """ψ read as a function of period 1 on the real line, which at t/p agrees with ψ at the residue t.
+
+        Raises:
+            ValueError: it has no meaning there.
+        """
+        expected = "a function on the circle, one of Sawtooth, Cosine, Threshold, Square, Triangle and Table"
+        _validate.refuse(ValueError, "target", expected, f"{self!r}, which is defined on residues only")
 
     def sawtooth_expansion(self, p: int) -> SawtoothExpansion | None:
         """ψ as a constant, finitely many sawtooths and point masses, equal to ψ at every residue, in exact rationals.

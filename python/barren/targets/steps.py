@@ -12,6 +12,7 @@ import numpy as np
 from barren import _modular, _validate
 from barren._validate import Floats, Integers, came
 from barren.targets.base import Target
+from barren.targets.circle import Circle, indicator_coefficients
 from barren.targets.expansion import SawtoothExpansion, on_arcs, unshifted
 
 # Arcs of an expansion: K(x, y) takes as many sums as there are pairs of their borders.
@@ -183,6 +184,21 @@ class Threshold(_ZeroOne):
         """``("threshold", ⌈c·p⌉)``."""
         p = self._modulus(p)
         return "threshold", self.cut(p)
+
+    def circle(self) -> Circle:
+        """1 for c <= t < 1, else 0."""
+        cut = Fraction(self.c)
+        return Circle(
+            "threshold",
+            (0.0, 1.0),
+            2.0,
+            float(1 - cut),
+            lambda t: float(t >= cut),
+            lambda k: indicator_coefficients(k, float(cut), 1.0),
+            labels=(0.0, 1.0),
+            cut=cut,
+            pieces=np.array([[0.0, 0.0, 0.0], [float(cut), 1.0, 0.0]]),
+        )
 
     def _evaluate(self, t: Integers, p: int) -> Floats:
         return (t >= self.cut(p)).astype(np.float64)

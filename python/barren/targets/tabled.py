@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike
 from barren import _validate
 from barren._validate import Floats, Integers, came
 from barren.targets.base import Target
+from barren.targets.circle import Circle, indicator_coefficients
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,30 @@ class Table(Target):
         """Σ_t |values[t+1] − values[t]|, cyclic."""
         self.check(p)
         return float(np.abs(np.diff(self.values, append=self.values[0])).sum())
+
+    def circle(self) -> Circle:
+        """The step function values[⌊p·t⌋], p the number of values."""
+        values, p = self.values, self.values.size
+        low, high = float(values.min()), float(values.max())
+        if low == high:
+            _validate.refuse(ValueError, "values", "different from one another on the circle", f"{low:g} everywhere")
+        return Circle(
+            "steps",
+            (low, high),
+            self.variation(p),
+            float(values.mean()),
+            lambda t: float(values[math.floor(p * t)]),
+            self._coefficients,
+            labels=self.labels(p),
+            table=values,
+            pieces=np.stack([np.arange(p) / p, values, np.zeros(p)], axis=1),
+        )
+
+    def _coefficients(self, k: Integers) -> np.ndarray:
+        """Those of one step, times the transform of the values."""
+        k, p = np.asarray(k), self.values.size
+        turns = np.exp(-2j * np.pi * np.multiply.outer(k, np.arange(p)) / p)
+        return np.asarray(indicator_coefficients(k, 0.0, 1.0 / p) * (turns @ self.values))
 
     def _evaluate(self, t: Integers, p: int) -> Floats:
         out: Floats = self.values[t]

@@ -11,12 +11,18 @@ import numpy as np
 from barren import _modular, _validate
 from barren._validate import Floats, Integers, came
 from barren.targets.base import Target
+from barren.targets.circle import Circle
 from barren.targets.expansion import SawtoothExpansion, unshifted
 
 
 def _twice_centred(t: Integers, p: int) -> Integers:
     """2t − p, exact: neither difference leaves 64 bits."""
     return t - (p - t)
+
+
+def _cosine_of_turns(turns: Fraction) -> float:
+    """cos(2π·turns) for turns in [0, 1), as the sine of the distance to a quarter turn, which keeps it small."""
+    return math.sin(2 * math.pi * float(Fraction(1, 4) - min(turns, 1 - turns)))
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,19 @@ class Sawtooth(Target):
         """2(p−2)/p: a rise of (p−2)/p and the two steps to the zero."""
         p = self._modulus(p)
         return 2 * (p - 2) / p
+
+    def circle(self) -> Circle:
+        """((t)): t − 1/2, and 0 at t = 0."""
+        half = Fraction(1, 2)
+        return Circle(
+            "sawtooth",
+            (-0.5, 0.5),
+            2.0,
+            0.0,
+            lambda t: float(t - half) if t else 0.0,
+            lambda k: np.where(k == 0, 0.0, 1j / (2 * np.pi * np.where(k == 0, 1, k))),
+            pieces=np.array([[0.0, -0.5, 1.0]]),
+        )
 
     def _evaluate(self, t: Integers, p: int) -> Floats:
         out = _twice_centred(t, p) / (2 * float(p))
@@ -112,6 +131,19 @@ class Cosine(Target):
         p = self._modulus(p)
         return "cosine", self.k % p
 
+    def circle(self) -> Circle:
+        """cos(2πkt)."""
+        k = abs(self.k)
+        return Circle(
+            "cosine",
+            (-1.0, 1.0),
+            4.0 * k,
+            0.0,
+            lambda t: _cosine_of_turns(k * t % 1),
+            lambda j: np.where(np.abs(j) == k, 0.5 + 0j, 0.0),
+            harmonic=k,
+        )
+
     def _evaluate(self, t: Integers, p: int) -> Floats:
         return _modular.cosine(_modular.multiply(self.k, t, p), p)
 
@@ -137,6 +169,19 @@ class Square(Target):
         """4: up by one, down by two, up by one."""
         self.check(p)
         return 4.0
+
+    def circle(self) -> Circle:
+        """+1 for 0 < t < 1/2, −1 for 1/2 < t < 1, and 0 at t = 0 and t = 1/2."""
+        half = Fraction(1, 2)
+        return Circle(
+            "square",
+            (-1.0, 1.0),
+            4.0,
+            0.0,
+            lambda t: 0.0 if t in (0, half) else 1.0 if t < half else -1.0,
+            lambda k: np.where(k % 2 == 0, 0.0, -2j / (np.pi * np.where(k == 0, 1, k))),
+            pieces=np.array([[0.0, 1.0, 0.0], [0.5, -1.0, 0.0]]),
+        )
 
     def _evaluate(self, t: Integers, p: int) -> Floats:
         return np.where(t == 0, 0.0, -np.sign(_twice_centred(t, p)).astype(np.float64) + 0.0)
@@ -169,6 +214,18 @@ class Triangle(Target):
         """4 for even p, 4(p−1)/p for odd p: down to the lowest value and up again."""
         p = self._modulus(p)
         return 4.0 if p % 2 == 0 else 4 * (p - 1) / p
+
+    def circle(self) -> Circle:
+        """4|t − 1/2| − 1."""
+        return Circle(
+            "triangle",
+            (-1.0, 1.0),
+            4.0,
+            0.0,
+            lambda t: float(4 * abs(t - Fraction(1, 2)) - 1),
+            lambda k: np.where(k % 2 == 0, 0.0, 4.0 / (np.pi * np.where(k == 0, 1, k)) ** 2 + 0j),
+            pieces=np.array([[0.0, 1.0, -4.0], [0.5, -1.0, 4.0]]),
+        )
 
     def _evaluate(self, t: Integers, p: int) -> Floats:
         distance = np.abs(_twice_centred(t, p))  # |2t − p|, so that ψ = (2·distance − p)/p

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from barren.classes import ModularMultiplication
-from barren.inputs import Law
+from barren.classes import ModularMultiplication, TargetClass
+from barren.inputs import Law, RealLaw
 from barren.tangents.base import Tangent
 from barren.tangents.given import GivenJacobian, GivenNTK
 from barren.variance.arguments import Encoding, prepare
-from barren.variance.plan import METHODS, Plan, make_plan
+from barren.variance.plan import Plan, engine_of, make_plan
 from barren.variance.problem import Pairing
 from barren.variance.result import GradientVariance
 
@@ -24,14 +24,14 @@ __all__ = ["GivenJacobian", "GivenNTK", "GradientVariance", "Plan", "gradient_va
 
 
 def gradient_variance(
-    cls: ModularMultiplication,
+    cls: TargetClass,
     model: torch.nn.Module | None = None,
     *,
     jacobian: np.ndarray | None = None,
     ntk: np.ndarray | None = None,
     encoding: Encoding | None = None,
     loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = "mse",
-    inputs: Law | None = None,
+    inputs: Law | RealLaw | None = None,
     method: str = "auto",
     deviations: bool | None = None,
     per_parameter: bool = False,
@@ -50,21 +50,21 @@ def gradient_variance(
     standard error. Exactly one of `model`, `jacobian` and `ntk` is given.
 
     Args:
-        cls: the target class.
+        cls: the target class, `ModularMultiplication` or `Frequencies`.
         model: a torch module with one output a sample (with loss="cross-entropy" one a label); its trainable parameters
             are w. It is left as it was.
         jacobian: J instead of a model, float32 or float64, shape (n, d): row i is the gradient of the output at the
             i-th point of the law.
         ntk: Θ = J·Jᵀ instead of a model, shape (n, n), symmetric.
         encoding: how x is shown to the model: one of `barren.encodings`, or any function (x, p) -> float array (n,
-            width).
+            width); with frequencies (x, 1.0), real x.
         loss: "mse" (½(N−y)²) or "bce" (binary cross-entropy on a logit N), for both of which the variance is the same
             function of J; any callable (outputs, labels) -> one loss a sample; or "cross-entropy" (of logits), for a
             target of whole values 0..L−1 such as `targets.Residue()` and a model with an output a label.
-        inputs: the law of x; default `inputs.Uniform()`. Rows of `jacobian` and `ntk` follow `inputs.points(p)`:
-            increasing for Uniform and RandomBits, as given for Sample.
-        method: "auto", "direct", "character" (prime modulus), "kernel" or "probes"; "table" for cross-entropy and for a
-            callable loss of more than two labels.
+        inputs: the law of x; default `inputs.Uniform()`, and `inputs.Density()` on the real line. Rows of `jacobian`
+            and `ntk` follow the points of the law: increasing for Uniform and RandomBits, as given for Sample.
+        method: "auto", "direct", "character" (prime modulus), "nufft" (a cosine at frequencies 1..A), "kernel" or
+            "probes"; "table" for cross-entropy and for a callable loss of more than two labels.
         deviations: whether to compute d(a) for every member too; default wherever the members can be listed. Beyond
             that (a prime p of any size, a ψ with a sawtooth expansion) the variance over all of them is exact, by
             Dedekind sums, and d(a) cannot be had.
@@ -125,11 +125,11 @@ def gradient_variance(
             stacklevel=2,
         )
     with problem.tangent.limited(problem.threads):
-        pairing = METHODS[plan.method].run(problem)
+        pairing = engine_of(problem, plan.method).run(problem)
         squared_norms = pairing.squared_norms
         if squared_norms is None:
             squared_norms = problem.tangent.squared_norms()
-    tangent, law, labels = problem.tangent, problem.law, problem.labels
+    tangent, labels = problem.tangent, problem.labels
     _check_sound(pairing, float(problem.weights @ squared_norms), given=ntk is not None)
     return GradientVariance(
         value=max(0.0, pairing.variance),  # below zero is rounding of a variance that is zero
@@ -139,7 +139,7 @@ def gradient_variance(
         mean_squared_norm_of_probability=_of_probability(problem.weights, squared_norms, tangent, loss),
         plan=plan,
         cls=cls,
-        inputs=law,
+        inputs=cls.law_of(inputs),
         estimate=pairing.estimate,
         _deviations=pairing.deviations,
         _per_parameter=pairing.per_parameter,
@@ -149,14 +149,14 @@ def gradient_variance(
 
 
 def plan(
-    cls: ModularMultiplication,
+    cls: TargetClass,
     model: torch.nn.Module | None = None,
     *,
     jacobian: np.ndarray | None = None,
     ntk: np.ndarray | None = None,
     encoding: Encoding | None = None,
     loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = "mse",
-    inputs: Law | None = None,
+    inputs: Law | RealLaw | None = None,
     method: str = "auto",
     deviations: bool | None = None,
     per_parameter: bool = False,
@@ -231,11 +231,11 @@ def _check_sound(pairing: Pairing, mean_squared_norm: float, *, given: bool) -> 
         )
 
 
-def _standard_error(cls: ModularMultiplication, pairing: Pairing) -> float:
+def _standard_error(cls: TargetClass, pairing: Pairing) -> float:
     """0.0 for a whole class summed exactly; for a given set its error as an estimate for all units, with a warning."""
     if pairing.estimate is not None:
         return pairing.estimate.error
-    if cls.multipliers != "set":
+    if not isinstance(cls, ModularMultiplication) or cls.multipliers != "set":
         return 0.0
     deviations = pairing.deviations
     assert deviations is not None

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from barren import _validate
-from barren.classes import ModularMultiplication
-from barren.inputs import Law, Uniform
+from barren.classes import Frequencies, ModularMultiplication, TargetClass
+from barren.inputs import Law, RealLaw, Uniform
 from barren.tangents.base import Tangent
 from barren.tangents.given import GivenJacobian, GivenNTK
 from barren.variance import table
-from barren.variance.plan import METHODS, default_memory_limit, readable_bytes
+from barren.variance.plan import NAMES, default_memory_limit, readable_bytes
 from barren.variance.problem import Problem
 
 if TYPE_CHECKING:
     import torch
 
-Encoding = Callable[[np.ndarray, int], np.ndarray]
+Encoding = Callable[[np.ndarray, Any], np.ndarray]
 
 
 def prepare(
-    cls: ModularMultiplication,
+    cls: TargetClass,
     model: torch.nn.Module | None,
     *,
     jacobian: np.ndarray | None,
     ntk: np.ndarray | None,
     encoding: Encoding | None,
     loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    inputs: Law | None,
+    inputs: Law | RealLaw | None,
     method: str,
     deviations: bool | None,
     per_parameter: bool,
@@ -45,9 +46,9 @@ def prepare(
     Raises:
         TypeError, ValueError: see `gradient_variance`.
     """
-    _validate.instance("cls", cls, ModularMultiplication, "a target class such as barren.ModularMultiplication(1009)")
-    law = _validate.instance("inputs", Uniform() if inputs is None else inputs, Law, "a law of x from barren.inputs")
-    _validate.choice("method", method, ["auto", *METHODS])
+    _validate.instance("cls", cls, TargetClass, "a target class such as barren.ModularMultiplication(1009)")
+    law = cls.law_of(inputs)
+    _validate.choice("method", method, ["auto", *NAMES])
     if deviations is not None:
         _validate.boolean("deviations", deviations)
     _validate.boolean("per_parameter", per_parameter)
@@ -58,15 +59,56 @@ def prepare(
     workers = 0 if threads is None else _validate.integer("threads", threads, low=1, high=4096)
     limit = default_memory_limit() if memory_limit is None else _validate.integer("memory_limit", memory_limit, low=1)
     listed = _check_fits(cls, law, limit, deviations)
-    wanted = listed if deviations is None else deviations
+    wanted = listed if deviations is None else deviations and cls.has_members
     _check_loss(cls, loss, model)
-    points, weights = law.points(cls.p), law.weights(cls.p)
+    points, weights = cls.points_of(law)
     tangent, labels = _sides(cls, points, model, jacobian, ntk, encoding, loss, dtype, method, limit)
-    return Problem(cls, law, points, weights, tangent, workers, limit, wanted, per_parameter, error, seed, labels)
+    problem = Problem(
+        cast("ModularMultiplication", cls),
+        law,
+        points,
+        weights,
+        tangent,
+        workers,
+        limit,
+        wanted,
+        per_parameter,
+        error,
+        seed,
+        labels,
+    )
+    return _on_grid(problem, cls.modular(law)) if isinstance(cls, Frequencies) else problem
 
 
-def _check_fits(cls: ModularMultiplication, law: Law, limit: int, deviations: bool | None) -> bool:
+def _on_grid(problem: Problem, cls: ModularMultiplication | None) -> Problem:
+    """The problem of the modular class that frequencies are on a grid, if they are one (docs/theory, section 5)."""
+    if cls is None:
+        return problem
+    points, weights = cls.points_of(Uniform())
+    return replace(problem, cls=cls, law=Uniform(), points=points, weights=weights, whole=True)
+
+
+def _check_frequencies_fit(cls: Frequencies, law: RealLaw, limit: int, deviations: bool | None) -> bool:
+    """Whether the members can be listed; the points must be, and members that cannot need a kernel in closed form."""
+    points = 16 * law.size() * cls.dimension
+    listed = cls.has_members and 8 * cls.size + points <= limit
+    if listed:
+        return True
+    if points > limit or (cls.has_members and (deviations or cls.lists_members(deviations=False))):
+        members = cls.size if cls.has_members else 0
+        raise ValueError(
+            f"memory_limit must hold the list of members and points; got {readable_bytes(limit)}, and {members} "
+            f"frequencies with {law.size()} points need {readable_bytes(8 * members + points)} (give frequencies= or a "
+            "RealSample; a cosine needs no list with deviations=False)"
+        )
+    return False
+
+
+def _check_fits(cls: TargetClass, law: Any, limit: int, deviations: bool | None) -> bool:
     """Whether the members can be listed; the points must be, and members that cannot need a kernel without a table."""
+    if isinstance(cls, Frequencies):
+        return _check_frequencies_fit(cls, law, limit, deviations)
+    assert isinstance(cls, ModularMultiplication)
     if cls.p >= _validate.WORD_LIMIT and cls.table_obstacle is not None:  # its members are not even counted
         _validate.refuse(ValueError, "p", "below 2**63 here", f"{_validate.came(cls.p)}: {cls.table_obstacle}")
     points, size = 16 * law.size(cls.p), cls.size
@@ -87,7 +129,7 @@ def _check_fits(cls: ModularMultiplication, law: Law, limit: int, deviations: bo
     return False
 
 
-def _check_loss(cls: ModularMultiplication, loss: object, model: object) -> None:
+def _check_loss(cls: TargetClass, loss: object, model: object) -> None:
     if callable(loss):
         if model is None:
             raise ValueError(
@@ -100,16 +142,16 @@ def _check_loss(cls: ModularMultiplication, loss: object, model: object) -> None
     if loss == table.CROSS_ENTROPY and model is None:
         raise ValueError("loss must be 'mse' or 'bce' where jacobian or ntk is given; cross-entropy needs the model")
     if loss == "bce":
-        low, high = cls.target.range(cls.p)
+        low, high = cls.range
         if low < 0.0 or high > 1.0:
             raise ValueError(
-                f"target must have labels in [0, 1] for loss='bce'; got {cls.target!r} with values {low:g} to {high:g} "
+                f"target must have labels in [0, 1] for loss='bce'; got {cls!r} with values {low:g} to {high:g} "
                 "(loss='mse' gives the same variance for the same outputs)"
             )
 
 
 def _sides(
-    cls: ModularMultiplication,
+    cls: TargetClass,
     points: np.ndarray,
     model: torch.nn.Module | None,
     jacobian: np.ndarray | None,
@@ -121,6 +163,9 @@ def _sides(
     limit: int,
 ) -> tuple[Tangent, table.Labels | None]:
     """The model side, and where the loss is not affine in the label its table."""
+    if not isinstance(cls, ModularMultiplication):
+        _check_affine(cls, loss)
+        return _tangent(cls, points, model, jacobian, ntk, encoding, loss, dtype), None
     if not table.applies(cls, loss, method):
         return _tangent(cls, points, model, jacobian, ntk, encoding, loss, dtype), None
     if loss == table.CROSS_ENTROPY:
@@ -131,8 +176,17 @@ def _sides(
     return tangent, table.loss_labels(cls, model, tangent, loss, limit)
 
 
+def _check_affine(cls: TargetClass, loss: object) -> None:
+    """On the real line there is no table of labels, so the loss must be affine in the label."""
+    if loss == table.CROSS_ENTROPY or (callable(loss) and cls.labels is None):
+        raise ValueError(
+            "loss must be 'mse' or 'bce' for frequencies, or a callable with a target of two values such as "
+            f"targets.Threshold(); got {loss if isinstance(loss, str) else 'a callable'} with {cls!r}"
+        )
+
+
 def _tangent(
-    cls: ModularMultiplication,
+    cls: TargetClass,
     points: np.ndarray,
     model: torch.nn.Module | None,
     jacobian: np.ndarray | None,
@@ -158,21 +212,19 @@ def _tangent(
         return GivenNTK(ntk, n)
     from barren.tangents import tangent_of_model
 
-    features, name = _features(encoding, points, cls.p)
+    features, name = _features(encoding, points, cls.period)
     if logits is not None:
         from barren.tangents.logits import logits_of_model
 
         return logits_of_model(model, features, labels=logits, dtype=dtype, encoding_name=name)
-    return tangent_of_model(
-        model, features, loss=loss, labels=cls.target.labels(cls.p), dtype=dtype, encoding_name=name
-    )
+    return tangent_of_model(model, features, loss=loss, labels=cls.labels, dtype=dtype, encoding_name=name)
 
 
-def _features(encoding: Encoding | None, points: np.ndarray, p: int) -> tuple[np.ndarray, str]:
+def _features(encoding: Encoding | None, points: np.ndarray, period: float) -> tuple[np.ndarray, str]:
     """What the model sees, float64, shape (n, width), and the encoding's name for messages."""
     if not callable(encoding) or isinstance(encoding, type):
         came = "nothing" if encoding is None else _validate.came(encoding)
         raise TypeError(f"encoding must be one of barren.encodings or a function (x, p) -> array; got {came}")
     name = repr(encoding) if hasattr(encoding, "width") else getattr(encoding, "__name__", "encoding")
-    features = _validate.matrix("the encoding's result", encoding(points, p), rows=len(points))
+    features = _validate.matrix("the encoding's result", encoding(points, period), rows=len(points))
     return features.astype(np.float64, copy=False), name

@@ -27,7 +27,7 @@ import numpy as np
 from barren import _core, _fft
 
 # Raised when a measurement below changes its meaning.
-_VERSION = 4
+_VERSION = 5
 # Orders of the group that stand for all: 65536 = 2^16, and 60538 = 2·30269 with a prime that no short transform fits.
 _SMOOTH_PRIME, _ROUGH_PRIME = 65537, 60539
 _SMOOTH_FACTOR = 13
@@ -43,6 +43,9 @@ class Rates:
         gram32, gram64: a multiply-add of a block of Θ from factors.
         response32, response64: a multiply-add of `direct` with many columns.
         residue: a residue of `direct`, made, looked up and used once.
+        wave: ψ at one frequency and point of the real line, made and used once.
+        line: a step of an exact integral over an interval of frequencies.
+        scattered, modes: a point, and a mode over log₂ of their number, of a non-uniform transform.
         form: a multiply-add of quadratic forms.
         pairing: an entry of Θ paired with the class kernel.
         entry: an entry of a float64 matrix, read, changed and written.
@@ -60,6 +63,10 @@ class Rates:
     response32: float
     response64: float
     residue: float
+    wave: float
+    line: float
+    scattered: float
+    modes: float
     form: float
     pairing: float
     entry: float
@@ -177,6 +184,7 @@ def measure(threads: int) -> Rates:
         gram32=_gram(random, "32", threads),
         gram64=_gram(random, "64", threads),
         **_direct(threads, random),
+        **_frequencies(threads, random),
         **_square(threads, random),
         fresh=seconds(lambda: np.ones(2**22).sum()) / 2**22,
         energy_smooth=smooth[0],
@@ -244,6 +252,36 @@ def _direct(threads: int, random: np.random.Generator) -> dict[str, float]:
     return {
         "residue": residue,
         **{f"response{name[-2:]}": times[name, columns] / pairs / columns for name in ("float32", "float64")},
+    }
+
+
+def _frequencies(threads: int, random: np.random.Generator) -> dict[str, float]:
+    from barren import _nufft
+    from barren.classes import Frequencies, scattered
+    from barren.targets import Cosine, Square
+
+    n, few = 4096, 64
+    x, weights, column = random.random(n), np.full(n, 1 / n), random.standard_normal((n, 1))
+    cls, waves = Frequencies(1024, Square()), Frequencies(n, Cosine())
+    wave = seconds(lambda: cls.responses(x, weights, column, threads=threads)) / (cls.size * n)
+    pieces, ends = cls.circle.pieces, 64.0 * (x[:few] + 1.0)
+    assert pieces is not None
+    steps = 2.0 * len(pieces) * ends.mean() * few**2
+    line = seconds(lambda: _core.interval_products(ends, ends, pieces, threads)) / steps
+    if _nufft.backend() is None:
+        return {"wave": wave, "line": line, "scattered": wave, "modes": wave}  # not used: there is no such method
+
+    def transform(points: int, size: int) -> float:
+        some, two = Frequencies(size, Cosine()), random.standard_normal((points, 2))
+        return seconds(lambda: scattered.responses(some, random.random(points), np.ones(points), two, threads))
+
+    least, points, modes = transform(n, waves.size), transform(16 * n, waves.size), transform(n, 16 * waves.size)
+    grid = 16 * n * math.log2(16 * n) - n * math.log2(n)
+    return {
+        "wave": wave,
+        "line": line,
+        "scattered": max(points - least, 0.1 * points) / (15 * n),
+        "modes": max(modes - least, 0.1 * modes) / grid,
     }
 
 

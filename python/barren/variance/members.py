@@ -12,7 +12,7 @@ import numpy as np
 
 from barren import _core
 from barren._validate import Integers
-from barren.classes import ModularMultiplication
+from barren.classes import Frequencies, ModularMultiplication, scattered
 from barren.classes.correlation import Correlation, in_logarithmic_order
 from barren.classes.group import unit_group
 from barren.variance import direct
@@ -30,7 +30,10 @@ class Members(Protocol):
 
 
 def members_of(problem: Problem) -> Members:
-    """By correlation on a prime modulus, by residues otherwise."""
+    """By frequencies on the real line, by correlation on a prime modulus, by residues otherwise."""
+    cls: object = problem.cls
+    if isinstance(cls, Frequencies):
+        return ByFrequencies(problem, cls)
     if not problem.cls.is_prime:
         return ByResidues(problem)
     return ByCorrelation(problem, problem.threads or _core.available_threads())
@@ -92,3 +95,27 @@ class ByResidues:
 
     def _sum(self, cls: ModularMultiplication, points: Integers, weights: np.ndarray, block: np.ndarray) -> np.ndarray:
         return direct.responses(cls, points, weights, block, threads=self.threads, table=self.table, shift=self.shift)
+
+
+class ByFrequencies:
+    """Sums over the fractions of a·x, or non-uniform transforms where the class has them."""
+
+    def __init__(self, problem: Problem, cls: Frequencies) -> None:
+        self.cls, self.points, self.weights, self.threads = cls, problem.points, problem.weights, problem.threads
+        self.transforms = scattered.obstacle(cls) is None
+        self.shift = cls.circle.mean
+
+    def responses(self, block: np.ndarray) -> np.ndarray:
+        """See `Members`."""
+        if self.transforms:
+            response = scattered.responses(self.cls, self.points, self.weights, block, self.threads)
+        else:
+            response = self.cls.responses(self.points, self.weights, block, threads=self.threads, shift=self.shift)
+        response -= response.mean(axis=0)
+        return response
+
+    def adjoint(self, block: np.ndarray) -> np.ndarray:
+        """See `Members`; ψ̃ less a constant in a gives the same, since `block` has mean zero."""
+        if self.transforms:
+            return scattered.adjoint(self.cls, self.points, block, self.threads)
+        return self.cls.adjoint(self.points, block, threads=self.threads, shift=self.shift)

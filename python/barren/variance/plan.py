@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from barren.variance import character, direct, kernel, probes, table
+from barren.variance import character, direct, frequency, kernel, probes, table
 from barren.variance.problem import Problem
 from barren.variance.speeds import Speeds
 
+EXACT = ("direct", "character", "kernel", "table", "nufft")
 METHODS = {"direct": direct, "character": character, "kernel": kernel, "table": table, "probes": probes}
-EXACT = ("direct", "character", "kernel", "table")
+NAMES = (*METHODS, "nufft")
 # Seconds of work by count above which the model is timed before a method is chosen: a second at most, and less here.
 _WORTH_TIMING = 4.0
 
@@ -22,7 +24,7 @@ class Candidate:
     """One method, as the plan sees it.
 
     Attributes:
-        method: "direct", "character", "kernel", "table" or "probes".
+        method: "direct", "character", "kernel", "table", "nufft" or "probes".
         obstacle: why it cannot compute this problem, or None; the numbers are then 0.
         smallest_memory: bytes without which it cannot run.
         memory: bytes that it is predicted to take, beside the model and what was given.
@@ -126,15 +128,20 @@ def make_plan(problem: Problem, method: str) -> Plan:
     return Plan(chosen.method, reason, candidates, problem.memory_limit, problem.rtol, problem.tangent.note)
 
 
+def engine_of(problem: Problem, method: str) -> Any:
+    """The file that holds a method for this kind of class."""
+    return (frequency.METHODS if frequency.takes(problem) else METHODS)[method]
+
+
 def _candidates(problem: Problem, speeds: Speeds) -> tuple[Candidate, ...]:
-    return tuple(_candidate(problem, speeds, name) for name in METHODS)
+    return tuple(_candidate(problem, speeds, name) for name in NAMES)
 
 
 def _candidate(problem: Problem, speeds: Speeds, method: str) -> Candidate:
     obstacle = _obstacle(problem, method)
     if obstacle:
         return Candidate(method, obstacle)
-    engine = METHODS[method]
+    engine = engine_of(problem, method)
     least = engine.smallest_memory(problem)
     if least > problem.memory_limit:
         return Candidate(method, None, least, least, float("inf"))
@@ -142,6 +149,10 @@ def _candidate(problem: Problem, speeds: Speeds, method: str) -> Candidate:
 
 
 def _obstacle(problem: Problem, method: str) -> str | None:
+    if frequency.takes(problem):
+        return frequency.obstacle(problem, method)
+    if method not in METHODS:
+        return "it is for frequencies on the real line"
     if (reason := table.obstacle(problem, method)) is not None:
         return reason
     if method != "kernel" and not problem.is_listed:
@@ -152,7 +163,7 @@ def _obstacle(problem: Problem, method: str) -> str | None:
         return f"it needs an odd prime modulus, and p = {problem.cls.p} is composite"
     if problem.per_parameter and method in ("kernel", "table"):
         return "it forms no Jacobian columns, and the variance of every parameter is wanted"
-    if method == "probes" and problem.cls.multipliers == "set":
+    if method == "probes" and problem.is_sample:
         return "a given set of multipliers is summed exactly"
     return None
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from barren.classes import Frequencies
 from barren.variance.members import Members, members_of
 from barren.variance.problem import Estimate, Pairing, Problem
 from barren.variance.speeds import Speeds
@@ -30,14 +31,21 @@ _LARGEST_SKETCH = 64
 _FOR_LAYERS, _FOR_PARAMETERS = 8, 64
 
 
+def _of_class(problem: Problem) -> tuple[int, int]:
+    """Bytes of the tables that the members' responses are made with, and numbers a probe beside them."""
+    cls: object = problem.cls
+    if isinstance(cls, Frequencies):
+        return 16 * cls.dimension * (len(problem.points) + cls.size), 8 * cls.size
+    p = problem.cls.p
+    return (8 * 8 * p, 6 * p) if problem.cls.is_prime else (24 * p, 0)
+
+
 def smallest_memory(problem: Problem) -> int:
     """Bytes without which the method cannot run: a batch of probes at the inputs, the members and the parameters."""
-    n, p, d = len(problem.points), problem.cls.p, problem.tangent.parameters
-    tables = 8 * 8 * p if problem.cls.is_prime else 24 * p
+    n, d = len(problem.points), problem.tangent.parameters
+    tables, each = _of_class(problem)
     return (
-        tables
-        + 8 * _BATCH * (2 * n + (4 + _PAIRED) * problem.cls.size + (6 * p if problem.cls.is_prime else 0) + 7 * d)
-        + problem.tangent.product_bytes
+        tables + 8 * _BATCH * (2 * n + (4 + _PAIRED) * problem.cls.size + each + 7 * d) + problem.tangent.product_bytes
     )
 
 

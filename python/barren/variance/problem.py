@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from barren._validate import WORD_LIMIT
-from barren.classes import ModularMultiplication
-from barren.inputs import Law
+from barren.classes import Frequencies, ModularMultiplication
+from barren.inputs import Law, RealLaw
 from barren.tangents.base import Tangent
 
 if TYPE_CHECKING:
@@ -21,9 +21,11 @@ class Problem:
     """What every method is given.
 
     Attributes:
-        cls: the target class.
-        law: the law of x.
-        points: the points of the law, int64 (for p >= 2**63 Python integers), shape (n,).
+        cls: the target class that is computed with: the one asked for, or the modular class that it is on a grid. In
+            the methods of `variance.frequency` alone it is a class of `Frequencies`, whatever is written here.
+        law: the law of x in that class.
+        points: the points of the law, int64 (for p >= 2**63 Python integers) or float64, shape
+            (n,), or (n, d) in R^d.
         weights: their probabilities c, float64, shape (n,), summing to one.
         tangent: the model at these points, row i belonging to points[i].
         threads: threads for the compiled core and the Fourier transforms; 0 means all.
@@ -33,10 +35,11 @@ class Problem:
         rtol: the relative standard error that an estimate may have, or None where none was asked for.
         seed: of the random vectors of an estimate.
         labels: the derivatives of a loss that is not affine in the label, else None.
+        whole: whether given multipliers are the whole class, and no sample of a larger one.
     """
 
     cls: ModularMultiplication
-    law: Law
+    law: Law | RealLaw
     points: np.ndarray
     weights: np.ndarray
     tangent: Tangent
@@ -47,16 +50,24 @@ class Problem:
     rtol: float | None = None
     seed: int = 0
     labels: Labels | None = None
+    whole: bool = False
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether the members are some multipliers of all units, so that the value has a standard error."""
+        return not self.whole and isinstance(self.cls, ModularMultiplication) and self.cls.multipliers == "set"
 
     @property
     def is_listed(self) -> bool:
         """Whether the members can be listed, and with them tables of length p."""
-        return self.cls.p < WORD_LIMIT and 8 * self.cls.size + 16 * len(self.points) <= self.memory_limit
+        cls: object = self.cls
+        countable = cls.has_members if isinstance(cls, Frequencies) else self.cls.p < WORD_LIMIT
+        return countable and 8 * self.cls.size + 16 * self.points.size <= self.memory_limit
 
     @property
     def needs_deviations(self) -> bool:
         """Whether d(a) is computed: asked for, or needed for the standard error of a given set."""
-        return self.deviations or self.cls.multipliers == "set"
+        return self.deviations or self.is_sample
 
 
 @dataclass(frozen=True)

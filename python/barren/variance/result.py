@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from barren import _validate
 from barren.bounds import one_hot_bound, sharp_bound
-from barren.classes import ModularMultiplication
-from barren.inputs import Law
+from barren.classes import ModularMultiplication, TargetClass
+from barren.inputs import Law, RealLaw
 from barren.variance.plan import Plan
 from barren.variance.problem import Estimate
 
@@ -41,8 +42,8 @@ class GradientVariance:
     mean_squared_norm: float
     mean_squared_norm_of_probability: float | None
     plan: Plan = field(repr=False)
-    cls: ModularMultiplication
-    inputs: Law
+    cls: TargetClass
+    inputs: Law | RealLaw
     estimate: Estimate | None = None
     is_listed: bool = field(repr=False, default=True)
     _deviations: np.ndarray | None = field(repr=False, default=None)
@@ -81,6 +82,8 @@ class GradientVariance:
                 "deviations need forward mode, which does not go through this model: the estimate is of the dual form "
                 "(backward passes with random labels), which gives the variance and its parameters' shares only"
             )
+        if self._deviations is None and not self.cls.has_members:
+            raise ValueError(f"deviations need a list of members, and {self.cls!r} has none: only its kernel")
         if self._deviations is None and not self.is_listed:
             raise ValueError(
                 f"deviations need the list of all {self.cls.size} members, which does not fit in memory; "
@@ -118,8 +121,11 @@ class GradientVariance:
                 "the bound holds for losses whose derivative is affine in the label and for cross-entropy; this loss "
                 "was taken as a table of its derivatives"
             )
-        constant = one_hot_bound if self._labels == "one-hot" else sharp_bound
-        return constant(self.cls, self.inputs) * self.mean_squared_norm
+        if self._labels == "one-hot":
+            assert isinstance(self.cls, ModularMultiplication)  # whose labels alone are taken one-hot
+            assert isinstance(self.inputs, Law)
+            return one_hot_bound(self.cls, self.inputs) * self.mean_squared_norm
+        return sharp_bound(self.cls, self.inputs) * self.mean_squared_norm
 
     @property
     def per_parameter(self) -> dict[str, np.ndarray]:
@@ -155,7 +161,7 @@ class GradientVariance:
             raise ValueError("interval needs a whole class; deviations of a given set have too heavy a tail for one")
         return self.value, self.value
 
-    def easiest(self, count: int = 10) -> list[tuple[int, float]]:
+    def easiest(self, count: int = 10) -> list[tuple[Any, float]]:
         """The multipliers a gradient sees best: (a, share of the variance), largest d(a) first.
 
         Raises:
@@ -165,7 +171,7 @@ class GradientVariance:
         count = _validate.integer("count", count, low=0)
         order = np.argsort(self.deviations)[::-1][:count]
         total = float(self.deviations.sum())
-        return [(int(self.members[i]), _ratio(float(self.deviations[i]), total)) for i in order]
+        return [(self.members[i].tolist(), _ratio(float(self.deviations[i]), total)) for i in order]
 
     def explain(self) -> str:
         """The plan in words: method, reason, the model's route, every candidate's price; how an estimate was made."""

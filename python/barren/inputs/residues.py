@@ -1,7 +1,4 @@
-"""Laws of the input x on Z_p: which points occur, in which order, with which weights.
-
-The rows of a Jacobian, and the rows and columns of a tangent kernel, follow the points of the law.
-"""
+"""Laws of the input x on Z_p: which points occur, in which order, with which weights."""
 
 from __future__ import annotations
 

@@ -1,0 +1,48 @@
+// Periodic functions on the real line, x -> ψ(⟨a, x⟩) with ψ of period 1 (docs/theory, section 5). Values are generated
+// as they are needed; nothing of size frequencies × points is kept, except by values(), whose result that is.
+#pragma once
+
+#include <string>
+
+#include "barren/dispatch.hpp"
+#include "barren/threads.hpp"
+#include "barren/view.hpp"
+
+namespace barren {
+
+// The family at given frequencies and points, a row each, both finite. Where Σ_j |a_j|·|x_j| reaches 2^106 no digit of
+// the fraction of ⟨a, x⟩ is left, which is refused.
+struct FrequencyFamily {
+    Matrix<const double> frequencies;
+    Matrix<const double> points;
+    Wave wave;
+};
+
+// The shape of that name, and its parameters. Throws std::invalid_argument for another name.
+Shape shape_of(const std::string& name);
+
+// out[a, x] = ψ(⟨a, x⟩).
+void values(const FrequencyFamily& family, Matrix<double> out, const Execution& execution);
+
+// out[a, c] = Σ_x weights[x]·ψ(⟨a, x⟩)·jacobian[x, c]. Products are summed in T over short runs of points, runs in
+// float64.
+template <class T>
+void responses(const FrequencyFamily& family, Vector<const double> weights, Matrix<const T> jacobian,
+               Matrix<double> out, const Execution& execution);
+
+// out[a] = Σ_{x,y} (ψ(⟨a, x⟩) − offset[x])·Θ[x, y]·(ψ(⟨a, y⟩) − offset[y]) for a symmetric Θ.
+template <class T>
+void quadratic_forms(const FrequencyFamily& family, Vector<const double> offset, Matrix<const T> ntk,
+                     Vector<double> out, const Execution& execution);
+
+// One line of a ψ that consists of lines: from `start` on, ψ(t) = value + slope·(t − start).
+struct Piece {
+    double start, value, slope;
+};
+
+// out[i, j] = ∫₀¹ ψ(u·x_i)·ψ(u·y_j) du, summed exactly over the intervals on which both factors are lines. Pieces start
+// at 0, in increasing order and below 1; x and y are finite and not 0. Takes about (|x_i| + |y_j|)·pieces.size steps.
+void interval_products(Vector<const double> x, Vector<const double> y, Vector<const Piece> pieces, Matrix<double> out,
+                       const Execution& execution);
+
+}  // namespace barren

@@ -1,0 +1,115 @@
+"""λ(H), the best constant of a class, and the Jacobian that attains it (docs/theory, section 4)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from barren import _validate
+from barren._validate import Floats
+from barren.bounds.finite import at_points
+from barren.bounds.modular import character_values, extremal_character, is_uniform_prime, point_weight
+from barren.bounds.real_line import Gram, gram
+from barren.classes import Frequencies, TargetClass
+from barren.inputs import Law, RealLaw
+
+
+def sharp_bound(cls: TargetClass, inputs: Law | RealLaw | None = None) -> float:
+    """λ(H), the smallest constant with Var(H, w) ≤ λ·B² for every model and every w.
+
+    For a prime p, x uniform on Z_p and multipliers "units", λ = max_{χ≠0} |P[χ]|²/(p(p−1)). For "all" the trivial
+    character joins with (p−1)²/p³·(ψ(0) − mean ψ)². For frequencies 1..A and no law given, x is uniform on [0, 1] and λ
+    the largest eigenvalue of the centred Gram matrix over A, known in closed form. For any other law, set or modulus it
+    is the largest eigenvalue of [√c_i K(x_i,x_j) √c_j].
+
+    Args:
+        cls: the class.
+        inputs: the law of x; default uniform on Z_p, or on [0, 1] for frequencies: exactly so for 1..A, and by
+            the nodes of `cls.default_law` for other frequencies.
+
+    Returns:
+        λ, a float; 0 for a class of one member.
+
+    Raises:
+        ValueError: neither the class kernel at the law's points nor the values of all members there fit in 2 GiB, or
+            the transforms of a prime p not in this machine's memory.
+
+    Cost: for a uniform law on a prime modulus transforms of length (p−1)/2, for most ψ one, and no table of powers or
+    logarithms; otherwise a dense eigenvalue problem (n ≤ 512) or Lanczos, by transforms of length p − 1 for a whole
+    class on a prime and with the values (8n·members bytes) or K (8n² bytes) held for anything else. Frequencies 1..A on
+    [0, 1]: Lanczos with O(A log log A) a step for a sawtooth, square or triangle wave, 8A² bytes for other steps.
+
+    Example:
+        >>> import barren
+        >>> from barren import targets
+        >>> p = 1009
+        >>> round(p * barren.sharp_bound(barren.ModularMultiplication(p, targets.Sawtooth())), 4)
+        1.1178
+    """
+    law = checked(cls, inputs)
+    if law is None:
+        return gram_of(cls).largest()[0]
+    if is_uniform_prime(cls, law):
+        return extremal_character(cls, law).value
+    return at_points(cls, law).largest()[0]
+
+
+def extremal_jacobian(cls: TargetClass, inputs: Law | RealLaw | None = None) -> Floats:
+    """The Jacobian of one column with Var = λ·B² and B² = 1: what makes `sharp_bound` sharp.
+
+    It is an eigenfunction of the covariance operator at λ: for x uniform on Z_p, p prime, the real part of the
+    character with the largest |P[χ]|, a function of the discrete logarithm of x.
+
+    Args:
+        cls: the class.
+        inputs: the law of x; default uniform on Z_p, for frequencies `cls.default_law`, whose points it is at.
+
+    Returns:
+        float64 of shape (n, 1), rows in the order of the law's points; all ones for a class that does not vary.
+
+    Raises:
+        ValueError: as for `sharp_bound`.
+
+    Cost: that of `sharp_bound`, and O(p) more.
+
+    Example:
+        >>> import barren
+        >>> cls = barren.ModularMultiplication(101)
+        >>> v = barren.gradient_variance(cls, jacobian=barren.extremal_jacobian(cls))
+        >>> round(float(v) / barren.sharp_bound(cls), 12)
+        1.0
+    """
+    law = checked(cls, cls.default_law if inputs is None and isinstance(cls, TargetClass) else inputs)
+    assert law is not None
+    if is_uniform_prime(cls, law):
+        extremal, n = extremal_character(cls, law), round(1.0 / point_weight(cls, law))
+        if extremal.character is None:
+            return np.ones((n, 1))
+        column = character_values(cls.p, extremal.character)[cls.p - n :]
+        column /= np.sqrt(column @ column / n)
+        return column[:, None]
+    at = at_points(cls, law)
+    value, vector = at.largest()
+    if value == 0.0:
+        return np.ones((at.n, 1))
+    # A point of weight 0 has any gradient that one likes.
+    column = np.divide(vector, np.sqrt(at.weights), out=np.zeros(at.n), where=at.weights > 0.0)
+    column /= np.sqrt(at.weights @ column**2)
+    return column[:, None]
+
+
+def checked(cls: TargetClass, inputs: Law | RealLaw | None) -> Law | RealLaw | None:
+    """The law of x, once both arguments have been checked; None for frequencies 1..A with x uniform on [0, 1]."""
+    expected = "a target class such as barren.ModularMultiplication(1009)"
+    _validate.instance("cls", cls, TargetClass, expected)
+    if inputs is None and isinstance(cls, Frequencies) and cls.kind == "integers":
+        return None
+    law = cls.default_law if inputs is None else inputs
+    kind = RealLaw if isinstance(cls, Frequencies) else Law
+    _validate.instance("inputs", law, kind, "a law of x from barren.inputs that goes with the class")
+    return law
+
+
+def gram_of(cls: TargetClass) -> Gram:
+    """The Gram matrix of frequencies 1..A on [0, 1]."""
+    assert isinstance(cls, Frequencies)
+    return gram(cls.size, cls.target)

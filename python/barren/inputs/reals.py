@@ -1,0 +1,255 @@
+"""Laws of a real input x, or one in R^d: points that stand for the law, and their weights."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from barren import _validate
+from barren._validate import Floats, came
+
+_DENSITIES = ("uniform", "gaussian")
+# How far from one the integral of a density may be: a rule of n nodes that misses it by more does not resolve it.
+_INTEGRAL_ERROR = 1e-6
+# Positive weights this small change no sum of float64.
+_NEGLIGIBLE = 1e-300
+
+
+class RealLaw(ABC):
+    """A law of x on the real line or in R^d: points and their weights, which sum to one."""
+
+    @property
+    def dimension(self) -> int:
+        """d: 1 on the real line."""
+        return 1
+
+    @abstractmethod
+    def size(self) -> int:
+        """How many points there are; nothing is built."""
+
+    @abstractmethod
+    def points(self) -> Floats:
+        """The points, float64 of shape ``(n,)`` on the real line and ``(n, d)`` in R^d."""
+
+    @abstractmethod
+    def weights(self) -> Floats:
+        """The weight of every point, float64 of shape ``(n,)``."""
+
+
+@dataclass(frozen=True)
+class Grid(RealLaw):
+    """x uniform on 0, 1/M, …, (M−1)/M.
+
+    Integer frequencies on a grid are residues modulo M: for a prime M every method of the modular class applies
+    (docs/theory, section 5).
+
+    Args:
+        M: the number of points, at least 3.
+
+    Raises:
+        TypeError: M is not an integer.
+        ValueError: M < 3.
+
+    >>> Grid(4).points(), Grid(4).weights()
+    (array([0.  , 0.25, 0.5 , 0.75]), array([0.25, 0.25, 0.25, 0.25]))
+    """
+
+    M: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "M", _validate.integer("M", self.M, low=3))
+
+    def size(self) -> int:
+        """M."""
+        return self.M
+
+    def points(self) -> Floats:
+        """j/M for j = 0..M−1, each rounded once."""
+        _validate.tabulated("M", self.M, 8, "the points of the grid")
+        return np.arange(self.M) / float(self.M)
+
+    def weights(self) -> Floats:
+        """1/M each."""
+        _validate.tabulated("M", self.M, 8, "the points of the grid")
+        return np.full(self.M, 1 / self.M)
+
+
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class RealSample(RealLaw):
+    """Given points: their order is kept and repeats are allowed.
+
+    A point is the double that it is, and not a rounded decimal: x = 0.1 means 3602879701896397/2^55.
+
+    Args:
+        points: finite numbers, shape ``(n,)`` for the real line, ``(n, d)`` for R^d, n >= 1; a copy is kept.
+        weights: non-negative numbers that sum to one within 1e-9, shape ``(n,)``; default 1/n each.
+
+    Raises:
+        TypeError: they are not real numbers.
+        ValueError: no point, one that is not finite, or weights of another length, negative, or of another sum.
+
+    >>> law = RealSample([0.5, -1.0, 0.5])
+    >>> law.points(), law.weights()
+    (array([ 0.5, -1. ,  0.5]), array([0.33333333, 0.33333333, 0.33333333]))
+    """
+
+    _points: Floats
+    _weights: Floats
+
+    def __init__(self, points: ArrayLike, weights: ArrayLike | None = None) -> None:
+        kept = _validate.coordinates("points", points) + 0.0
+        if kept.size == 0:
+            _validate.refuse(ValueError, "points", "at least one point", came(points))
+        n = len(kept)
+        mass = np.full(n, 1 / n) if weights is None else _validate.weights("weights", weights, n) + 0.0
+        for name, array in (("_points", kept), ("_weights", mass)):
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+
+    @property
+    def dimension(self) -> int:
+        """How many coordinates a point has."""
+        return 1 if self._points.ndim == 1 else int(self._points.shape[1])
+
+    def size(self) -> int:
+        """The number of points given."""
+        return len(self._points)
+
+    def points(self) -> Floats:
+        """The points as given, read-only."""
+        return self._points
+
+    def weights(self) -> Floats:
+        """The weights as given, read-only."""
+        return self._weights
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RealSample):
+            return NotImplemented
+        return np.array_equal(self._points, other._points) and np.array_equal(self._weights, other._weights)
+
+    def __hash__(self) -> int:
+        return hash((RealSample, self._points.tobytes(), self._weights.tobytes()))
+
+    def __repr__(self) -> str:
+        equal = bool(np.all(self._weights == self._weights[0]))
+        n = len(self._points)
+        where = "" if self.dimension == 1 else f" in R^{self.dimension}"
+        return f"RealSample({n} point{'s' * (n > 1)}{where}, {'equal weights' if equal else 'weighted'})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return RealSample, (self._points, self._weights)  # through the constructor: read-only when unpickled too
+
+
+@dataclass(frozen=True)
+class Density(RealLaw):
+    """x of a density: the nodes of a quadrature rule, or with `seed` a random sample.
+
+    A rule of n nodes integrates polynomials up to degree 2n − 1 without error. What it does to ψ(a·x) is another
+    matter: it must resolve a period, so n well above the number of periods, or the sum tells of the rule and not of the
+    law.
+
+    Args:
+        density: "uniform" on `interval` (Gauss–Legendre), "gaussian" with the mean 0 and the standard deviation `scale`
+            (Gauss–Hermite), or a function of an array of x that vanishes outside `interval` (Gauss–Legendre).
+        nodes: how many points.
+        interval: where a uniform law or a function lives.
+        scale: the standard deviation of "gaussian".
+        seed: None for the rule; an integer for a sample of so many points with equal weights ("uniform", "gaussian").
+        dimension: coordinates of a point, each drawn by itself; more than one only for a sample.
+
+    Raises:
+        TypeError: an argument of another kind.
+        ValueError: another name, an interval or a scale that is empty, a seed for a function, no seed in R^d; and by
+            `points` and `weights`: a density that is negative, not finite or does not integrate to one.
+
+    >>> law = Density("uniform", nodes=2)
+    >>> law.points().round(4), law.weights()
+    (array([0.2113, 0.7887]), array([0.5, 0.5]))
+    """
+
+    density: str | Callable[[Floats], Floats] = "uniform"
+    nodes: int = 1024
+    interval: tuple[float, float] = (0.0, 1.0)
+    scale: float = 1.0
+    seed: int | None = None
+    dimension: int = 1
+
+    def __post_init__(self) -> None:
+        if not callable(self.density):
+            if not isinstance(self.density, str):
+                _validate.refuse(TypeError, "density", "'uniform', 'gaussian' or a function", came(self.density))
+            _validate.choice("density", self.density, _DENSITIES)
+        low, high = (_validate.real(f"interval[{i}]", end) for i, end in enumerate(self.interval))
+        if not (low < high and math.isfinite(high - low)):
+            _validate.refuse(ValueError, "interval", "two numbers, the smaller first", came((low, high)))
+        scale = _validate.real("scale", self.scale)
+        if scale <= 0.0:
+            _validate.refuse(ValueError, "scale", "a standard deviation above 0", came(self.scale))
+        seed = None if self.seed is None else _validate.integer("seed", self.seed, low=0)
+        dimension = _validate.integer("dimension", self.dimension, low=1)
+        if callable(self.density) and seed is not None:
+            _validate.refuse(ValueError, "seed", "None for a function, which is taken by quadrature", came(seed))
+        if dimension > 1 and seed is None:
+            _validate.refuse(ValueError, "seed", f"an integer in R^{dimension}, where a law is sampled", "None")
+        values = {"nodes": _validate.integer("nodes", self.nodes, low=1), "interval": (low, high), "scale": scale}
+        for name, value in {**values, "seed": seed, "dimension": dimension}.items():
+            object.__setattr__(self, name, value)
+
+    def size(self) -> int:
+        """The number of nodes; of a Gaussian law some of them may have no weight left and are no points."""
+        return self.nodes if self.density != "gaussian" or self.seed is not None else len(self._rule[0])
+
+    def points(self) -> Floats:
+        """The nodes, increasing, or the sample in the order in which it was drawn."""
+        return self._rule[0]
+
+    def weights(self) -> Floats:
+        """The weights of the rule, or 1/n each."""
+        return self._rule[1]
+
+    @cached_property
+    def _rule(self) -> tuple[Floats, Floats]:
+        points, weights = self._sample(self.seed) if self.seed is not None else self._quadrature()
+        points.setflags(write=False)
+        weights.setflags(write=False)
+        return points, weights
+
+    def _sample(self, seed: int) -> tuple[Floats, Floats]:
+        random = np.random.default_rng(seed)
+        shape = (self.nodes,) if self.dimension == 1 else (self.nodes, self.dimension)
+        if self.density == "uniform":
+            points = random.uniform(*self.interval, size=shape)
+        else:
+            points = self.scale * random.standard_normal(shape)
+        return points, np.full(self.nodes, 1 / self.nodes)
+
+    def _quadrature(self) -> tuple[Floats, Floats]:
+        from scipy.special import roots_hermitenorm, roots_legendre
+
+        if self.density == "gaussian":
+            points, weights = roots_hermitenorm(self.nodes)
+            kept = weights > _NEGLIGIBLE
+            return self.scale * points[kept], weights[kept] / weights[kept].sum()
+        nodes, weights = roots_legendre(self.nodes)
+        low, high = self.interval
+        points = 0.5 * (low + high) + 0.5 * (high - low) * nodes
+        if not callable(self.density):
+            return points, weights / weights.sum()
+        values = _validate.vector("the density's values", self.density(points), length=self.nodes)
+        if values.min() < 0.0:
+            index = int(values.argmin())
+            got = f"{values[index]:g} at x = {points[index]:g}"
+            _validate.refuse(ValueError, "the density's values", "non-negative", got)
+        weights = 0.5 * (high - low) * weights * values
+        total = float(weights.sum())
+        if abs(total - 1.0) > _INTEGRAL_ERROR:
+            expected = f"a density that integrates to 1 over {self.interval} by {self.nodes} nodes"
+            _validate.refuse(ValueError, "density", expected, f"an integral of {total:g}")
+        return points, weights / total

@@ -1,0 +1,51 @@
+"""Nufft: the responses of all frequencies 1..A of a cosine by non-uniform Fourier transforms.
+
+O((n + A log A)) a column in place of O(A·n), to about 1e-13 of the largest response (docs/theory, section 5).
+"""
+
+from __future__ import annotations
+
+import math
+
+from barren.classes import scattered
+from barren.variance.frequency.columns import columns_within, frequencies_of, pairing_of
+from barren.variance.problem import Pairing, Problem
+from barren.variance.speeds import Speeds
+
+# Bytes of a transform beside its data: the oversampled grid, complex, twice as long as the modes at most 2.5 times.
+_GRID = 16 * 2 * 5 // 2 * 2
+
+
+def smallest_memory(problem: Problem) -> int:
+    """Bytes without which the method cannot run: a transform, and what it is made of."""
+    size, n = problem.cls.size, len(problem.points)
+    return (16 * size + 48 * n) + (_GRID + 32 * scattered.COLUMNS) * size + 32 * scattered.COLUMNS * n + 2**22
+
+
+def memory(problem: Problem) -> int:
+    """Bytes that it is predicted to take."""
+    each = 16 * (len(problem.points) + problem.cls.size)
+    return smallest_memory(problem) + min(_columns(problem), problem.tangent.parameters) * each
+
+
+def seconds(problem: Problem, speeds: Speeds) -> float:
+    """Predicted time: a transform for two columns."""
+    n, size, d = len(problem.points), problem.cls.size, problem.tangent.parameters
+    grid = size * math.log2(2 + size)
+    making = speeds.columns(problem.tangent.dtype.itemsize * n * _columns(problem)) + n * speeds.backward
+    return d / 2 * (n * speeds.rates.scattered + grid * speeds.rates.modes) + making
+
+
+def _columns(problem: Problem) -> int:
+    each = 16 * (len(problem.points) + problem.cls.size)
+    return columns_within(problem, smallest_memory(problem), each)
+
+
+def run(problem: Problem) -> Pairing:
+    """Var and d(a) from the responses of every member, a block of Jacobian columns at a time."""
+    cls = frequencies_of(problem)
+    return pairing_of(
+        problem,
+        _columns(problem),
+        lambda block: scattered.responses(cls, problem.points, problem.weights, block, problem.threads),
+    )

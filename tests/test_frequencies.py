@@ -1,0 +1,328 @@
+"""The class of frequencies against `reference`: exact fractions, plain sums, and quadrature."""
+
+from __future__ import annotations
+
+import pickle
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import barren
+from barren import _core, inputs, reference, targets
+from barren.classes import Frequencies, ModularMultiplication
+
+TARGETS = [
+    targets.Sawtooth(),
+    targets.Cosine(),
+    targets.Cosine(-3),
+    targets.Threshold(Fraction(1, 3)),
+    targets.Threshold(0.5),
+    targets.Square(),
+    targets.Triangle(),
+    targets.Table([0.5, -1.0, 2.0, 0.0, 0.25]),
+]
+TOLERANCE = {targets.Cosine: 2e-14}
+REALS = st.floats(-1e6, 1e6, allow_subnormal=False).filter(lambda x: x == 0.0 or abs(x) > 1e-150)
+HUGE = st.floats(1e15, 1e25) | st.floats(-1e25, -1e15)
+SIXTHS = st.integers(-60, 60).map(lambda j: j / 6)
+MULTIPLES = st.lists(REALS | SIXTHS, min_size=1, max_size=6)
+POINTS = st.lists(REALS | HUGE | SIXTHS | st.sampled_from([0.0, -0.0, 0.5, 1 / 3, 2.0**60]), min_size=1, max_size=6)
+
+
+@pytest.fixture(params=_core.available_kernels())
+def kernel_set(request):
+    before = _core.kernel()
+    _core.use_kernel(request.param)
+    yield request.param
+    _core.use_kernel(before)
+
+
+def assert_values(cls, a, x):
+    tolerance = TOLERANCE.get(type(cls.target), 1e-15)
+    expected = reference.values(cls, a, x)
+    np.testing.assert_allclose(cls.values(a, x), expected, rtol=0.0, atol=tolerance)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=repr)
+def test_values_are_those_of_exact_fractions(target, kernel_set):
+    random = np.random.default_rng(1)
+    x = np.concatenate([random.standard_normal(40), random.standard_normal(20) * 10.0 ** random.uniform(-9, 20, 20)])
+    x = np.concatenate([x, np.arange(-12, 13) / 6, [0.0, -0.0, 1e-200, 2.0**70, 0.1]])
+    cls = Frequencies(60, target)
+    assert_values(cls, cls.members, x)
+    assert_values(cls, np.concatenate([random.uniform(-9, 9, 50), [0.0]]), x)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=repr)
+@settings(max_examples=60, deadline=None)
+@given(a=MULTIPLES, x=POINTS)
+def test_values_at_any_point(target, a, x):
+    assert_values(Frequencies(1, target), np.array(a), np.array(x))
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=repr)
+def test_values_in_several_dimensions(target, kernel_set):
+    random = np.random.default_rng(2)
+    a, x = random.standard_normal((50, 3)) * 100, np.round(random.standard_normal((30, 3)) * 8) / 8
+    a[:10] = np.round(a[:10])
+    assert_values(Frequencies(target=target, frequencies=a), a, x)
+
+
+def test_cosines_at_consecutive_frequencies_keep_their_digits(kernel_set):
+    """The recurrence starts anew in every group, so its error does not grow with a."""
+    random = np.random.default_rng(3)
+    x = np.concatenate([random.random(200), 10.0 ** random.uniform(-12, 3, 100), [0.0, 0.5, 1 / 3]])
+    cls = Frequencies(target=targets.Cosine(), frequencies=np.arange(10**6, 10**6 + 96))
+    expected = reference.values(cls, cls.members, x)
+    assert np.abs(cls.values(cls.members, x) - expected).max() < 2e-14
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("target", TARGETS, ids=repr)
+def test_responses_and_forms(target, dtype, kernel_set):
+    random = np.random.default_rng(4)
+    n, d = 300, 5
+    cls = Frequencies(70, target)
+    x, weights, J = random.standard_normal(n), random.random(n) / n, random.standard_normal((n, d)).astype(dtype)
+    psi = reference.values(cls, cls.members, x) - 0.25
+    expected = (psi * weights) @ J.astype(float)
+    results = [cls.responses(x, weights, J, threads=threads, shift=0.25) for threads in (1, 2, 7)]
+    np.testing.assert_allclose(results[0], expected, rtol=0.0, atol=3e-6 if dtype == "float32" else 1e-13)
+    assert all(np.array_equal(results[0], other) for other in results)
+    back = cls.adjoint(x, J[:70], shift=0.25)
+    np.testing.assert_allclose(back, psi.T @ J[:70] / 70, rtol=0.0, atol=1e-6 if dtype == "float32" else 1e-13)
+    offset, theta = random.random(n), (J @ J.T).astype(dtype)
+    forms = cls.quadratic_forms(x, offset, theta, shift=0.25)
+    centred = psi - offset
+    expected = np.einsum("ai,ij,aj->a", centred, theta.astype(float), centred)
+    np.testing.assert_allclose(forms, expected, rtol=1e-4 if dtype == "float32" else 1e-11)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=repr)
+@settings(max_examples=25, deadline=None)
+@given(A=st.integers(1, 9), x=POINTS)
+def test_mean_and_kernel_of_integers(target, A, x):
+    cls, x = Frequencies(A, target), np.array([*x, x[0]])  # a point that repeats
+    atol = 1e-13 if abs(x).max() < 1e9 else 1e-12
+    np.testing.assert_allclose(cls.mean(x), reference.values(cls, cls.members, x).mean(axis=0), rtol=0.0, atol=atol)
+    np.testing.assert_allclose(cls.kernel(x, x[:2]), reference.kernel(cls, x, x[:2]), rtol=0.0, atol=atol)
+    given_cls = Frequencies(target=target, frequencies=cls.members)
+    np.testing.assert_allclose(given_cls.kernel(x, x), cls.kernel(x, x), rtol=0.0, atol=atol)
+
+
+def test_closed_form_of_many_cosines():
+    """Dirichlet's kernel against the sum over a hundred thousand members."""
+    random = np.random.default_rng(5)
+    x = np.concatenate([random.random(12), [0.0, 0.5, 1e-7, 3.0, 1234.5]])
+    cls = Frequencies(100_000, targets.Cosine(2))
+    summed = Frequencies(target=cls.target, frequencies=cls.members)
+    np.testing.assert_allclose(cls.mean(x), summed.mean(x), rtol=0.0, atol=1e-13)
+    np.testing.assert_allclose(cls.kernel(x, x), summed.kernel(x, x), rtol=0.0, atol=1e-13)
+
+
+def of_midpoints(cls, x, y, count=200_001):
+    """Mean at x and kernel of a on [0, A] by the midpoint rule."""
+    a = (np.arange(count) + 0.5) / count * cls.A
+    at_x, at_y = (np.array([[float(v) for v in row] for row in cls.values(a, points)]) for points in (x, y))
+    return at_x.mean(axis=0), (at_x - at_x.mean(axis=0)).T @ (at_y - at_y.mean(axis=0)) / count
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=repr)
+def test_interval_against_the_midpoint_rule(target):
+    x, y = np.array([0.7, -1.3, 0.0, 2.0, 0.01]), np.array([0.7, 1.3, -0.35, 1.0])
+    cls = Frequencies(6.5, target, integer=False)
+    mean, kernel = of_midpoints(cls, x, y)
+    np.testing.assert_allclose(cls.mean(x), mean, rtol=0.0, atol=1e-4)
+    np.testing.assert_allclose(cls.kernel(x, y), kernel, rtol=0.0, atol=2e-4)
+
+
+@pytest.mark.parametrize("target", [t for t in TARGETS if t.circle().pieces is not None], ids=repr)
+@settings(max_examples=20, deadline=None)
+@given(
+    A=st.fractions(Fraction(1, 8), 5, max_denominator=8),
+    points=st.lists(st.fractions(-3, 3, max_denominator=8).map(lambda q: q or Fraction(1)), min_size=2, max_size=2),
+)
+def test_interval_in_exact_arithmetic(target, A, points):
+    """Between the jumps the product of two lines is a parabola, which Simpson's rule integrates in fractions."""
+    circle, (x, y) = target.circle(), points
+    breaks = {Fraction(0), A}
+    cuts = [Fraction(0), circle.cut, *(Fraction(k, circle.table.size) for k in range(circle.table.size))]
+    if circle.shape == "triangle":
+        cuts.append(Fraction(1, 2))
+    for point in points:
+        ends = sorted([Fraction(0), A * point])
+        for turn in range(int(ends[0]) - 1, int(ends[1]) + 2):
+            breaks |= {(turn + cut) / point for cut in cuts if 0 < (turn + cut) / point < A}
+    product = mean_x = mean_y = 0.0
+    ordered = sorted(breaks)
+    for low, high in pairwise(ordered):
+        # Open intervals: a line through two points inside gives the values at the ends.
+        inner = [low + (high - low) * Fraction(k, 3) for k in (1, 2)]
+        f, g = ([circle.exact(a * point % 1) for a in inner] for point in (x, y))
+        at = [(2 * v[0] - v[1], (v[0] + v[1]) / 2, 2 * v[1] - v[0]) for v in (f, g)]
+        width = float(high - low)
+        product += width * sum(weight * s * t for weight, s, t in zip((1, 4, 1), *at, strict=True)) / 6
+        mean_x, mean_y = mean_x + width * at[0][1], mean_y + width * at[1][1]
+    A = float(A)
+    cls = Frequencies(A, target, integer=False)
+    x, y = float(x), float(y)
+    np.testing.assert_allclose(cls.mean([x, y]), [mean_x / A, mean_y / A], rtol=0.0, atol=1e-13)
+    expected = product / A - mean_x * mean_y / A**2
+    np.testing.assert_allclose(cls.kernel([x], [y])[0, 0], expected, rtol=0.0, atol=1e-13)
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 7])
+def test_sphere_against_a_sample(dimension):
+    random = np.random.default_rng(6)
+    directions = random.standard_normal((200_000, dimension))
+    sphere = 0.8 * directions / np.linalg.norm(directions, axis=1)[:, None]
+    cls, sample = (
+        Frequencies(0.8, targets.Cosine(), dimension=dimension),
+        Frequencies(target=targets.Cosine(), frequencies=sphere),
+    )
+    x = np.concatenate([random.standard_normal((5, dimension)), np.zeros((1, dimension))])
+    np.testing.assert_allclose(cls.mean(x), sample.mean(x), rtol=0.0, atol=0.01)
+    np.testing.assert_allclose(cls.kernel(x, x[:3]), sample.kernel(x, x[:3]), rtol=0.0, atol=0.01)
+
+
+def test_circle_in_three_dimensions_is_a_sine_over_its_argument():
+    cls, x = Frequencies(2.0, targets.Cosine(), dimension=3), np.array([[0.3, 0.4, 0.0], [1e-9, 0.0, 0.0]])
+    np.testing.assert_allclose(cls.mean(x), np.sinc(2 * 2.0 * np.array([0.5, 1e-9])), rtol=0.0, atol=1e-15)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=repr)
+def test_fourier_coefficients_mean_and_variation(target):
+    circle, n = target.circle(), 1 << 18
+    t = (np.arange(n) + 0.5) / n
+    psi = Frequencies(target=target, frequencies=[1.0]).values([1.0], t)[0]
+    k = np.array([-3, -2, -1, 0, 1, 2, 5])
+    expected = np.array([np.mean(psi * np.exp(-2j * np.pi * q * t)) for q in k])
+    np.testing.assert_allclose(circle.coefficients(k), expected, rtol=0.0, atol=1e-4)
+    assert circle.mean == pytest.approx(psi.mean(), abs=1e-4)
+    assert circle.variation == pytest.approx(np.abs(np.diff(psi, append=psi[0])).sum(), abs=1e-3)
+    assert circle.range[0] <= psi.min() + 1e-3
+    assert circle.range[1] >= psi.max() - 1e-3
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=repr)
+@pytest.mark.parametrize("M", [11, 12])
+@pytest.mark.parametrize("A", [1, 4, 10, 11])
+def test_on_a_grid_the_class_is_modular(target, M, A):
+    law, cls = inputs.Grid(M), Frequencies(A, target)
+    modular = cls.modular(law)
+    assert isinstance(modular, ModularMultiplication)
+    assert modular.multipliers == ("units" if (M, A) == (11, 10) else "set")
+    assert np.array_equal(modular.members, cls.members.astype(int) % M)
+    circle, t = cls.circle, np.arange(M)
+    exact = np.array([[circle.exact(Fraction(int(a) * j % M, M)) for j in t] for a in cls.members])
+    np.testing.assert_allclose(modular.values(modular.members, t), exact, rtol=0.0, atol=1e-15)
+
+
+def test_what_is_no_modular_class():
+    cls = Frequencies(12)
+    assert cls.modular(inputs.Grid(11)) is None  # 1 and 12 are the same multiplier
+    assert cls.modular(inputs.RealSample([0.5])) is None
+    assert Frequencies(3.0, integer=False).modular(inputs.Grid(11)) is None
+    assert Frequencies(frequencies=[0.5, 1.0]).modular(inputs.Grid(11)) is None
+    negative = Frequencies(frequencies=[-1.0, 3.0]).modular(inputs.Grid(11))
+    assert negative is not None
+    assert negative.members.tolist() == [10, 3]
+
+
+def test_repr_equality_and_pickle():
+    for cls in (
+        Frequencies(5, targets.Cosine(2)),
+        Frequencies(5.5, integer=False),
+        Frequencies(1.0, targets.Cosine(), dimension=2),
+        Frequencies(frequencies=[1.0, 2.5]),
+    ):
+        twin = pickle.loads(pickle.dumps(cls))
+        assert twin == cls
+        assert hash(twin) == hash(cls)
+        assert repr(twin) == repr(cls)
+    assert Frequencies(5) != Frequencies(6)
+    assert Frequencies(5) != 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        ({"A": 0}, ValueError, "A must be an integer in 1"),
+        ({"A": -3}, ValueError, "A must be an integer in 1"),
+        ({"A": 2.5}, TypeError, "pass integer=False"),
+        ({"A": 0.0, "integer": False}, ValueError, "A must be above 0"),
+        ({"A": float("inf"), "integer": False}, ValueError, "A must be a finite number"),
+        ({"A": "3"}, TypeError, "A must be an integer"),
+        ({}, ValueError, "A must be given"),
+        ({"A": 3, "frequencies": [1.0]}, ValueError, "A must be given"),
+        ({"frequencies": []}, ValueError, "frequencies must be at least one"),
+        ({"frequencies": [np.nan]}, ValueError, "frequencies must be an array of finite numbers"),
+        ({"frequencies": [[1.0, 2.0]], "dimension": 3}, ValueError, "frequencies must be"),
+        ({"frequencies": [1.0], "integer": True}, ValueError, "integer must be left out"),
+        ({"A": 3, "target": targets.Bit(0)}, ValueError, "target must be a function on the circle"),
+        ({"A": 3, "target": targets.Residue()}, ValueError, "target must be a function on the circle"),
+        ({"A": 3, "target": targets.Table([1.0, 1.0, 1.0])}, ValueError, "values must be different"),
+        ({"A": 3, "target": 5}, TypeError, "target must be"),
+        ({"A": 3, "dimension": 2}, ValueError, r"target must be targets.Cosine\(k\) on a sphere"),
+        ({"A": 3, "dimension": 2, "integer": True, "target": targets.Cosine()}, ValueError, "integer must be left out"),
+        ({"A": 3, "dimension": 0}, ValueError, "dimension must be"),
+    ],
+    ids=repr,
+)
+def test_refusals_of_the_class(arguments, kind, message):
+    with pytest.raises(kind, match=message):
+        Frequencies(**arguments)
+
+
+def test_refusals_of_points():
+    cls = Frequencies(1000)
+    with pytest.raises(ValueError, match="x must be an array of finite numbers"):
+        cls.mean([np.inf])
+    with pytest.raises(ValueError, match="no digit of the fraction"):
+        cls.mean([1e30])
+    with pytest.raises(ValueError, match="no digit of the fraction"):
+        cls.values([1e20], [1e20])
+    with pytest.raises(ValueError, match="x must be an array of finite numbers, of shape"):
+        cls.kernel([[1.0, 2.0]], [0.5])
+    with pytest.raises(TypeError, match="inputs must be a law on the real line"):
+        cls.points_of(inputs.Uniform())
+    with pytest.raises(TypeError, match="inputs must be a law of x"):
+        barren.ModularMultiplication(11).points_of(inputs.Grid(11))
+    with pytest.raises(ValueError, match="inputs must be a law in 1 dimension"):
+        cls.points_of(inputs.RealSample([[1.0, 2.0]]))
+    with pytest.raises(ValueError, match="members needs a finite class"):
+        _ = Frequencies(3.0, integer=False).members
+    with pytest.raises(ValueError, match="x must be such that A·x stays below 2\\^40"):
+        Frequencies(1e10, integer=False).kernel([1e5], [1.0])
+
+
+def test_the_core_refuses_what_would_crash_it():
+    J, w, none = np.ones((2, 1)), np.ones(2), np.empty(0)
+    x = np.ones((2, 1))
+
+    def call(frequencies=x, points=x, shape="sawtooth", parameter=(1.0, 0.0), table=none, weights=w, jacobian=J):
+        return _core.frequency_responses(frequencies, points, shape, parameter, (0.0, 0.0), table, weights, jacobian)
+
+    assert call().shape == (2, 1)
+    for wrong in (
+        {"shape": "ramp"},
+        {"shape": "steps"},
+        {"frequencies": np.full((2, 1), np.nan)},
+        {"points": np.full((2, 1), np.inf)},
+        {"points": np.ones((2, 3))},
+        {"points": np.ones((2, 0)), "frequencies": np.ones((2, 0))},
+        {"points": np.full((2, 1), 1e32)},
+        {"weights": np.ones(3)},
+        {"jacobian": np.ones((3, 1))},
+        {"shape": "cosine", "parameter": (np.nan, 0.0)},
+    ):
+        with pytest.raises(ValueError, match=r"must|needs|unknown"):
+            call(**wrong)
+    line = np.array([[0.0, 1.0, 0.0]])
+    for wrong in ((np.zeros(1), w, line), (w, np.array([np.nan]), line), (w, w, line[:0]), (w, w, line + 0.5)):
+        with pytest.raises(ValueError, match="must"):
+            _core.interval_products(*wrong)

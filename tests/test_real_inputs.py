@@ -1,0 +1,95 @@
+"""Laws of x on the real line."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from barren import inputs
+
+
+def test_grid():
+    law = inputs.Grid(7)
+    assert law.size() == 7
+    assert np.array_equal(law.points(), np.arange(7) / 7)
+    assert law.weights().sum() == pytest.approx(1.0, abs=1e-15)
+    for wrong, kind in ((2, ValueError), (2.5, TypeError)):
+        with pytest.raises(kind, match="M must be"):
+            inputs.Grid(wrong)
+
+
+def test_sample_keeps_order_and_repeats():
+    law = inputs.RealSample([0.5, -1.0, 0.5], [0.25, 0.5, 0.25])
+    assert law.points().tolist() == [0.5, -1.0, 0.5]
+    assert (law.size(), law.dimension) == (3, 1)
+    assert pickle.loads(pickle.dumps(law)) == law
+    assert hash(law) == hash(inputs.RealSample([0.5, -1.0, 0.5], [0.25, 0.5, 0.25]))
+    assert inputs.RealSample(np.ones((4, 2))).dimension == 2
+    assert inputs.RealSample(np.ones((4, 1))).dimension == 1
+    assert "R^2" in repr(inputs.RealSample(np.ones((4, 2))))
+    with pytest.raises(ValueError, match="points must be an array of finite numbers"):
+        inputs.RealSample([np.nan])
+    with pytest.raises(ValueError, match="points must be at least one point"):
+        inputs.RealSample([])
+    with pytest.raises(ValueError, match="weights"):
+        inputs.RealSample([1.0, 2.0], [0.5, 0.6])
+    with pytest.raises(TypeError, match="points"):
+        inputs.RealSample(["a"])
+
+
+@pytest.mark.parametrize(
+    ("law", "moments"),
+    [
+        (inputs.Density("uniform", 40), [1 / 2, 1 / 3, 1 / 4]),
+        (inputs.Density("uniform", 40, interval=(-1.0, 1.0)), [0.0, 1 / 3, 0.0]),
+        (inputs.Density("gaussian", 40, scale=2.0), [0.0, 4.0, 0.0]),
+        (inputs.Density("gaussian", 1024), [0.0, 1.0, 0.0]),
+        (inputs.Density(lambda x: 2 * x, 40), [2 / 3, 1 / 2, 2 / 5]),
+    ],
+    ids=repr,
+)
+def test_quadrature_has_the_moments_of_the_law(law, moments):
+    points, weights = law.points(), law.weights()
+    assert len(points) == law.size() == len(weights)
+    assert weights.sum() == pytest.approx(1.0, abs=1e-12)
+    assert (weights > 0).all()
+    for k, moment in enumerate(moments, 1):
+        assert float(weights @ points**k) == pytest.approx(moment, abs=1e-11)
+
+
+def test_seeded_samples():
+    law = inputs.Density("gaussian", 5000, scale=3.0, seed=1, dimension=2)
+    assert law.points().shape == (5000, 2)
+    assert np.array_equal(law.points(), inputs.Density("gaussian", 5000, scale=3.0, seed=1, dimension=2).points())
+    assert law.points().std() == pytest.approx(3.0, rel=0.05)
+    uniform = inputs.Density("uniform", 5000, interval=(2.0, 3.0), seed=1).points()
+    assert (uniform.min(), uniform.max()) == (pytest.approx(2.0, abs=0.01), pytest.approx(3.0, abs=0.01))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        ({"density": "normal"}, ValueError, "density must be one of"),
+        ({"density": 3}, TypeError, "density must be"),
+        ({"nodes": 0}, ValueError, "nodes must be"),
+        ({"interval": (1.0, 1.0)}, ValueError, "interval must be two numbers"),
+        ({"scale": 0.0}, ValueError, "scale must be"),
+        ({"density": np.cos, "seed": 1}, ValueError, "seed must be None for a function"),
+        ({"dimension": 2}, ValueError, r"seed must be an integer in R\^2"),
+    ],
+    ids=repr,
+)
+def test_refusals_of_a_density(arguments, kind, message):
+    with pytest.raises(kind, match=message):
+        inputs.Density(**arguments)
+
+
+def test_densities_that_are_none():
+    with pytest.raises(ValueError, match=r"density must be a density that integrates to 1.*an integral of 2"):
+        inputs.Density(lambda x: 2 + 0 * x).points()
+    with pytest.raises(ValueError, match="values must be non-negative"):
+        inputs.Density(lambda x: 3 * x - 0.5).points()
+    with pytest.raises(ValueError, match="values must be"):
+        inputs.Density(lambda x: x[:3]).points()
