@@ -14,6 +14,7 @@ from pathlib import Path
 for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
     os.environ.pop(variable, None)
 
+from bounds_cases import BOUNDS_CASES  # noqa: E402  (after the environment is set)
 from cases import END_TO_END_CASES, Record  # noqa: E402  (after the environment is set)
 from direct_cases import DIRECT_CASES  # noqa: E402
 from engine_cases import ENGINE_CASES  # noqa: E402
@@ -22,7 +23,7 @@ from table_cases import TABLE_CASES  # noqa: E402
 import barren  # noqa: E402
 
 HERE = Path(__file__).parent
-CASES = {**END_TO_END_CASES, **ENGINE_CASES, **DIRECT_CASES, **TABLE_CASES}
+CASES = {**END_TO_END_CASES, **ENGINE_CASES, **DIRECT_CASES, **TABLE_CASES, **BOUNDS_CASES}
 
 
 def main() -> None:

@@ -47,7 +47,7 @@ def kernel_of_cosines(cls: Frequencies, x: Floats, y: Floats) -> Floats:
 
 
 def _within_a_period(cls: Frequencies, x: Floats) -> Floats:
-    """x less the nearest integer, which integer frequencies do not see; exact."""
+    """X less the nearest integer, which integer frequencies do not see; exact."""
     return x - np.rint(x) if cls.kind == "integers" else x
 
 
