@@ -1,6 +1,6 @@
 """λ and the extremal Jacobian against the brute-force covariance, for every prime below a limit.
 
-python scripts/check_bounds.py          # every prime below 400: some minutes; its result stands in docs/theory.md
+python scripts/check_bounds.py          # every prime below 400: about a minute; its result stands in docs/theory.md
 python scripts/check_bounds.py 50
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import sympy
 
 import barren
-from barren import reference, targets
+from barren import targets
 
 
 def every_target(p: int) -> Iterator[targets.Target]:
@@ -29,8 +29,9 @@ def every_target(p: int) -> Iterator[targets.Target]:
 def errors(p: int, target: targets.Target, multipliers: str) -> tuple[float, float]:
     """Of λ, and of the variance at the extremal Jacobian, relative to the largest eigenvalue."""
     cls = barren.ModularMultiplication(p, target, multipliers)
-    points = np.arange(p)
-    covariance = reference.kernel(cls, points, points) / p
+    values = target(np.outer(cls.members, np.arange(p)) % p, p)
+    values -= values.mean(axis=0)
+    covariance = values.T @ values / (cls.size * p)
     expected = float(np.linalg.eigvalsh(covariance)[-1])
     extremal = barren.extremal_jacobian(cls)[:, 0]
     attained = float(extremal @ covariance @ extremal) / p
