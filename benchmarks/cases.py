@@ -54,6 +54,28 @@ def mlp(p: int, dtype: str) -> Any:
     return models.mlp((p - 1).bit_length(), (1000, 1000), "sigmoid", seed=0).to(getattr(torch, dtype))
 
 
+def against_the_loop(cls: Any, model: Any, encoding: Any, sample: int, runs: int) -> dict[str, Any]:
+    """`gradient_variance` against one backward pass a multiplier, binary cross-entropy, with and without deviations.
+
+    The loop runs over every `sample`-th multiplier, for its time is the same for each.
+
+    Returns:
+        A record of the variance alone, with "with_deviations" beside it.
+    """
+    some = cls.with_multipliers(cls.members[::sample])
+    records = []
+    for deviations in (False, True):
+        ours, rival = interleaved(
+            lambda wanted=deviations: barren.gradient_variance(
+                cls, model, encoding=encoding, loss="bce", deviations=wanted
+            ),
+            lambda: sum(float(g @ g) for g in reference.gradients(some, model, encoding, "bce")),
+            runs=runs,
+        )
+        records.append(summary("", "", ours, rival, scale=cls.size / some.size))
+    return {**records[0], "with_deviations": {key: records[1][key] for key in ("ratio", "seconds")}}
+
+
 def autograd(quick: bool) -> Record:
     """The exact variance over all 1008 multipliers against one autograd backward pass per multiplier."""
     p = 101 if quick else 1009
@@ -70,21 +92,11 @@ def autograd(quick: bool) -> Record:
     assert errors["float32"] <= 1e-5, errors
     assert errors["float64"] <= 1e-10, errors
     deviation_errors = {name: relative(v.deviations, truth.deviations) for name, v in answers.items()}
-    records = {}
-    some = cls.with_multipliers(cls.members[::20])  # the loop's time is the same for each multiplier
-    for deviations in (False, True):
-        ours, rival = interleaved(
-            lambda wanted=deviations: barren.gradient_variance(cls, single, deviations=wanted, **options),
-            lambda: sum(float(g @ g) for g in reference.gradients(some, single, encodings.Bits(), "bce")),
-            runs=1 if quick else 5,
-        )
-        records[deviations] = summary("", "", ours, rival, scale=cls.size / some.size)
     return {
-        **records[False],
+        **against_the_loop(cls, single, encodings.Bits(), 20, runs=1 if quick else 5),
         "name": "all multipliers against one backward pass each",
         "asked": "≥ 150×, error ≤ 1e-5 (float32), ≤ 1e-10 (float64)",
         "case": f"p = {p}, bits → 1000 → 1000 → 1 sigmoid, BCE, float32 model, method {answers['float32'].method}",
-        "with_deviations": {key: records[True][key] for key in ("ratio", "seconds")},
         "relative_error": errors,
         "relative_error_of_deviations": deviation_errors,
     }

@@ -18,12 +18,13 @@ from bounds_cases import BOUNDS_CASES  # noqa: E402  (after the environment is s
 from cases import END_TO_END_CASES, Record  # noqa: E402  (after the environment is set)
 from direct_cases import DIRECT_CASES  # noqa: E402
 from engine_cases import ENGINE_CASES  # noqa: E402
+from planner_cases import PLANNER_CASES  # noqa: E402
 from table_cases import TABLE_CASES  # noqa: E402
 
 import barren  # noqa: E402
 
 HERE = Path(__file__).parent
-CASES = {**END_TO_END_CASES, **ENGINE_CASES, **DIRECT_CASES, **TABLE_CASES, **BOUNDS_CASES}
+CASES = {**END_TO_END_CASES, **ENGINE_CASES, **PLANNER_CASES, **DIRECT_CASES, **TABLE_CASES, **BOUNDS_CASES}
 
 
 def main() -> None:
@@ -36,7 +37,7 @@ def main() -> None:
     records: dict[str, Record] = {}
     for name in options.only or CASES:
         start = time.perf_counter()
-        records[name] = CASES[name](options.quick)
+        records[name] = {**CASES[name](options.quick), "source": source()}
         print(
             f"{name} ({time.perf_counter() - start:.1f} s)\n{json.dumps(records[name], indent=2, ensure_ascii=False)}",
             flush=True,
@@ -45,22 +46,30 @@ def main() -> None:
         return
     path = HERE / "results" / f"{options.name}.json"
     path.parent.mkdir(exist_ok=True)
+    # With --only the other cases stay as they are: each carries the commit and the day of its own run.
     known = json.loads(path.read_text())["cases"] if options.only and path.exists() else {}
     result = {"machine": machine(), "cases": {**known, **records}}
     path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     print(f"wrote {path}")
 
 
+def source() -> dict[str, str | bool]:
+    """Of which sources, and when: the commit, and whether tracked files other than results differ from it."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=HERE, check=False)
+        return done.stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude,top)benchmarks/results")
+    commit = git("rev-parse", "--short", "HEAD") or "unknown"
+    return {"commit": commit, "dirty": bool(changed), "date": time.strftime("%Y-%m-%d")}
+
+
 def machine() -> dict[str, str]:
     """What the numbers were measured on."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HERE, check=False
-    )
     return {
         "processor": processor(),
         "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
-        "date": time.strftime("%Y-%m-%d"),
-        "commit": commit.stdout.strip() or "unknown",
         **barren.configuration(),
     }
 

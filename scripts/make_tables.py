@@ -50,6 +50,18 @@ def measured(case: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
+def sources(result: dict[str, Any]) -> str:
+    """The commits and days of the cases, each once, with the cases that differ from the most common named."""
+    known = {"commit": "unknown", "dirty": False, "date": "unknown", **result["machine"]}
+    made: dict[str, list[str]] = {}
+    for name, case in result["cases"].items():
+        source = {**known, **case.get("source", {})}
+        text = f"{source['date']}, commit {source['commit']}{' with local changes' * source['dirty']}"
+        made.setdefault(text, []).append(name)
+    most, *others = sorted(made, key=lambda text: -len(made[text]))
+    return "; ".join([most, *(f"{text} for {', '.join(made[text])}" for text in others)])
+
+
 def growth(case: dict[str, Any]) -> str:
     """How time and memory grow, as a Markdown table."""
     lines = ["", f"How time and memory of a whole process grow: {case['case']}.", ""]
@@ -87,7 +99,7 @@ def table(result: dict[str, Any]) -> str:
     lines = [
         f"### {machine['processor']}, {machine['cores']} cores",
         "",
-        f"{machine['date']}, commit {machine['commit']}, {machine['compiler']}, kernel {machine['kernel']}, Python "
+        f"{sources(result)}, {machine['compiler']}, kernel {machine['kernel']}, Python "
         f"{machine['python']}, NumPy {machine['numpy']}, torch {machine['torch']}, transforms by {machine['fft']}.",
         "",
         "| what | case | asked | measured |",

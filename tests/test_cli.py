@@ -253,6 +253,15 @@ def test_check_without_torch_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check.MODEL_CASES_LEFT_OUT in out
 
 
+def test_info_measures_the_rates_anew(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("BARREN_CACHE", str(tmp_path))
+    code, out, err = run("info", "--recalibrate", "--json")
+    assert code == 0
+    assert json.loads(out)["barren"]
+    (written,) = tmp_path.iterdir()
+    assert str(written) in err
+
+
 def test_info() -> None:
     code, out, _ = run("info")
     assert code == 0

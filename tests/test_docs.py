@@ -52,6 +52,35 @@ def test_the_quickstart_runs():
             exec(block, scope)
 
 
+def test_every_example_of_the_docs_has_a_plan(monkeypatch):
+    """`barren.plan` explains each problem that the README, the quickstart and the examples compute, and is right."""
+    plain, plans = barren.gradient_variance, []
+
+    def planned(cls, model=None, **asked):
+        plan = barren.plan(cls, model, **asked)
+        v = plain(cls, model, **asked)
+        assert v.method == plan.method
+        plans.append(plan)
+        return v
+
+    monkeypatch.setattr(barren, "gradient_variance", planned)
+    readme = (ROOT / "README.md").read_text().split("<!-- example -->")[1]
+    quickstart = (ROOT / "docs" / "quickstart.md").read_text()
+    scripts = [path.read_text() for path in sorted((ROOT / "examples").glob("*.py"))]
+    with contextlib.redirect_stdout(io.StringIO()):
+        for blocks in [code_blocks(readme)[:1], code_blocks(quickstart), *([script] for script in scripts)]:
+            scope: dict[str, object] = {"__name__": "__main__"}
+            for block in blocks:
+                exec(block, scope)
+    assert len(plans) >= 17
+    for plan in plans:
+        text = str(plan)
+        assert text.startswith(f"method {plan.method}: {plan.reason}")
+        assert "nan" not in text
+        assert 0.0 < plan.seconds < 60.0  # all of them take far less than a second
+        assert 0 < plan.chosen.smallest_memory <= plan.memory <= 2**31
+
+
 @pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
 def test_examples_run(script, tmp_path):
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=300)

@@ -28,6 +28,8 @@ TINY: dict[str, Settings] = {
         "width": 6,
         "models": {"sigmoid": "mlp:8:sigmoid", "relu": "mlp:8:relu"},
     },
+    "log-covariance": {"primes": [3, 5, 11, 53, 503]},
+    "spectral-norm": {"primes": [3, 11, 53]},
 }
 
 
@@ -83,7 +85,7 @@ def every(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, fig
 
 
 def test_registry_names_summaries_and_lookup() -> None:
-    assert list(figures.FIGURES) == ["variance-vs-modulus", "easy-multipliers", "bound-ladder"]
+    assert list(figures.FIGURES) == list(TINY)
     for name, figure in figures.FIGURES.items():
         assert figure.name == name
         assert figure.summary
@@ -110,7 +112,7 @@ def test_settings_and_cells_survive_json_and_differ(name: str, full: bool) -> No
     figure = figures.FIGURES[name]
     settings = figure.settings(full, 5)
     assert json.loads(json.dumps(settings)) == settings
-    assert min(settings["seeds"]) == 5
+    assert min(settings.get("seeds", [5])) == 5
     cells = [base.canonical(cell) for cell in figure.cells(settings)]
     assert len(set(cells)) == len(cells) > 0
 
@@ -168,6 +170,27 @@ def test_easy_multipliers_shares_sum_to_one(every: dict[str, tuple[Path, figures
     rows = base.where(rows_of(every["easy-multipliers"][0], "easy-multipliers"), encoding="bits", p=53)
     assert [row["a"] for row in rows] == list(range(1, 53))
     assert sum(row["share"] for row in rows) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("p", [3, 11, 53])
+def test_log_covariance_is_the_covariance_of_all_pairs(p: int, every: dict[str, tuple[Path, figures.Made]]) -> None:
+    x = np.arange(1, p)
+    centred = np.outer(x, x) % p - p / 2
+    covariances = centred @ (x - p / 2) / (p - 1)
+    (row,) = base.where(rows_of(every["log-covariance"][0], "log-covariance"), p=p)
+    assert row["mean_squared_covariance"] == pytest.approx(np.mean(covariances**2), rel=1e-12)
+    if p > 3:
+        assert row["mean_squared_beyond_sign"] == pytest.approx(np.mean(covariances[1:-1] ** 2), rel=1e-12)
+
+
+@pytest.mark.parametrize("p", [3, 11, 53])
+def test_spectral_norm_is_the_largest_singular_value(p: int, every: dict[str, tuple[Path, figures.Made]]) -> None:
+    x = np.arange(1, p)
+    singular = np.linalg.svd((-1.0) ** (np.outer(x, x) % p), compute_uv=False)
+    (row,) = base.where(rows_of(every["spectral-norm"][0], "spectral-norm"), p=p)
+    assert row["norm"] == pytest.approx(singular[0], rel=1e-12)
+    assert row["root_mean_square"] == pytest.approx(np.sqrt(np.sum(singular**2) / (p - 2)), rel=1e-12)
+    assert row["norm"] <= row["proven"]
 
 
 def test_drawing_needs_the_rows_only(

@@ -31,3 +31,38 @@ def test_a_forked_child_computes_a_variance(method):
     command = [sys.executable, "-c", CHILD, method]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+WORKERS = textwrap.dedent(
+    """
+    import torch
+    import barren
+    from barren import encodings, models, targets
+    from torch.utils.data import DataLoader, Dataset
+
+    def variance(p):
+        model = models.mlp(10, (50, 50), seed=0)
+        cls = barren.ModularMultiplication(p, targets.Bit(0))
+        return float(barren.gradient_variance(cls, model, encoding=encodings.Bits(10), method="kernel"))
+
+    class Variances(Dataset):
+        moduli = [1009, 997, 991, 983]
+
+        def __len__(self):
+            return len(self.moduli)
+
+        def __getitem__(self, i):
+            return variance(self.moduli[i])
+
+    expected = torch.tensor([variance(p) for p in Variances.moduli], dtype=torch.float64)
+    loader = DataLoader(Variances(), batch_size=1, num_workers=2, multiprocessing_context="fork")
+    found = torch.cat([batch.double() for batch in loader])
+    assert torch.equal(found, expected), (found, expected)
+    """
+)
+
+
+def test_workers_of_a_data_loader_compute_variances():
+    """They are forked after the parent has used all threads, and give the same bits."""
+    done = subprocess.run([sys.executable, "-c", WORKERS], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import warnings
@@ -11,9 +12,9 @@ import pytest
 from helpers import jacobian
 
 import barren
-from barren import encodings, models, targets
-from barren.variance import calibration
-from barren.variance.plan import METHODS, readable_seconds
+from barren import encodings, inputs, models, targets
+from barren.variance import GivenJacobian, calibration, speeds
+from barren.variance.plan import METHODS, make_plan, readable_seconds
 
 
 @pytest.fixture
@@ -126,3 +127,212 @@ def test_a_plan_computes_nothing_of_the_variance(monkeypatch):
         monkeypatch.setattr(method, "run", None)
     cls = barren.ModularMultiplication(101, targets.Bit(0))
     assert barren.plan(cls, jacobian=np.ones((101, 2))).method
+
+
+# Models without a rule, and the price of their columns.
+
+
+def without_rules(width: int = 6, hidden: int = 12):
+    """Two products by einsum, which no rule knows."""
+    import torch
+
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            generator = torch.Generator().manual_seed(0)
+            self.a = torch.nn.Parameter(torch.randn(width, hidden, generator=generator))
+            self.b = torch.nn.Parameter(torch.randn(hidden, generator=generator))
+
+        def forward(self, x):
+            return torch.einsum("nh,h->n", torch.tanh(torch.einsum("nw,wh->nh", x, self.a)), self.b)
+
+    return Model()
+
+
+def tangent_of(model, p: int, encoding=None):
+    from barren.tangents import tangent_of_model
+
+    return tangent_of_model(model, (encoding or encodings.Bits())(np.arange(p), p))
+
+
+def mixed():
+    """A layer with a rule between two without."""
+    import torch
+
+    class Scaled(torch.nn.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.scale, self.shift = (torch.nn.Parameter(torch.ones(width) / (i + 2)) for i in range(2))
+
+        def forward(self, x):
+            return torch.tanh(x * self.scale + self.shift)
+
+    return torch.nn.Sequential(Scaled(6), torch.nn.Linear(6, 9), Scaled(9), torch.nn.Linear(9, 1))
+
+
+@pytest.mark.parametrize("make", [without_rules, mixed, lambda: models.mlp(6, (9,), seed=0)])
+@pytest.mark.parametrize("columns", [1, 5, 12, 30, 1000])
+@pytest.mark.parametrize("by_layer", [False, True])
+def test_passes_are_counted_as_they_are_made(make, columns, by_layer, monkeypatch):
+    from barren.tangents.columns import Columns
+
+    tangent = tangent_of(make(), 61)
+    limit = tangent.n * tangent.dtype.itemsize * columns
+    seen = {"samples": 0, "entries": 0}
+    rows = Columns.rows
+
+    def counted(self, names, features):
+        found = rows(self, names, features)
+        seen["samples"] += len(features)
+        seen["entries"] += sum(block.numel() for block in found.values())
+        return found
+
+    monkeypatch.setattr(Columns, "rows", counted)
+    if by_layer:
+        for layer in tangent._routes.reasons:
+            list(tangent._other_columns([layer], limit))
+    else:
+        list(tangent.column_blocks(limit))
+    passes, entries = tangent.column_passes(limit, by_layer=by_layer)
+    assert (passes * tangent.n, entries * tangent.n) == (seen["samples"], seen["entries"])
+
+
+def test_columns_of_a_given_jacobian_take_no_pass():
+    assert GivenJacobian(np.ones((5, 3))).column_passes(8) == (0, 0)
+
+
+def problem_of(model, p: int = 61, **more):
+    from barren.variance.arguments import prepare
+
+    asked = {"jacobian": None, "ntk": None, "encoding": encodings.Bits(), "loss": "mse", "inputs": None}
+    asked |= {"method": "auto", "deviations": True, "per_parameter": False, "rtol": None, "seed": 0, "dtype": None}
+    asked |= {"memory_limit": None, "threads": None, **more}
+    return prepare(barren.ModularMultiplication(p, targets.Bit(0)), model, **asked)
+
+
+def test_narrow_blocks_cost_the_passes_that_they_repeat(cache):
+    problem = problem_of(without_rules())
+    fast = speeds.Speeds(problem)
+    fast.__dict__.update(a_pass=1.0, every_gradient=1.5)  # seconds a sample
+    n, d = problem.tangent.n, problem.tangent.parameters
+    one = fast.columns(n * d * 8)
+    narrow = fast.columns(n * 4 * 8)
+    passes, entries = problem.tangent.column_passes(n * 4 * 8)
+    assert one == pytest.approx(n * 1.5, rel=1e-3)
+    assert narrow == pytest.approx(n * (passes + 0.5 * entries / d), rel=1e-3)
+    assert passes > 5
+
+
+def test_timing_a_slow_model_stops_early(monkeypatch):
+    """A clock that a sample moves by a second: one sample a measurement, and no more."""
+    problem = problem_of(without_rules())
+    clock, rows = [0.0], type(problem.tangent._routes.columns).rows
+
+    def slow(self, names, features):
+        clock[0] += len(features)
+        return rows(self, names, features)
+
+    monkeypatch.setattr(type(problem.tangent._routes.columns), "rows", slow)
+    monkeypatch.setattr(speeds.time, "perf_counter", lambda: clock[0])
+    timed = speeds.Speeds(problem, timed=True)
+    assert timed.a_pass == timed.every_gradient == timed.backward == 1.0
+    assert clock[0] == 3.0
+
+
+def test_what_lives_on_another_device_is_timed(monkeypatch, cache):
+    from barren.tangents.model import ModelTangent
+
+    model = models.mlp(6, (12,), seed=0)
+    assert not speeds.Speeds(problem_of(model)).timed
+    monkeypatch.setattr(ModelTangent, "is_remote", property(lambda self: True))
+    problem = problem_of(model)
+    fast = speeds.Speeds(problem)
+    monkeypatch.setattr(calibration, "rates", None)
+    monkeypatch.setattr(speeds, "rates", None)  # no rate of this machine tells of a product there
+    assert fast.timed
+    assert min(fast.theta, fast.backward) > 0.0
+
+
+# One rule for both verbs.
+
+PROBLEMS = {
+    "network": {"model": lambda: models.mlp(7, (20,), seed=0), "encoding": encodings.Bits(), "loss": "bce"},
+    "without rules": {"model": lambda: without_rules(7), "encoding": encodings.Bits()},
+    "cross-entropy": {
+        "model": lambda: models.mlp(7, (9,), outputs=2, seed=0),
+        "encoding": encodings.Bits(),
+        "loss": "cross-entropy",
+    },
+    "jacobian": {"jacobian": lambda: jacobian(101)},
+    "kernel": {"ntk": lambda: jacobian(101) @ jacobian(101).T},
+}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("multipliers", ["units", "all", "set"])
+def test_the_plan_is_what_is_done(name, multipliers):
+    members = np.array([1, 2, 5, 7]) if multipliers == "set" else multipliers
+    cls = barren.ModularMultiplication(101, targets.Bit(0), members)
+    made = {"model": None} | {
+        key: value() if key in ("model", "jacobian", "ntk") else value for key, value in PROBLEMS[name].items()
+    }
+    for deviations, rtol, limit in itertools.product((True, False), (None, 0.5), (None, 2**20)):
+        asked = {**made, "deviations": deviations, "rtol": rtol, "memory_limit": limit}
+        try:
+            plan = barren.plan(cls, **asked)
+        except ValueError:
+            with pytest.raises(ValueError, match="memory_limit"):
+                barren.gradient_variance(cls, **asked)
+            continue
+        v = barren.gradient_variance(cls, **asked)
+        assert v.method == plan.method
+        assert [c.method for c in v.plan.candidates] == [c.method for c in plan.candidates]
+        assert (v.plan.memory, v.plan.reason) == (plan.memory, plan.reason)
+
+
+def test_both_verbs_take_the_same_arguments():
+    import inspect
+
+    signatures = [inspect.signature(verb).parameters for verb in (barren.plan, barren.gradient_variance)]
+    assert signatures[0] == signatures[1]
+
+
+@pytest.mark.parametrize("method", ["auto", "kernel", "direct"])
+def test_long_work_is_timed_by_both_verbs(method, monkeypatch):
+    monkeypatch.setitem(make_plan.__globals__, "_WORTH_TIMING", 0.0)
+    model, timed = models.mlp(7, (20,), seed=0), []
+    plain = speeds.Speeds.__init__
+
+    def watched(self, problem, **how):
+        timed.append(how.get("timed", False))
+        plain(self, problem, **how)
+
+    monkeypatch.setattr(speeds.Speeds, "__init__", watched)
+    cls, asked = barren.ModularMultiplication(101, targets.Bit(0)), {"encoding": encodings.Bits(), "method": method}
+    barren.plan(cls, model, **asked)
+    barren.gradient_variance(cls, model, inputs=inputs.Uniform(), **asked)
+    assert timed == [False, True, False, True]
+
+
+# The cache of rates.
+
+
+def test_a_named_cache_needs_no_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("BARREN_CACHE", str(tmp_path))
+    monkeypatch.setattr(calibration.Path, "home", lambda: pytest.fail("asked for the home folder"))
+    assert calibration.cache_file().parent == tmp_path
+
+
+def test_the_key_tells_what_the_rates_depend_on():
+    for part in (np.__version__, "1 threads", "cores", barren.__version__):
+        assert part in calibration._key(1)
+    assert calibration._key(1) != calibration._key(2)
+
+
+def test_rates_can_be_measured_anew(cache, monkeypatch):
+    first = calibration.rates(1)
+    path = calibration.recalibrate(1)
+    assert path == cache
+    known = json.loads(path.read_text())
+    monkeypatch.setattr(calibration, "measure", None)
+    assert vars(calibration.rates(1)) == known[calibration._key(1)] != vars(first)

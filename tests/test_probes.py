@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -240,3 +241,40 @@ def test_a_given_set_and_a_kernel_alone_have_no_probes():
         barren.gradient_variance(cls.with_multipliers([1, 2]), jacobian=J, method="probes")
     with pytest.raises(ValueError, match="only Θ was given"):
         barren.gradient_variance(cls, ntk=J @ J.T, method="probes")
+
+
+@pytest.mark.parametrize("form", ["forward", "backward"])
+def test_an_error_that_is_not_reached_is_said(form, monkeypatch):
+    monkeypatch.setattr(probes, "_MOST", 24)
+    cls = barren.ModularMultiplication(61 if form == "backward" else 211, targets.Bit(0))
+    given = {"jacobian": falling(211, 200, 0.99)}
+    if form == "backward":
+        given = {"model": _Backward().double(), "encoding": encodings.Bits()}
+    with pytest.warns(UserWarning, match=r"stopped at \d+ probes with a relative standard error of .* rtol = 0.0001"):
+        v = barren.gradient_variance(cls, method="probes", rtol=1e-4, **given)
+    assert v.standard_error > 1e-4 * float(v)
+
+
+def test_auto_takes_no_form_without_the_deviations_that_are_wanted(monkeypatch):
+    monkeypatch.setattr(probes, "seconds", lambda problem, speeds: 0.0)
+    cls, model = barren.ModularMultiplication(61, targets.Bit(0)), _Backward().double()
+    options = {"encoding": encodings.Bits(), "rtol": 0.1}
+    plan = barren.plan(cls, model, **options)
+    assert plan.chosen.is_exact
+    assert "its dual form gives no deviations, and they are wanted" in str(plan)
+    assert barren.plan(cls, model, deviations=False, **options).method == "probes"
+    assert barren.plan(cls, model, method="probes", **options).method == "probes"
+    assert barren.gradient_variance(cls, model, **options).deviations.shape == (60,)
+
+
+def test_the_sketch_is_cut_to_the_memory_limit():
+    cls, J = barren.ModularMultiplication(61, targets.Bit(0)), falling(61, 60, 0.9)
+    problem = problem_of(cls, J, rtol=0.02)
+    least = probes.smallest_memory(problem)
+    for room, directions in [(0, 0), (8 * 60 * 16, 16), (8 * 60 * 1000, 64)]:
+        limited = replace(problem, memory_limit=least + room)
+        assert probes._largest_sketch(limited) == directions
+        assert probes.memory(limited) <= least + room
+        estimate, _ = probes._forward(limited, members.members_of(limited), np.random.default_rng(0))
+        assert estimate.error <= 0.02 * estimate.value
+        assert (estimate.exact > 0.0) == (directions > 0)

@@ -279,3 +279,15 @@ def test_models_that_cannot_be_differentiated():
             return y
 
     refused(seeded(InPlace), "must be differentiable; torch says: one of the variables")
+
+
+class OnMps(nn.Parameter):
+    """A parameter that says it is on a device that need not be there."""
+
+    device = property(lambda self: torch.device("mps"))
+
+
+def test_a_device_without_float64():
+    model = seeded(mlp).float()
+    model[0].weight = OnMps(model[0].weight.detach())
+    refused(model, r'device with float64, .* got parameters on MPS, .* call model.to\("cpu"\)')

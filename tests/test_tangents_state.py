@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 
 import numpy as np
 import pytest
@@ -21,7 +22,10 @@ from tangent_cases import (
 )
 from torch import nn
 
+import barren
+from barren import targets
 from barren.tangents import rules, tangent_of_model
+from barren.tangents.snapshot import Snapshot, at_most, plain_autograd
 
 
 class Counting(nn.Module):
@@ -223,3 +227,86 @@ def test_a_model_compiled_in_place_is_not_run_compiled():
     before = model._compiled_call_impl
     np.testing.assert_allclose(columns(tangent_of_model(model, x))[0], expected, atol=1e-14)
     assert model._compiled_call_impl is before
+
+
+class Closure(nn.Module):
+    """Calls its layers by a lambda over itself, which a copy of the module does not replace."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.last = nn.Linear(6, 40), nn.Linear(40, 1)
+        self.body = lambda x: torch.tanh(self.inner(x))
+
+    def forward(self, x):
+        return self.last(self.body(x))
+
+
+def test_copies_for_threads_reach_their_own_tensors_or_are_not_used():
+    probe = torch.from_numpy(features(4))
+    for make, count in [(mlp, 3), (Transformer, 3), (lambda: BatchNormEval().eval(), 3), (Closure, 1)]:
+        snapshot = Snapshot(seeded(make), torch.float64, cast=False)
+        replicas = snapshot.replicas(3, probe)
+        assert replicas.qsize() == count
+        first, *others = [replicas.get() for _ in range(count)]
+        assert first is snapshot
+        for other in others:  # the weights are shared, the modules are not
+            assert other.model is not snapshot.model
+            pairs = zip(other.model.parameters(), snapshot.model.parameters(), strict=True)
+            assert all(one is two for one, two in pairs)
+
+
+@pytest.mark.parametrize("kind", ["closure", "mlp"])
+def test_a_closure_over_the_module_gives_the_same_bits_on_all_threads(kind):
+    cls = barren.ModularMultiplication(2003, targets.Bit(0))
+    model = seeded(lambda: Closure() if kind == "closure" else mlp()).float()
+    answers = []
+
+    def encoding(x, p):
+        return (x[:, None] >> np.arange(6) & 1).astype(np.float64)
+
+    for threads in (1, 2, 2, 2):
+        v = barren.gradient_variance(cls, model, encoding=encoding, method="kernel", threads=threads, deviations=False)
+        answers.append((float(v), v.mean_squared_norm))
+    assert len(set(answers)) == 1
+
+
+def test_threads_that_meet_leave_the_settings_of_torch_as_they_were():
+    """The first in is the first out: each putting back what it found would leave the first one's settings."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    settings = state(seeded(mlp))["sdpa"], torch.backends.mha.get_fastpath_enabled()
+    first_inside, second_inside, first_out = (threading.Event() for _ in range(3))
+    seen = []
+
+    def first():
+        with at_most(1), plain_autograd(torch.device("cpu")):
+            first_inside.set()
+            second_inside.wait(10)
+        seen.append(torch.get_num_threads())
+        first_out.set()
+
+    def second():
+        first_inside.wait(10)
+        with at_most(2), plain_autograd(torch.device("cpu")):
+            second_inside.set()
+            first_out.wait(10)
+            with at_most(1):
+                pass
+            seen.append((torch.get_num_threads(), torch.backends.mha.get_fastpath_enabled()))
+        seen.append(torch.get_num_threads())
+
+    def third():
+        seen.append(torch.get_num_threads())
+
+    for group in ([first, second], [third]):
+        workers = [threading.Thread(target=target) for target in group]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    try:
+        assert seen == [3, (2, False), 3, 3]
+        assert torch.get_num_threads() == 3
+        assert (state(seeded(mlp))["sdpa"], torch.backends.mha.get_fastpath_enabled()) == settings
+    finally:
+        torch.set_num_threads(before)

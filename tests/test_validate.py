@@ -206,19 +206,6 @@ def test_matrix_is_not_copied_without_need_and_refuses_shapes():
         _validate.matrix("J", np.ones(3))
 
 
-def test_symmetric():
-    generator = np.random.default_rng(0)
-    factor = generator.standard_normal((9, 40)).astype(np.float32)
-    gram = np.einsum("ik,jk->ij", factor, factor)
-    assert _validate.symmetric("ntk", gram, 9).dtype == np.float32
-    assert _validate.symmetric("ntk", np.empty((0, 0)), 0).shape == (0, 0)
-    gram[2, 5] += 1
-    with pytest.raises(ValueError, match=r"^ntk must be symmetric; got .* at \(2, 5\) and .* at \(5, 2\)$"):
-        _validate.symmetric("ntk", gram, 9)
-    with pytest.raises(ValueError, match=r"of shape \(8, 8\); got an array of shape \(9, 9\)"):
-        _validate.symmetric("ntk", gram, 8)
-
-
 def test_weights():
     given = np.array([0.25, 0.75 + 5e-10])
     assert _validate.weights("weights", given, 2) is given

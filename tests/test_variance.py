@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 import barren
 from barren import inputs, reference, targets
-from barren.variance import diagonals, kernel
+from barren.variance import GivenJacobian, GivenNTK, diagonals, kernel, theta
 from barren.variance.problem import Problem
 
 
@@ -54,6 +54,17 @@ def test_every_method_agrees_with_the_reference(p):
                         expected.deviations.max(), 1e-14
                     ), where
                     assert got.method == method
+
+
+@pytest.mark.parametrize("target", [targets.Sawtooth(), targets.Bit(0), targets.Table(np.sin(np.arange(100043.0)))])
+def test_a_safe_prime(target):
+    """p − 1 = 2·50021: neither half of the cycle has a length with small factors."""
+    p = 100043
+    cls, J = barren.ModularMultiplication(p, target), jacobian(p, 2)
+    whole, plain = (variance(cls, jacobian=J, method=method) for method in ("character", "direct"))
+    assert relative(float(whole), float(plain)) <= 1e-11
+    assert relative(whole.deviations, plain.deviations) <= 1e-11
+    assert relative(float(variance(cls, jacobian=J, method="character", deviations=False)), float(plain)) <= 1e-11
 
 
 @pytest.mark.parametrize("p", [499, 1009, 1999])
@@ -330,7 +341,23 @@ def test_blocks_of_rows_change_nothing(monkeypatch, p, multipliers):
     cls = barren.ModularMultiplication(p, targets.Bit(0), multipliers)
     J = jacobian(p)
     whole = variance(cls, ntk=J @ J.T)
-    monkeypatch.setattr(kernel, "_BLOCK_BYTES", 8 * p * 7)
+    monkeypatch.setattr(theta, "_MOST_ROWS", 17)
     blocks = variance(cls, ntk=J @ J.T)
     assert relative(float(blocks), float(whole)) <= 1e-13
     assert relative(blocks.deviations, whole.deviations) <= 1e-12
+
+
+def test_rounding_on_the_diagonal_of_a_computed_kernel_is_no_error_of_the_caller(monkeypatch):
+    """Where ω(x) = 0 the diagonal of Θ is rounding, of either sign: the checks on a given `ntk` do not apply to it."""
+    cls = barren.ModularMultiplication(101, targets.Bit(0))
+    J = np.random.default_rng(0).standard_normal((101, 300)).astype(np.float32) + np.float32(30.0)
+    J[::2] = 0.0
+    expected = reference.from_jacobian(cls, J)
+    monkeypatch.setattr(GivenJacobian, "ntk_is_cheap", False)
+    monkeypatch.setattr(kernel, "_transform_cost", lambda problem: 0.0)
+    seen = []
+    computed = GivenNTK.computed
+    monkeypatch.setattr(GivenNTK, "computed", lambda theta: seen.append(theta.diagonal().min()) or computed(theta))
+    v = barren.gradient_variance(cls, jacobian=J, method="kernel")
+    assert seen[0] < 0.0
+    assert relative(v.deviations, expected.deviations) <= 1e-5

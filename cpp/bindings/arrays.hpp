@@ -9,6 +9,7 @@
 #include "barren/errors.hpp"
 #include "barren/threads.hpp"
 #include "barren/view.hpp"
+#include "stop.hpp"
 
 namespace barren::bindings {
 
@@ -74,9 +75,12 @@ inline std::uint64_t modulus_of(std::int64_t modulus) {
     return static_cast<std::uint64_t>(modulus);
 }
 
-// The interpreter's signals are looked at from the calling thread; a pending Ctrl-C stays set as the Python error.
+// The interpreter's signals are looked at from the calling thread; a pending Ctrl-C stays set as the Python error. A
+// thread that obeys a Stop looks at that instead, and needs no GIL for it.
 inline Execution execution(int threads) {
     require(threads >= 0 && threads <= 4096, "threads must be in 0..4096 (0: all that may be used)");
+    checkpoint();  // a call may be too short to look again
+    if (obeyed() != nullptr) return {threads, [stop = obeyed()] { return stop->is_set(); }};
     return {threads, [] {
                 py::gil_scoped_acquire gil;
                 return PyErr_CheckSignals() != 0;

@@ -11,12 +11,6 @@ namespace {
 
 constexpr std::uint64_t narrow_limit = std::uint64_t{1} << 31;
 
-bool consecutive(Vector<const std::int64_t> points) {
-    for (std::size_t i = 1; i < points.size; ++i)
-        if (points[i] != points[i - 1] + 1) return false;
-    return true;
-}
-
 }  // namespace
 
 template <class T>

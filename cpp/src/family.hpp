@@ -8,10 +8,9 @@
 
 #include "barren/dispatch.hpp"
 #include "barren/responses.hpp"
+#include "blocks.hpp"
 
 namespace barren {
-
-inline std::size_t divide_up(std::size_t x, std::size_t y) { return (x + y - 1) / y; }
 
 // Throws std::invalid_argument unless multipliers and points lie in 0..m-1 and the target is complete.
 template <class T>

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "barren/errors.hpp"
+#include "blocks.hpp"
 
 namespace barren {
 namespace {
@@ -31,7 +32,7 @@ void fold(const StridedMatrix<T>& rows, Vector<const std::int64_t> order, Vector
     require(rows.columns == columns, "out must have a column for each column of rows");
     for (std::size_t i = 0; i < order.size; ++i)
         require(order[i] >= -1 && order[i] < static_cast<std::int64_t>(rows.rows), "order must lie in -1..n-1");
-    parallel_for((m + rows_a_task - 1) / rows_a_task, execution, [&](std::size_t task, int, Progress&) {
+    parallel_for(divide_up(m, rows_a_task), execution, [&](std::size_t task, int, Progress&) {
         const std::size_t end = std::min(m, (task + 1) * rows_a_task);
         for (std::size_t i = task * rows_a_task; i < end; ++i) {
             double* target = out.row(i);
@@ -58,7 +59,7 @@ void weighted_energy(Vector<const double> weights, Matrix<const double> transfor
                      const Execution& execution) {
     require(weights.size == transform.rows, "weights must have one entry a row of transform");
     require(transform.columns == 2 * out.size, "transform must have two columns an entry of out");
-    const std::size_t tasks = (transform.rows + rows_a_task - 1) / rows_a_task, columns = transform.columns;
+    const std::size_t tasks = divide_up(transform.rows, rows_a_task), columns = transform.columns;
     std::vector<double> partial(tasks * columns, 0.0);
     parallel_for(tasks, execution, [&](std::size_t task, int, Progress&) {
         double* sums = partial.data() + task * columns;

@@ -4,6 +4,7 @@
 
 #include "barren/errors.hpp"
 #include "barren/modular.hpp"
+#include "blocks.hpp"
 
 namespace barren {
 
@@ -19,7 +20,7 @@ void power_range(std::uint64_t root, std::uint64_t first, std::uint64_t p, Vecto
     require(first < modulus_limit && out.size < modulus_limit, "exponents must be below 2^64");
     constexpr std::size_t block = std::size_t{1} << 16;
     const FixedMultiplier times_root(root, p);
-    parallel_for((out.size + block - 1) / block, execution, [&](std::size_t task, int, Progress&) {
+    parallel_for(divide_up(out.size, block), execution, [&](std::size_t task, int, Progress&) {
         const std::size_t end = std::min(out.size, (task + 1) * block);
         std::uint64_t value = power_mod(root, first + task * block, p);
         for (std::size_t i = task * block; i < end; ++i) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "barren/errors.hpp"
+#include "blocks.hpp"
 
 namespace barren {
 
@@ -62,7 +63,7 @@ void powers(std::uint64_t base, Vector<const std::int64_t> exponents, std::uint6
     constexpr std::size_t block = 4096;  // as many as make the table of factors pay
     const bool tabled = exponents.size >= block;
     const Bytewise power(base, modulus, tabled ? bytes : 0);
-    parallel_for((exponents.size + block - 1) / block, execution, [&](std::size_t task, int, Progress&) {
+    parallel_for(divide_up(exponents.size, block), execution, [&](std::size_t task, int, Progress&) {
         const std::size_t end = std::min(exponents.size, (task + 1) * block);
         for (std::size_t i = task * block; i < end; ++i) {
             const auto exponent = static_cast<std::uint64_t>(exponents[i]);

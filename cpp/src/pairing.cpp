@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "barren/errors.hpp"
+#include "blocks.hpp"
 
 namespace barren {
 namespace {
@@ -27,7 +28,7 @@ double pairing(Vector<const double> kernel, const Side& rows, const Side& column
     const auto order = static_cast<std::int64_t>(kernel.size);
     std::vector<double> sums(ntk.rows, 0.0);
     constexpr std::size_t rows_a_task = 8;
-    parallel_for((ntk.rows + rows_a_task - 1) / rows_a_task, execution, [&](std::size_t task, int, Progress&) {
+    parallel_for(divide_up(ntk.rows, rows_a_task), execution, [&](std::size_t task, int, Progress&) {
         const std::size_t end = std::min(ntk.rows, (task + 1) * rows_a_task);
         for (std::size_t i = task * rows_a_task; i < end; ++i) {
             const std::int64_t row_logarithm = rows.logarithms[i];

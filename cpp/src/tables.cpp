@@ -6,6 +6,7 @@
 
 #include "barren/errors.hpp"
 #include "barren/modular.hpp"
+#include "blocks.hpp"
 
 namespace barren {
 namespace {
@@ -13,8 +14,6 @@ namespace {
 constexpr std::size_t group = 64;  // multipliers whose residues are advanced together
 constexpr std::size_t strip = 8;   // points of a task that writes one entry a point: a cache line of float64
 constexpr std::size_t split = 64;  // least number of points summed by one task
-
-std::size_t divide_up(std::size_t x, std::size_t y) { return (x + y - 1) / y; }
 
 // Points between two checkpoints: few where a row of the table is long.
 std::size_t run_of(std::size_t columns) {
@@ -35,12 +34,6 @@ void check(const Lookup& lookup, std::size_t levels) {
     for (std::size_t t = 0; t < lookup.levels.size; ++t)
         require(lookup.levels[t] >= 0 && static_cast<std::size_t>(lookup.levels[t]) < levels,
                 "levels must lie in 0..(number of levels)-1");
-}
-
-bool consecutive(Vector<const std::int64_t> points) {
-    for (std::size_t i = 1; i < points.size; ++i)
-        if (points[i] != points[i - 1] + 1) return false;
-    return true;
 }
 
 // Walks over the points for one group of multipliers and hands out each point's levels.

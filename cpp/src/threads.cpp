@@ -3,7 +3,9 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <exception>
+#include <mutex>
 
 #include "barren/errors.hpp"
 
@@ -16,6 +18,29 @@ namespace {
 
 constexpr auto poll_interval = std::chrono::milliseconds(50);
 std::atomic<bool> forked{false};
+
+// Counts the workers that are at work beside worker 0, which waits here for them: at the end of the loop it would see
+// no Ctrl-C as long as another is busy.
+class Others {
+  public:
+    void enter() {
+        const std::lock_guard lock(mutex_);
+        ++busy_;
+    }
+    void leave() {
+        const std::lock_guard lock(mutex_);
+        if (--busy_ == 0) all_left_.notify_one();
+    }
+    bool wait(std::chrono::milliseconds time) {
+        std::unique_lock lock(mutex_);
+        return all_left_.wait_for(lock, time, [&] { return busy_ == 0; });
+    }
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable all_left_;
+    int busy_ = 0;
+};
 
 }  // namespace
 
@@ -51,16 +76,19 @@ void parallel_for(std::size_t tasks, const Execution& execution, const Body& bod
     }
     std::atomic<std::size_t> next{0};
     std::atomic<bool> failed{false};
+    Others others;
     std::exception_ptr error;
     std::exception_ptr interruption;
 #pragma omp parallel num_threads(workers)
     {
         const int worker = omp_get_thread_num();
+        if (worker != 0) others.enter();
         try {
             for (std::size_t task = next++; task < tasks; task = next++) {
                 progress.checkpoint(worker);
                 body(task, worker, progress);
             }
+            while (worker == 0 && !others.wait(poll_interval)) progress.checkpoint(worker);
         } catch (const Interrupted&) {
 #pragma omp critical(barren_error)
             interruption = std::current_exception();
@@ -69,6 +97,7 @@ void parallel_for(std::size_t tasks, const Execution& execution, const Body& bod
             // The first error is the one to report; the others are its consequences or its twins.
             if (!failed.exchange(true)) error = std::current_exception();
         }
+        if (worker != 0) others.leave();
     }
     if (error) std::rethrow_exception(error);
     if (interruption) std::rethrow_exception(interruption);

@@ -5,15 +5,21 @@ Both transform every column by itself, so the number of workers changes no bit o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
+from barren import _core
+
 # A length without a prime factor as large as this is transformed factor by factor.
 _BLUESTEIN = 100
+# Numbers that one call transforms: a tenth of a second, or three where the length has a large prime factor.
+_NUMBERS = 1 << 22
+_VECTOR = 8
 
 
 @lru_cache(maxsize=1)
@@ -35,10 +41,15 @@ def rfft(x: np.ndarray, axis: int = 0, workers: int = 1, out: np.ndarray | None 
     if _has_ducc0():
         from ducc0 import fft as ducc
 
-        return cast(np.ndarray, ducc.r2c(x, axes=(axis,), forward=True, nthreads=workers, out=out))
-    from scipy import fft as scipy_fft
+        def transform(part: np.ndarray, into: np.ndarray | None) -> np.ndarray:
+            return cast(np.ndarray, ducc.r2c(part, axes=(axis,), forward=True, nthreads=workers, out=into))
+    else:
+        from scipy import fft as scipy_fft
 
-    return cast(np.ndarray, scipy_fft.rfft(x, axis=axis, workers=workers))
+        def transform(part: np.ndarray, into: np.ndarray | None) -> np.ndarray:
+            return cast(np.ndarray, scipy_fft.rfft(part, axis=axis, workers=workers))
+
+    return _in_pieces(transform, x, x.shape[axis] // 2 + 1, axis, np.complex128, out)
 
 
 def irfft(x: np.ndarray, n: int, axis: int = 0, workers: int = 1) -> np.ndarray:
@@ -46,32 +57,70 @@ def irfft(x: np.ndarray, n: int, axis: int = 0, workers: int = 1) -> np.ndarray:
     if _has_ducc0():
         from ducc0 import fft as ducc
 
-        return cast(np.ndarray, ducc.c2r(x, axes=(axis,), lastsize=n, forward=False, inorm=2, nthreads=workers))
-    from scipy import fft as scipy_fft
+        def transform(part: np.ndarray, into: np.ndarray | None) -> np.ndarray:
+            how: dict[str, Any] = {"forward": False, "inorm": 2, "nthreads": workers, "out": into}
+            return cast(np.ndarray, ducc.c2r(part, axes=(axis,), lastsize=n, **how))
+    else:
+        from scipy import fft as scipy_fft
 
-    return cast(np.ndarray, scipy_fft.irfft(x, n=n, axis=axis, workers=workers))
+        def transform(part: np.ndarray, into: np.ndarray | None) -> np.ndarray:
+            return cast(np.ndarray, scipy_fft.irfft(part, n=n, axis=axis, workers=workers))
+
+    return _in_pieces(transform, x, n, axis, np.float64, None)
 
 
 def fft(x: np.ndarray, axis: int = 0, workers: int = 1, out: np.ndarray | None = None) -> np.ndarray:
     """Transform of complex data: X[k] = Σ_i x[i]·e(−ik/n) for k = 0..n−1; `out` as for `rfft`."""
-    if _has_ducc0():
-        from ducc0 import fft as ducc
-
-        return cast(np.ndarray, ducc.c2c(x, axes=(axis,), forward=True, nthreads=workers, out=out))
-    from scipy import fft as scipy_fft
-
-    return cast(np.ndarray, scipy_fft.fft(x, axis=axis, workers=workers))
+    return _complex(x, axis, workers, out, forward=True)
 
 
 def ifft(x: np.ndarray, axis: int = 0, workers: int = 1) -> np.ndarray:
     """Inverse of `fft`."""
+    return _complex(x, axis, workers, None, forward=False)
+
+
+def _complex(x: np.ndarray, axis: int, workers: int, out: np.ndarray | None, *, forward: bool) -> np.ndarray:
     if _has_ducc0():
         from ducc0 import fft as ducc
 
-        return cast(np.ndarray, ducc.c2c(x, axes=(axis,), forward=False, inorm=2, nthreads=workers))
-    from scipy import fft as scipy_fft
+        def transform(part: np.ndarray, into: np.ndarray | None) -> np.ndarray:
+            how: dict[str, Any] = {"inorm": 0 if forward else 2, "nthreads": workers, "out": into}
+            return cast(np.ndarray, ducc.c2c(part, axes=(axis,), forward=forward, **how))
+    else:
+        from scipy import fft as scipy_fft
 
-    return cast(np.ndarray, scipy_fft.ifft(x, axis=axis, workers=workers))
+        one_way = scipy_fft.fft if forward else scipy_fft.ifft
+
+        def transform(part: np.ndarray, into: np.ndarray | None) -> np.ndarray:
+            return cast(np.ndarray, one_way(part, axis=axis, workers=workers))
+
+    return _in_pieces(transform, x, x.shape[axis], axis, np.complex128, out)
+
+
+def _in_pieces(
+    transform: Callable[[np.ndarray, np.ndarray | None], np.ndarray],
+    x: np.ndarray,
+    length: int,
+    axis: int,
+    dtype: Any,
+    out: np.ndarray | None,
+) -> np.ndarray:
+    """The transforms of some columns after the other, so that Ctrl-C need not wait for all; `length` of the result."""
+    _core.checkpoint()
+    if x.ndim == 1 or x.size <= _NUMBERS:
+        return transform(x, out)
+    # Whole vectors of columns, as the libraries take them.
+    columns, step = x.shape[1 - axis], max(_VECTOR, _NUMBERS // x.shape[axis] // _VECTOR * _VECTOR)
+    if out is None:
+        out = np.empty((length, columns) if axis == 0 else (columns, length), dtype)
+    for start in range(0, columns, step):
+        _core.checkpoint()
+        part = slice(start, start + step)
+        place = (slice(None), part) if axis == 0 else (part, slice(None))
+        found = transform(x[place], out[place])
+        if not np.may_share_memory(found, out):
+            out[place] = found
+    return out
 
 
 def working_bytes(n: int, *, real: bool) -> int:

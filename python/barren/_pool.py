@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from barren import _core
+
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 
@@ -14,13 +16,15 @@ _Result = TypeVar("_Result")
 def in_order(work: Callable[[_Task], _Result], tasks: Iterator[_Task], workers: int) -> Iterator[_Result]:
     """work(task) for every task, in the order of the tasks, at most two a worker ahead of what was taken.
 
-    An exception, Ctrl-C too, stops what has not begun and waits for what has: blocks are short, and no thread outlives
-    the call.
+    An exception, Ctrl-C too, stops what has not begun, and what has at its next checkpoint: core calls look at the flag
+    that the threads of this call obey, and what the core does not do is short or calls `_core.checkpoint` in between.
+    No thread outlives the call.
     """
     if workers <= 1:
         yield from map(work, tasks)
         return
-    with ThreadPoolExecutor(workers, thread_name_prefix="barren") as pool:
+    stop = _core.Stop()
+    with ThreadPoolExecutor(workers, "barren", initializer=_core.obey, initargs=(stop,)) as pool:
         waiting: deque[Future[_Result]] = deque()
         try:
             for task in tasks:
@@ -30,5 +34,6 @@ def in_order(work: Callable[[_Task], _Result], tasks: Iterator[_Task], workers: 
             while waiting:
                 yield waiting.popleft().result()
         finally:
+            stop.set()
             for future in waiting:
                 future.cancel()

@@ -289,34 +289,6 @@ def matrix(name: str, value: object, *, rows: int | None = None, columns: int | 
     return out
 
 
-def symmetric(name: str, value: object, n: int) -> NDArray[Any]:
-    """``value`` as a symmetric matrix of finite numbers.
-
-    Rounding is forgiven: entries (i, j) and (j, i) may differ by 1000 times the dtype's precision times the
-    largest entry.
-
-    Returns:
-        float32 if it came so, else float64; C-contiguous, of shape ``(n, n)``.
-
-    Raises:
-        TypeError: they are not real numbers.
-        ValueError: another shape, an entry that is not finite, or two that differ.
-    """
-    out = matrix(name, value, rows=n, columns=n)
-    if n == 0:
-        return out
-    allowed = 1000 * float(np.finfo(out.dtype).eps) * max(float(out.max()), -float(out.min()))
-    step = max(1, _SCAN // n)
-    for start in range(0, n, step):
-        rows = out[start : start + step]
-        wrong = np.abs(rows - out[:, start : start + step].T) > allowed
-        if wrong.any():
-            i, j = (int(k) for k in np.unravel_index(int(np.argmax(wrong)), wrong.shape))
-            got = f"{rows[i, j]} at ({start + i}, {j}) and {out[j, start + i]} at ({j}, {start + i})"
-            refuse(ValueError, name, "symmetric", got)
-    return out
-
-
 def weights(name: str, value: object, length: int) -> Floats:
     """``value`` as the weights of a law: non-negative, summing to one within 1e-9, and then used as they are.
 

@@ -238,8 +238,15 @@ def check(
 
 @app.command()
 @_plainly
-def info(as_json: _Json = False) -> None:
+def info(
+    as_json: _Json = False,
+    recalibrate: Annotated[bool, typer.Option("--recalibrate", help="Measure the rates of plans anew.")] = False,
+) -> None:
     """Version, compiler, instruction set in use, threads, libraries."""
+    if recalibrate:
+        from barren.variance.calibration import recalibrate as measure_anew
+
+        typer.echo(f"rates measured anew: {measure_anew()}", err=True)
     if as_json:
         _print_json(dict(barren.configuration()))
     else:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from barren import _core, _fft
+from barren._products import pieces
 from barren._validate import Floats, Integers
 from barren.classes.group import unit_group
 from barren.classes.modular import ModularMultiplication
@@ -230,10 +231,12 @@ def in_logarithmic_order(rows: np.ndarray, logarithms: Integers, order: int) -> 
     out = np.zeros((order, *rows.shape[1:]))
     units = np.flatnonzero(logarithms >= 0)
     target = logarithms[units]
-    if len(np.unique(target)) == len(target):
-        out[target] = rows[units]
-    else:
-        np.add.at(out, target, rows[units])
+    apart = len(np.unique(target)) == len(target)
+    for part in pieces(len(units), out[:1].size):
+        if apart:
+            out[target[part]] = rows[units[part]]
+        else:
+            np.add.at(out, target[part], rows[units[part]])
     return out
 
 

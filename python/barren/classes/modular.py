@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from barren import _core, _fft, _validate
+from barren import _core, _fft, _products, _validate
 from barren._validate import Floats, Integers, came
 from barren.classes.base import TargetClass
 from barren.classes.group import unit_group
@@ -350,8 +350,14 @@ class ModularMultiplication(TargetClass):
             left -= mean_x
             if not same:
                 right -= mean_y
-            out += left.T @ right
-        out /= self.size
+            if same:
+                _products.add_gram(out, left)
+            else:
+                _products.add_product(out, left.T, right)
+        for rows in _products.pieces(len(out), y.size):
+            out[rows] /= self.size
+        if same:
+            _products.mirror(out)
         return out
 
     def _key(self) -> tuple[Any, ...]:

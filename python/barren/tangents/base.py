@@ -16,32 +16,6 @@ Block: TypeAlias = npt.NDArray[np.floating[Any]]
 Doubles: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]
 
-# Width of the column blocks that a default `ntk` asks for.
-_BLOCK_BYTES = 1 << 27
-# Rows whose products with the mean are summed in float64 together.
-_ROWS = 1024
-
-
-def gram_block(left: Block, right: Block, mean: Doubles) -> Doubles:
-    """left·rightᵀ in float64, of which only a part is a product in the dtype of the rows.
-
-    With any row m, best the mean, and L' = L − m, R' = R − m: L·Rᵀ = m·m + u_i + v_j + L'·R'ᵀ, u = L'·m, v = R'·m. What
-    is constant over the inputs cancels against the class kernel; in float32 its rounding would not.
-    """
-    rounded = mean.astype(left.dtype)
-    exact = rounded.astype(np.float64)
-    left, right = left - rounded, right - rounded
-    gram: Doubles = (left @ right.T).astype(np.float64, copy=False)
-    gram += _products(right, exact)
-    gram += (_products(left, exact) + exact @ exact)[:, None]
-    return gram
-
-
-def _products(rows: Block, exact: Doubles) -> Doubles:
-    """rows·m in float64 without a float64 copy of all rows."""
-    parts = [rows[start : start + _ROWS] @ exact for start in range(0, len(rows), _ROWS)]
-    return np.concatenate(parts) if parts else np.empty(0)
-
 
 class Tangent(ABC):
     """The rows J(x_1), …, J(x_n) of a model's Jacobian: as columns, as blocks of Θ, and as products with vectors.
@@ -55,9 +29,11 @@ class Tangent(ABC):
         layers: Layer name -> number of trainable parameters, in the order of the model.
         dtype: Dtype of the columns, float32 or float64; blocks of Θ and products are float64.
         has_columns: False when J is not known, only Θ: `column_blocks` and the products then raise.
+        is_model: Whether J comes from a model of one output, which can be timed on a few rows.
     """
 
     has_columns: bool = True
+    is_model: bool = False
 
     def __init__(
         self,
@@ -113,7 +89,17 @@ class Tangent(ABC):
 
     @property
     def ntk_bytes(self) -> int:
-        """Bytes that the tangent keeps once `ntk` has been called, beside what it holds from the start."""
+        """Bytes that the tangent holds at most once `ntk` has been called, beside what it holds from the start."""
+        return 0
+
+    @property
+    def column_bytes(self) -> int:
+        """Bytes that `column_blocks` holds while it runs, beside the blocks."""
+        return 0
+
+    @property
+    def product_bytes(self) -> int:
+        """Bytes that `products` and `transposed_products` take at most, beside what they are given and return."""
         return 0
 
     @property
@@ -131,6 +117,11 @@ class Tangent(ABC):
     def limited(self, threads: int) -> AbstractContextManager[None]:
         """A context in which this tangent's library takes at most so many threads a call (0: as many as it likes)."""
         return nullcontext()
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is computed on a device of which the machine's rates tell nothing."""
+        return False
 
     @property
     def forward_obstacle(self) -> str | None:
@@ -159,6 +150,22 @@ class Tangent(ABC):
         Raises:
             ValueError: If a gradient is not finite.
         """
+
+    def column_passes(self, bytes_limit: int, *, by_layer: bool = False) -> tuple[int, int]:
+        """What `column_blocks(bytes_limit)` makes of the layers without a rule: how many passes, and how much in them.
+
+        Args:
+            bytes_limit: As for `column_blocks`.
+            by_layer: For columns asked for layer by layer, as `ntk_layers` does.
+
+        Returns:
+            (passes over all rows, entries of the gradient that a row takes in all of them together); nothing is
+            computed.
+        """
+        return 0, 0
+
+    def column_pass(self, *, every: bool) -> None:  # noqa: B027  (most need none)
+        """Makes one such pass and forgets it: with every gradient, or with those of one parameter tensor alone."""
 
     @abstractmethod
     def scale_rows(self, omega: npt.ArrayLike) -> Tangent:
@@ -212,6 +219,7 @@ class Tangent(ABC):
         Cost: a forward pass over the inputs and k backward, in chunks of samples.
         """
 
+    @abstractmethod
     def ntk(self, rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
         """Θ_layer[rows, columns] of every layer, for any two ranges of inputs.
 
@@ -221,7 +229,6 @@ class Tangent(ABC):
 
         Cost: where `ntk_is_cheap` is False, all of J is formed again; for more than one block use `ntk_layers`.
         """
-        yield from self._accumulate(self.column_blocks(_BLOCK_BYTES), rows, columns)
 
     def ntk_layers(self, bytes_limit: int) -> Iterator[tuple[str, Block]]:
         """The whole Θ_layer of every layer; every Jacobian column is formed once.
@@ -229,31 +236,13 @@ class Tangent(ABC):
         Θ_layer = Σ_blocks J_block J_blockᵀ, summed in float64 in the order of `column_blocks`.
 
         Args:
-            bytes_limit: Limit of a column block; Θ_layer itself takes 8·n² bytes on top.
+            bytes_limit: Limit of what column blocks take, all their copies counted; Θ_layer itself takes 8·n² bytes on
+                top.
 
         Yields:
             (layer, Θ_layer) of shape (n, n), in the order of `layers`.
         """
-        if self.ntk_is_cheap:
-            yield from self.ntk(slice(None), slice(None))
-        else:
-            yield from self._accumulate(self.column_blocks(bytes_limit), slice(None), slice(None))
-
-    @staticmethod
-    def _accumulate(blocks: Iterator[tuple[str, Block]], rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
-        """Sums the products of column blocks; relies on a layer's blocks coming together."""
-        current: str | None = None
-        total = np.empty((0, 0))
-        for layer, block in blocks:
-            gram = gram_block(block[rows], block[columns], block.mean(axis=0, dtype=np.float64))
-            if layer == current:
-                total += gram
-                continue
-            if current is not None:
-                yield current, total
-            current, total = layer, gram
-        if current is not None:
-            yield current, total
+        yield from self.ntk(slice(None), slice(None))
 
     def _order(self, order: npt.ArrayLike) -> Integers:
         """A checked list of rows."""

@@ -55,14 +55,23 @@ class Columns:
                 widths[layer] = widths.get(layer, 0) + end - first
             dtype = str(self._snapshot.dtype).removeprefix("torch.")
             blocks = {layer: np.empty((n, width), dtype) for layer, width in widths.items()}
-            for samples in self.chunks(chosen, n, bytes_limit):
+            for samples in self.chunks(chosen, n, bytes_limit // 2):  # vmap holds them twice
                 rows = self.rows(chosen, features[samples])
                 column = dict.fromkeys(widths, 0)
                 for layer, name, first, end in group:
                     place = slice(column[layer], column[layer] + end - first)
                     blocks[layer][samples, place] = rows[name][:, first:end].cpu().numpy()
                     column[layer] = place.stop
-            yield from blocks.items()
+                del rows
+            while blocks:  # which lets go of each when the next one is asked for
+                layer = next(iter(blocks))
+                yield layer, blocks.pop(layer)
+
+    def passes(self, names: list[str], n: int, bytes_limit: int) -> tuple[int, int]:
+        """How many passes `blocks` makes at n samples, and the sum of their gradients' sizes for one sample."""
+        groups = list(self._groups(names, n, bytes_limit))
+        trainable = self._snapshot.trainable
+        return len(groups), sum(trainable[name].numel() for group in groups for _, name, _, _ in group)
 
     def chunks(self, names: list[str], n: int, bytes_limit: int) -> Iterator[slice]:
         """Ranges of samples whose gradients in these tensors fit the limit."""

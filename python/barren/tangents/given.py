@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from functools import cached_property
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from barren import _validate
-from barren.tangents.base import Block, Doubles, Integers, Tangent, gram_block
+from barren.tangents.base import Block, Doubles, Integers, Tangent
+from barren.tangents.packed import RUN, PackedRows, packed_bytes
 
 _Given = TypeVar("_Given", "GivenJacobian", "GivenNTK")
-# Rows that are multiplied in float64 together.
-_ROWS = 1024
+# Rows that are multiplied in float64 together, if a copy of them takes no more bytes than so many.
+_ROWS, _ROWS_BYTES = 1024, 1 << 25
+# Columns that are centred and packed together take about so many bytes.
+_SLAB_BYTES = 1 << 25
 _NO_COLUMNS = "Jacobian columns are needed here, and an NTK does not determine them: give jacobian="
 
 
@@ -42,6 +45,8 @@ class GivenJacobian(Tangent):
             raise ValueError(f"jacobian must have a row an input and a column a parameter; got shape {matrix.shape}")
         self._jacobian: Block = matrix
         self._taken: Integers | None = None
+        self._packed: list[PackedRows] | None = None
+        self._threads = 0
         rows, columns = matrix.shape
         super().__init__(rows, {"jacobian": columns}, matrix.dtype, note="Jacobian given by the caller")
 
@@ -62,34 +67,81 @@ class GivenJacobian(Tangent):
         """Always: J is at hand."""
         return True
 
-    @cached_property
-    def _mean(self) -> Doubles:
-        mean: Doubles = self._jacobian.mean(axis=0, dtype=np.float64)
-        return mean
+    @property
+    def ntk_bytes(self) -> int:
+        """J packed for both sides of a product, and a slab of columns on the way there."""
+        item, width = self.dtype.itemsize, min(self._slab, self.parameters)
+        slabs = -(-self.parameters // self._slab)
+        kept = packed_bytes(self.n, 1, self.parameters, item) + 8 * self.n * (slabs - 1)
+        return kept + self.n * width * item
+
+    @property
+    def product_bytes(self) -> int:
+        """A group of rows in float64."""
+        return 8 * self.parameters * self._group
+
+    def limited(self, threads: int) -> AbstractContextManager[None]:
+        """A context in which the core takes at most so many threads a call."""
+        return self._limited(threads)
+
+    @contextmanager
+    def _limited(self, threads: int) -> Iterator[None]:
+        before, self._threads = self._threads, threads
+        try:
+            yield
+        finally:
+            self._threads = before
+
+    @property
+    def _slab(self) -> int:
+        """How many columns are packed together."""
+        return max(1, _SLAB_BYTES // (self.n * self.dtype.itemsize * RUN)) * RUN
+
+    @property
+    def _group(self) -> int:
+        """How many rows are multiplied in float64 together."""
+        return max(1, min(_ROWS, self.n, _ROWS_BYTES // (8 * self.parameters)))
+
+    def _pack(self) -> list[PackedRows]:
+        """J, centred and packed for the core once, some columns at a time."""
+        if self._packed is None:
+            packed = []
+            for start in range(0, self.parameters, self._slab):
+                columns = self._jacobian[:, start : start + self._slab]
+                rows = columns.copy() if self._taken is None else columns[self._taken]
+                packed.append(PackedRows(rows, self._threads))
+                del rows  # before the next ones are copied
+            self._packed = packed
+        return self._packed
 
     def _rows(self, rows: slice) -> Block:
         """A view of these rows of J, or a copy where rows were taken."""
         return self._jacobian[rows] if self._taken is None else self._jacobian[self._taken[rows]]
 
     def ntk(self, rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
-        """J[rows]·J[columns]ᵀ in one product."""
-        yield "jacobian", gram_block(self._rows(rows), self._rows(columns), self._mean)
+        """J[rows]·J[columns]ᵀ by the core."""
+        rows, columns = (slice(*span.indices(self.n)[:2]) for span in (rows, columns))
+        block = np.empty((max(0, rows.stop - rows.start), max(0, columns.stop - columns.start)))
+        for index, slab in enumerate(self._pack()):
+            slab.block(rows, columns, block, self._threads, accumulate=index > 0)
+        yield "jacobian", block
 
     def products(self, directions: npt.ArrayLike) -> Doubles:
         """J·V in float64; see `Tangent.products`."""
         vectors = _validate.matrix("directions", directions, rows=self.parameters).astype(np.float64, copy=False)
         out = np.empty((self.n, vectors.shape[1]))
-        for start in range(0, self.n, _ROWS):
-            out[start : start + _ROWS] = self._rows(slice(start, start + _ROWS)).astype(np.float64) @ vectors
+        for start in range(0, self.n, self._group):
+            rows = slice(start, start + self._group)
+            out[rows] = self._rows(rows).astype(np.float64, copy=False) @ vectors
         return out
 
     def transposed_products(self, cotangents: npt.ArrayLike) -> Doubles:
         """Jᵀ·U in float64; see `Tangent.transposed_products`."""
         vectors = _validate.matrix("cotangents", cotangents, rows=self.n).astype(np.float64, copy=False)
         out = np.zeros((self.parameters, vectors.shape[1]))
-        for start in range(0, self.n, _ROWS):
-            rows = slice(start, start + _ROWS)
-            out += self._rows(rows).astype(np.float64).T @ vectors[rows]
+        for start in range(0, self.n, self._group):
+            rows = slice(start, start + self._group)
+            out += self._rows(rows).astype(np.float64, copy=False).T @ vectors[rows]
         return out
 
     def scale_rows(self, omega: npt.ArrayLike) -> GivenJacobian:
@@ -99,7 +151,9 @@ class GivenJacobian(Tangent):
 
     def take(self, order: npt.ArrayLike) -> GivenJacobian:
         """The rows order[i], gathered where they are used."""
-        return _taken(self, self._order(order))
+        taken = _taken(self, self._order(order))
+        taken._packed = None
+        return taken
 
 
 class GivenNTK(Tangent):
@@ -130,9 +184,22 @@ class GivenNTK(Tangent):
             raise ValueError(f"ntk must be symmetric; got |Θ − Θᵀ| up to {gap:.3g} where |Θ| ≤ {largest:.3g}")
         if (least := float(matrix.diagonal().min())) < 0:
             raise ValueError(f"ntk must have a non-negative diagonal (‖J(x)‖²); got {least:.3g} on it")
+        self._hold(matrix, "NTK given by the caller")
+
+    @classmethod
+    def computed(cls, theta: Doubles) -> GivenNTK:
+        """The tangent of a Θ that was computed from J, without a copy or a check.
+
+        Where J(x) = 0 rounding may leave a small negative number on the diagonal: nothing that a caller got wrong.
+        """
+        tangent = cls.__new__(cls)
+        tangent._hold(theta, "NTK computed before")
+        return tangent
+
+    def _hold(self, matrix: Block, note: str) -> None:
         self._ntk: Block = matrix
         self._taken: Integers | None = None
-        super().__init__(len(matrix), {"ntk": 0}, matrix.dtype, note="NTK given by the caller")
+        super().__init__(len(matrix), {"ntk": 0}, matrix.dtype, note=note)
 
     @property
     def ntk_is_cheap(self) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from barren import _core
 from barren.tangents.base import Block
+from barren.tangents.packed import PackedRows, packed_bytes
 from barren.tangents.parts import OuterPart, Part, RowsPart
 from barren.tangents.snapshot import at_most
 
@@ -22,12 +23,7 @@ _ROWS = 1024
 
 @dataclass(frozen=True)
 class CentredFactor:
-    """A factor M (n, T, w), with M_t·M_sᵀ split into M'_t·M'_sᵀ and what a row or a column adds.
-
-    With m_t the mean row of M_t and M' = M − m: M_t·M_sᵀ = m_t·m_s + u_ts + v_ts + M'_t·M'_sᵀ, u_ts[i] = M'_it·m_s,
-    v_ts[j] = M'_js·m_t. What is constant over the inputs cancels against the class kernel, whose rows sum to zero.
-    It is up to a thousand times what is left in sigmoid networks, so it is kept in float64, and only M'_t·M'_sᵀ is a
-    product in the model's dtype (docs/theory, section 3.3).
+    """A factor M (n, T, w) split as in `PackedRows`, where torch makes products: on a device, beside one-hot rows.
 
     Attributes:
         rest: M', (n, T, w).
@@ -83,19 +79,23 @@ class LayerGram:
         self._factors: list[CentredFactor | OneHotFactor] = []
         self._positions = 1
         self._device = part.tensors[0].device
+        self._packed: list[PackedRows] = []
+        matrices, constant = _matrices(part)
+        if matrices:
+            self._positions = matrices[0].shape[1]
+        if not self._positions:
+            return
+        if _is_packed(part):
+            constants = [constant.numpy(), None]
+            for matrix, level in zip(matrices, constants, strict=False):
+                self._packed.append(PackedRows(matrix.numpy(), torch.get_num_threads(), level))
+            return
         # Sums over the samples on one thread: torch would cut them by the number of threads, and the bits with it.
         with at_most(1):
-            if isinstance(part, OuterPart):
-                self._positions, ones = part.right.shape[1], part.ones.double()
-                self._factors.append(CentredFactor.of(part.right, ones * ones[:, None]))
-                self._factors.append(OneHotFactor(part.left) if part.left.ndim == 2 else CentredFactor.of(part.left))
-            elif isinstance(part, RowsPart):
-                self._factors.append(CentredFactor.of(part.rows[:, None]))
-        centred = [factor for factor in self._factors if isinstance(factor, CentredFactor)]
-        self._packed: list[PackedFactors] | None = None
-        if self._device.type == "cpu" and self._positions and len(centred) == len(self._factors):
-            self._packed = [PackedFactors(factor) for factor in centred]
-            self._factors.clear()  # the packed ones stand for them
+            if matrices:
+                self._factors.append(CentredFactor.of(matrices[0], constant))
+            for matrix in matrices[1:]:
+                self._factors.append(OneHotFactor(matrix) if matrix.ndim == 2 else CentredFactor.of(matrix))
 
     def block(self, rows: slice, columns: slice) -> Block:
         """Θ[rows, columns] in float64; slices with both ends given."""
@@ -108,11 +108,10 @@ class LayerGram:
         return found
 
     def _by_core(self, rows: slice, columns: slice, out: Block) -> Block:
-        assert self._packed is not None
         spans = (rows.start, rows.stop), (columns.start, columns.stop)
         gram_block: Any = _core.gram_block  # one factor or two, of either dtype
         for pair, (t, s) in enumerate(itertools.product(range(self._positions), repeat=2)):
-            sides = [side for factor in self._packed for side in factor.pair(t, s)]
+            sides = [side for factor in self._packed for side in factor.side(t, s)]
             gram_block(*sides, *spans, out, pair > 0, torch.get_num_threads())
         return out
 
@@ -123,6 +122,7 @@ class LayerGram:
         scratch = torch.empty(2, min(step, height), width, dtype=torch.float64, device=self._device)
         positions = range(self._positions)
         for pair, (t, s) in enumerate(itertools.product(positions, positions)):
+            _core.checkpoint()
             products = [factor.product(t, s, rows, columns) for factor in self._factors]
             for start in range(0, height, step):
                 tile = slice(start, min(start + step, height))
@@ -138,15 +138,36 @@ class LayerGram:
         return total
 
 
-class PackedFactors:
-    """A centred factor regrouped for the core, position by position; the tensors are let go."""
+def kept_bytes(part: Part, n: int) -> tuple[int, int]:
+    """What `LayerGram` keeps of a layer at n samples, and what it takes on top while it is made."""
+    shapes = [(max(1, tensor.shape[1]), tensor[0].numel(), tensor.element_size()) for tensor in part.tensors]
+    whole = sum(n * size * item for _, size, item in shapes)
+    if not _is_packed(part):
+        return whole, 0
+    kept = sum(packed_bytes(n, t, size // t, item) for t, size, item in _with_positions(part, shapes))
+    # The factors themselves until they are packed, and one position of them in one piece.
+    return kept, whole + max(n * size // t * item for t, size, item in _with_positions(part, shapes))
 
-    def __init__(self, factor: CentredFactor) -> None:
-        rest, threads = factor.rest, torch.get_num_threads()
-        pack = _core.PackedFactor32 if rest.dtype == torch.float32 else _core.PackedFactor64
-        self._rows = [pack(rest[:, t].contiguous().numpy(), threads) for t in range(rest.shape[1])]
-        self._cross, self._constant = factor.cross.contiguous().numpy(), factor.constant.numpy()
 
-    def pair(self, t: int, s: int) -> tuple[Any, ...]:
-        """What the core takes for M_t·M_sᵀ."""
-        return self._rows[t], self._rows[s], self._cross[t, s], self._cross[s, t], float(self._constant[t, s])
+def _with_positions(part: Part, shapes: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """(positions, entries a sample, bytes an entry): gradients as they are have one position."""
+    return [(1, size, item) for _, size, item in shapes] if isinstance(part, RowsPart) else shapes
+
+
+def _is_packed(part: Part) -> bool:
+    """Whether the core makes the products: on the CPU, of factors that are written out."""
+    return (
+        bool(part.tensors[0].numel())
+        and part.tensors[0].device.type == "cpu"
+        and all(tensor.is_floating_point() for tensor in part.tensors)
+    )
+
+
+def _matrices(part: Part) -> tuple[list[Tensor], Tensor]:
+    """The factors of a layer's Θ, (n, T, w) or one-hot (n, T), and the constant that the first one's products add."""
+    if isinstance(part, OuterPart):
+        ones = part.ones.double()
+        return [part.right, part.left], ones * ones[:, None]
+    if isinstance(part, RowsPart):
+        return [part.rows[:, None]], torch.zeros(1, 1, dtype=torch.float64, device=part.rows.device)
+    return [], torch.zeros(0, 0)

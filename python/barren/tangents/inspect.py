@@ -55,6 +55,11 @@ def check_structure(model: nn.Module) -> None:
         )
     if any(parameter.is_complex() for parameter in trainable):
         raise ValueError("model must have real parameters; got complex ones: keep real and imaginary parts apart")
+    if any(parameter.device.type == "mps" for _, parameter in parameters):
+        raise ValueError(
+            "model must be on a device with float64, in which sums are kept; got parameters on MPS, which has none: "
+            'call model.to("cpu")'
+        )
     if any(parameter.is_meta for parameter in trainable):
         raise ValueError("model must hold numbers; its parameters are on the meta device: call model.to_empty(...)")
     for path, module in model.named_modules():

@@ -96,6 +96,10 @@ class LogitTangent(Tangent):
         """
         raise ValueError(_ONE_OUTPUT)
 
+    def ntk(self, rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
+        """Refuses; see `column_blocks`."""
+        raise ValueError(_ONE_OUTPUT)
+
     def scale_rows(self, omega: npt.ArrayLike) -> Tangent:
         """Refuses, as `take` and the products do: there is no one row a sample.
 

@@ -16,10 +16,11 @@ from torch import Tensor
 from barren import _validate
 from barren._pool import in_order
 from barren.tangents.base import Block, Doubles, Tangent
-from barren.tangents.gram import LayerGram
+from barren.tangents.gram import LayerGram, kept_bytes
 from barren.tangents.inspect import check_finite, evenly
+from barren.tangents.packed import COPIES, PackedRows, packed_bytes
 from barren.tangents.parts import Part, RowsPart
-from barren.tangents.products import Products, bytes_a_sample
+from barren.tangents.products import PRODUCT_BYTES, Products, bytes_a_sample
 from barren.tangents.routes import ChangedCallsError, find_routes
 from barren.tangents.snapshot import Snapshot, at_most, plain_autograd
 
@@ -39,6 +40,8 @@ class ModelTangent(Tangent):
     chunks of samples. The model lends its structure and must keep its mode. What is computed stays on the model's
     device until it is a block to hand out.
     """
+
+    is_model = True
 
     def __init__(self, snapshot: Snapshot, features: Tensor) -> None:
         self._snapshot = snapshot
@@ -99,16 +102,39 @@ class ModelTangent(Tangent):
 
     @property
     def ntk_bytes(self) -> int:
-        """Factors or gradients of all samples, and where few enough, the columns of the other layers."""
+        """Factors or gradients of all samples, and where few enough, the columns of the other layers, as they are kept.
+
+        The largest layer stands there twice while it is packed; the passes over the samples hold their chunks.
+        """
+        layers = [kept_bytes(part, self.n) for part in self._routes.rules.values()]
+        if self.ntk_is_cheap:
+            item = self.dtype.itemsize
+            for width in (self.layers[layer] for layer in self._routes.reasons):
+                layers.append((packed_bytes(self.n, 1, width, item), self.n * width * item))
+        return sum(kept for kept, _ in layers) + max((more for _, more in layers), default=0)
+
+    @property
+    def column_bytes(self) -> int:
+        """Factors or gradients of all samples."""
         kept = 0
         for part in self._routes.rules.values():
             kept += sum(tensor[0].numel() * tensor.element_size() for tensor in part.tensors) * self.n
-        return kept + (self._kept_columns if self.ntk_is_cheap else 0)
+        return kept
+
+    @property
+    def product_bytes(self) -> int:
+        """A chunk of samples with its activations, and a group of directions."""
+        return PRODUCT_BYTES
 
     @property
     def concurrent(self) -> bool:
         """On the CPU; a device has threads of its own. Layers without a rule run the model, which is not for many."""
         return self._snapshot.device.type == "cpu" and (self.ntk_is_cheap or not self._routes.reasons)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the model lives elsewhere than on the CPU."""
+        return self._snapshot.device.type != "cpu"
 
     def limited(self, threads: int) -> AbstractContextManager[None]:
         """See `Tangent.limited`."""
@@ -152,6 +178,27 @@ class ModelTangent(Tangent):
                 yield layer, block.cpu().numpy()
         yield from self._other_columns(waiting, bytes_limit)
 
+    def column_passes(self, bytes_limit: int, *, by_layer: bool = False) -> tuple[int, int]:
+        """See `Tangent.column_passes`: neighbours without a rule share their passes."""
+        runs: list[list[str]] = [[]]
+        for layer in self.layers:
+            if by_layer or layer not in self._routes.reasons:
+                runs.append([])
+            if layer in self._routes.reasons:
+                runs[-1] += self._members[layer]
+        if self._routes.columns is None:
+            return 0, 0
+        counts = [self._routes.columns.passes(names, self.n, bytes_limit) for names in runs if names]
+        return sum(passes for passes, _ in counts), sum(entries for _, entries in counts)
+
+    def column_pass(self, *, every: bool) -> None:
+        """See `Tangent.column_pass`."""
+        names = [name for layer in self._routes.reasons for name in self._members[layer]]
+        if names and self._routes.columns is not None:
+            names = names if every else names[:1]
+            for rows in self._routes.columns.chunks(names, self.n, _CHUNK_BYTES):
+                self._routes.columns.rows(names, self._features[rows])
+
     def ntk(self, rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
         """Two matrix products a layer and pair of positions, or one of gradients; see `Tangent.ntk`."""
         grams = self._kept()
@@ -160,7 +207,7 @@ class ModelTangent(Tangent):
             if layer in grams:
                 yield layer, grams[layer].block(rows, columns)
             else:
-                yield from self._accumulate(self._other_columns([layer], _CHUNK_BYTES), rows, columns)
+                yield layer, self._of_columns(layer, rows, columns, _CHUNK_BYTES)
 
     def ntk_layers(self, bytes_limit: int) -> Iterator[tuple[str, Block]]:
         """The whole Θ of every layer; see `Tangent.ntk_layers`."""
@@ -169,7 +216,19 @@ class ModelTangent(Tangent):
             if layer in grams:
                 yield layer, grams[layer].block(everything, everything)
             else:
-                yield from self._accumulate(self._other_columns([layer], bytes_limit), everything, everything)
+                yield layer, self._of_columns(layer, everything, everything, bytes_limit)
+
+    def _of_columns(self, layer: str, rows: slice, columns: slice, bytes_limit: int) -> Block:
+        """Θ[rows, columns] of a layer without a rule, from its columns.
+
+        A block of columns has copies, so it takes only its part of the limit.
+        """
+        total = np.zeros((max(0, rows.stop - rows.start), max(0, columns.stop - columns.start)))
+        threads = torch.get_num_threads()
+        for _, block in self._other_columns([layer], bytes_limit // COPIES):
+            PackedRows(block, threads).block(rows, columns, total, threads, accumulate=True)
+            del block  # before the next one is made
+        return total
 
     def products(self, directions: npt.ArrayLike) -> Doubles:
         """J·V by forward mode, the directions vectorised; see `Tangent.products`."""
@@ -230,15 +289,15 @@ class ModelTangent(Tangent):
         """One forward and backward pass a chunk of samples; outputs and norms are kept as they pass by."""
         outputs, norms = np.empty(self.n), np.zeros(self.n)
         if self._routes.rules:
-            replicas = self._snapshot.replicas(torch.get_num_threads())
+            replicas = self._snapshot.replicas(torch.get_num_threads(), self._routes.probe)
 
             def capture(rows: slice) -> tuple[slice, Tensor, dict[str, Part], Tensor]:
                 snapshot = replicas.get()
                 try:
-                    with plain_autograd(snapshot.device):
+                    with at_most(1), plain_autograd(snapshot.device):
                         batch, parts = self._routes.parts(snapshot, self._features[rows], self._row_weights(rows))
-                    squares = [part.squared_norms() for part in parts.values()]
-                    return rows, batch.double(), parts, torch.stack(squares).sum(0)
+                        squares = [part.squared_norms() for part in parts.values()]
+                        return rows, batch.double(), parts, torch.stack(squares).sum(0)
                 finally:
                     replicas.put(snapshot)
 
@@ -313,6 +372,7 @@ class ModelTangent(Tangent):
             if weights is not None:
                 block *= weights
             yield layer, block
+            del block  # before the next one is made
 
     def _row_weights(self, rows: slice) -> Tensor | None:
         """ω of these rows in the computing dtype."""

@@ -19,6 +19,8 @@ from barren.tangents.snapshot import Snapshot, plain_autograd
 _CHUNK_BYTES = 1 << 26
 _GROUP_BYTES = 1 << 27
 _MOST_SAMPLES = 1 << 13
+# What products take at most beside operands and results: both of these, and what torch holds on the way.
+PRODUCT_BYTES = 1 << 28
 # Samples on which forward mode is compared with reverse mode.
 _COMPARED = 3
 

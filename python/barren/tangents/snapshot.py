@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import copy as shallow_copy
@@ -14,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
 
 from barren import _core
 
@@ -22,42 +25,98 @@ COMPUTING_DTYPES = {"float32": torch.float32, "float64": torch.float64}
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
 
 
+class _Process:
+    """What is one for all threads of the process: taken by the first that comes in, and put back by the last to leave.
+
+    If each put back what it found, one that came second and left last would leave the settings of the first behind.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.plain_users, self.limited_users = 0, 0
+        self.settings = ExitStack()
+        self.random: dict[torch.device, Tensor] = {}
+        self.threads = 0
+        self.own = threading.local()  # of each thread: how many of its contexts limit torch, and its number
+
+    def renew_lock(self) -> None:
+        """In a forked child: another thread of the parent may have held it."""
+        self.lock = threading.Lock()
+
+    def enter_plain(self, device: torch.device) -> None:
+        with self.lock:
+            if self.plain_users == 0:
+                self.settings, fastpath = ExitStack(), torch.backends.mha.get_fastpath_enabled()
+                self.settings.enter_context(sdpa_kernel(SDPBackend.MATH))
+                self.settings.callback(torch.backends.mha.set_fastpath_enabled, fastpath)
+                torch.backends.mha.set_fastpath_enabled(False)
+                self.random = {torch.device("cpu"): torch.get_rng_state()}
+            if device.type == "cuda" and device not in self.random:
+                self.random[device] = torch.cuda.get_rng_state(device)
+            self.plain_users += 1
+
+    def leave_plain(self) -> None:
+        with self.lock:
+            self.plain_users -= 1
+            if self.plain_users:
+                return
+            self.settings.close()
+            for device, state in self.random.items():
+                torch.set_rng_state(state) if device.type == "cpu" else torch.cuda.set_rng_state(state, device)
+            self.random = {}
+
+    def enter_limited(self, threads: int) -> int:
+        with self.lock:
+            depth = getattr(self.own, "depth", 0)
+            if self.limited_users == 0:
+                self.threads = torch.get_num_threads()
+            # A thread that comes in while others are inside would see their number for its own.
+            before = self.own.threads if depth else self.threads
+            self.limited_users, self.own.depth = self.limited_users + 1, depth + 1
+            self.own.threads = threads or before
+            torch.set_num_threads(self.own.threads)
+        return before
+
+    def leave_limited(self, before: int) -> None:
+        with self.lock:
+            self.limited_users, self.own.depth = self.limited_users - 1, self.own.depth - 1
+            self.own.threads = before
+            torch.set_num_threads(before if self.limited_users else self.threads)
+
+
+_PROCESS = _Process()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_PROCESS.renew_lock)
+
+
 @contextmanager
 def plain_autograd(device: torch.device) -> Iterator[None]:
     """Gradients on, every fused or casting path off, the random state put back at the end.
 
     Why each (seen with torch 2.13): the fused `scaled_dot_product_attention` kernels and the fast path of
     `nn.TransformerEncoderLayer` in eval mode lack derivatives that `torch.func` needs; autocast would change
-    the computing dtype; a caller's `no_grad` or `inference_mode` would cut the graph.
+    the computing dtype; a caller's `no_grad` or `inference_mode` would cut the graph. The first two and the random
+    state are the process's: several threads may be inside at once.
     """
-    fastpath = torch.backends.mha.get_fastpath_enabled()
-    cpu_state = torch.get_rng_state()
-    cuda_state = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(torch.autocast(device.type, enabled=False))
-        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-        torch.backends.mha.set_fastpath_enabled(False)
+        _PROCESS.enter_plain(device)
         try:
             yield
         finally:
-            torch.backends.mha.set_fastpath_enabled(fastpath)
-            torch.set_rng_state(cpu_state)
-            if cuda_state is not None:
-                torch.cuda.set_rng_state(cuda_state, device)
+            _PROCESS.leave_plain()
 
 
 @contextmanager
 def at_most(threads: int) -> Iterator[None]:
-    """Keeps torch to so many threads a call (0: as many as it likes). The number is the process's, and is put back."""
-    before = torch.get_num_threads()
-    if threads:
-        torch.set_num_threads(threads)
+    """Keeps torch to so many threads a call of this thread (0: as many as it had); the number is put back."""
+    before = _PROCESS.enter_limited(threads)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        _PROCESS.leave_limited(before)
 
 
 def random_state(device: torch.device) -> list[Tensor]:
@@ -106,18 +165,28 @@ class Snapshot:
         self._frozen = {name: copy(p) for name, p in parameters.items() if not p.requires_grad}
         self._buffers = {name: copy(b) for name, b in model.named_buffers()}
 
-    def replicas(self, count: int) -> SimpleQueue[Snapshot]:
+    def replicas(self, count: int, probe: Tensor) -> SimpleQueue[Snapshot]:
         """This snapshot and copies that threads may run at the same time: a forward borrows its module.
 
-        As many as asked for on the CPU where the module can be copied; the weights are shared.
+        As many as asked for on the CPU where the module can be copied; the weights are shared. A copy whose forward
+        reaches tensors of the model itself (by a closure over it, say) would run into the others, and is not used.
+
+        Args:
+            count: How many.
+            probe: A few inputs on which each copy is run.
         """
         queue: SimpleQueue[Snapshot] = SimpleQueue()
         queue.put(self)
+        own = [*self.model.parameters(), *self.model.buffers()]
         for _ in range(count - 1 if self.device.type == "cpu" else 0):
             other = shallow_copy(self)
             try:
-                other.model = deepcopy(self.model)
+                other.model = deepcopy(self.model, {id(tensor): tensor for tensor in own})
+                with plain_autograd(self.device), torch.no_grad(), _Seen(own) as seen:
+                    other({}, probe)
             except Exception:  # whatever a module holds that cannot be copied: one thread then does it all
+                break
+            if seen.found:
                 break
             queue.put(other)
         return queue
@@ -184,6 +253,21 @@ class Snapshot:
             name: torch.zeros_like(leaf) if gradient is None else dense(gradient)
             for (name, leaf), gradient in zip(leaves.items(), found, strict=True)
         }
+
+
+class _Seen(TorchFunctionMode):
+    """Notices whether a torch function is given one of some tensors."""
+
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
+        super().__init__()
+        self._sought = {id(tensor) for tensor in tensors}
+        self.found = False
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        for value in (*args, *(kwargs or {}).values()):
+            items = value if isinstance(value, list | tuple) else (value,)
+            self.found = self.found or any(id(item) in self._sought for item in items)
+        return func(*args, **(kwargs or {}))
 
 
 class _Twice(nn.Module):

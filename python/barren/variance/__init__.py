@@ -166,7 +166,8 @@ def plan(
 ) -> Plan:
     """What `gradient_variance` would do with the same arguments, and what it would cost; nothing of it is done.
 
-    The machine's rates are measured once and kept (about a second); the model is timed on a few hundred samples.
+    The machine's rates are measured once and kept (about a second). The model is timed on a few samples where its work
+    cannot be counted, and before long work. `gradient_variance` chooses by the same prices.
 
     All arguments are those of `gradient_variance`, which describes them.
 
@@ -176,7 +177,7 @@ def plan(
     Raises:
         TypeError, ValueError: as `gradient_variance`.
 
-    Cost: a forward pass of the model, and the timing.
+    Cost: the checks of the model, and the timing: about a second at most, or a few passes over one sample.
 
     Example:
         >>> import numpy as np
@@ -203,7 +204,7 @@ def plan(
         memory_limit=memory_limit,
         threads=threads,
     )
-    return make_plan(problem, method, timed=True)
+    return make_plan(problem, method)
 
 
 def _of_probability(weights: np.ndarray, squared_norms: np.ndarray, tangent: Tangent, loss: object) -> float | None:

@@ -1,8 +1,9 @@
 """What this machine does in a second: measured once with the engines themselves, kept in a file, used by the planner.
 
 Every rate is the time of one unit of work of one engine at a small size; docs/performance tells how well sums of them
-predict. The file is in the user's cache folder (`BARREN_CACHE` names another), one entry a version, instruction set,
-Fourier backend and number of threads. A cache that cannot be read or written is measured again.
+predict. The file is in the user's cache folder (`BARREN_CACHE` names another), one entry for what the rates depend on
+(`_key`). A cache that cannot be read or written is measured again. Rates measured while the machine was busy are kept
+like others: `recalibrate`, or `barren info --recalibrate`, measures anew.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import numpy as np
 from barren import _core, _fft
 
 # Raised when a measurement below changes its meaning.
-_VERSION = 3
+_VERSION = 4
 # Orders of the group that stand for all: 65536 = 2^16, and 60538 = 2·30269 with a prime that no short transform fits.
 _SMOOTH_PRIME, _ROUGH_PRIME = 65537, 60539
 _SMOOTH_FACTOR = 13
@@ -45,6 +46,7 @@ class Rates:
         form: a multiply-add of quadratic forms.
         pairing: an entry of Θ paired with the class kernel.
         entry: an entry of a float64 matrix, read, changed and written.
+        fresh: an entry of a new float64 array, too large for the caches, written and read.
         energy_smooth, energy_rough: a point of a Jacobian column in the character method, over log₂ of the length, for
             lengths of small prime factors only, and with a large one.
         response_smooth, response_rough: the same with the responses of every multiplier.
@@ -61,6 +63,7 @@ class Rates:
     form: float
     pairing: float
     entry: float
+    fresh: float
     energy_smooth: float
     energy_rough: float
     response_smooth: float
@@ -100,27 +103,46 @@ def rates(threads: int) -> Rates:
 
 @lru_cache(maxsize=8)
 def _rates(threads: int) -> Rates:
-    path, key = cache_file(), _key(threads)
-    known = _read(path)
-    entry = known.get(key)
+    entry = _read(cache_file()).get(_key(threads))
     names = {field.name for field in fields(Rates)}
     if isinstance(entry, dict) and set(entry) == names and all(_is_rate(value) for value in entry.values()):
         return Rates(**entry)
-    measured = measure(threads)
-    _write(path, {**known, key: asdict(measured)})
+    return _measure_and_keep(threads)
+
+
+def recalibrate(threads: int = 0) -> Path:
+    """Measures the rates for this number of threads (0: all) anew, and says where they are kept."""
+    _measure_and_keep(threads or _core.available_threads())
+    _rates.cache_clear()
+    return cache_file()
+
+
+def _measure_and_keep(threads: int) -> Rates:
+    path, measured = cache_file(), measure(threads)
+    _write(path, {**_read(path), _key(threads): asdict(measured)})
     return measured
 
 
 def cache_file() -> Path:
     """Where the rates are kept."""
-    chosen = os.environ.get("BARREN_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(chosen) if chosen else Path(base) / "barren"
-    return folder / f"calibration-{_VERSION}.json"
+    name = f"calibration-{_VERSION}.json"
+    if chosen := os.environ.get("BARREN_CACHE"):
+        return Path(chosen) / name  # without a look at the home folder, which a service may not have
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "barren" / name
 
 
 def _key(threads: int) -> str:
-    return " | ".join([_core.__version__, platform.node(), _core.kernel(), _fft.backend(), f"{threads} threads"])
+    """What the rates depend on: the package, the machine, and the libraries that multiply and transform."""
+    machine = [platform.node(), f"{_core.available_threads()} cores", _core.kernel()]
+    return " | ".join([_core.__version__, *machine, _fft.backend(), _blas(), f"{threads} threads"])
+
+
+def _blas() -> str:
+    """NumPy's version and that of the library it multiplies with."""
+    with suppress(AttributeError, KeyError, TypeError):  # older versions tell nothing of it
+        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        return f"NumPy {np.__version__} with {blas['name']} {blas['version']}"
+    return f"NumPy {np.__version__}"
 
 
 def _is_rate(value: object) -> bool:
@@ -147,6 +169,7 @@ def _write(path: Path, known: dict[str, Any]) -> None:
 def measure(threads: int) -> Rates:
     """Runs every engine at a small size."""
     random = np.random.default_rng(0)
+    # NumPy's products take the threads of its BLAS, whatever `threads` says: so they are used, and so measured.
     smooth, rough = (_correlation(p, threads, random) for p in (_SMOOTH_PRIME, _ROUGH_PRIME))
     return Rates(
         product32=_product(random, np.float32),
@@ -155,6 +178,7 @@ def measure(threads: int) -> Rates:
         gram64=_gram(random, "64", threads),
         **_direct(threads, random),
         **_square(threads, random),
+        fresh=seconds(lambda: np.ones(2**22).sum()) / 2**22,
         energy_smooth=smooth[0],
         energy_rough=rough[0],
         response_smooth=smooth[1],

@@ -26,8 +26,8 @@ def bytes_a_column(problem: Problem) -> int:
 
 
 def smallest_memory(problem: Problem) -> int:
-    """Bytes without which the method cannot run: ψ, the group's two tables, and one column."""
-    return 8 * 8 * problem.cls.p + bytes_a_column(problem)
+    """Bytes without which the method cannot run: ψ, the group's two tables, what makes columns, and one of them."""
+    return 8 * 8 * problem.cls.p + problem.tangent.column_bytes + bytes_a_column(problem)
 
 
 def memory(problem: Problem) -> int:
@@ -37,11 +37,11 @@ def memory(problem: Problem) -> int:
 
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
-    """Predicted time: each column is made, and its halves transformed; with responses there and back."""
+    """Predicted time: columns are made, and the halves of each transformed; with responses there and back."""
     m, halves = (problem.cls.p - 1) // 2, halves_of(problem.cls)
     one = speeds.rates.responses(m) if problem.needs_deviations else speeds.rates.energy(m)
-    making = len(problem.points) * speeds.column
-    return problem.tangent.parameters * (halves * one + making) + len(problem.points) * speeds.backward
+    making = speeds.columns(_block_bytes(problem)) + len(problem.points) * speeds.backward
+    return problem.tangent.parameters * halves * one + making
 
 
 def run(problem: Problem) -> Pairing:

@@ -42,8 +42,8 @@ def rows_by_logarithm(problem: Problem) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def shifts_a_band(order: int, memory: int) -> int:
-    """How many wrapped diagonals are made together; five arrays of their size are held."""
-    return int(np.clip(min(memory, _BAND_BYTES) // (40 * order), 1, order // 2 + 1))
+    """How many wrapped diagonals are made together; five arrays of their size are held, and a quarter is for Θ."""
+    return int(np.clip(min(memory - memory // 4, _BAND_BYTES) // (40 * order), 1, order // 2 + 1))
 
 
 def rows_a_rectangle(shifts: int) -> int:
@@ -51,11 +51,27 @@ def rows_a_rectangle(shifts: int) -> int:
     return int(np.clip(shifts // 4 // _GROUP, 1, 10)) * _GROUP
 
 
-def band_bytes(order: int, memory: int) -> int:
-    """What the arrays of one band take, and a rectangle of Θ in three copies."""
+def bytes_within(order: int, memory: int, workers: int) -> int:
+    """What the arrays of one band take, and a rectangle of Θ a worker, as far as they fit."""
     shifts = shifts_a_band(order, memory)
+    each, band = _rectangle_bytes(shifts), 40 * order * shifts
+    return band + each * _workers_within(workers, each, memory - band)
+
+
+def least_bytes(order: int) -> int:
+    """What a band of one diagonal takes, and one rectangle."""
+    return bytes_within(order, 0, 1)
+
+
+def _rectangle_bytes(shifts: int) -> int:
+    """What a worker holds: the rectangles of one layer and the next, each as it came and weighted, and their sum."""
     rows = rows_a_rectangle(shifts)
-    return 40 * order * shifts + 24 * rows * (rows + shifts)
+    return 40 * rows * (rows + shifts)
+
+
+def _workers_within(workers: int, each: int, room: int) -> int:
+    """How many workers there are, if each takes so many bytes: where rectangles are cut does not depend on it."""
+    return int(np.clip(room // each, 1, workers))
 
 
 def overhead(order: int, memory: int) -> float:
@@ -113,8 +129,9 @@ class _Bands:
         self.order = len(rows)
         self.tangent, self.weights = problem.tangent.take(rows), weights
         self.threads = problem.threads
-        self.workers = self.tangent.workers(problem.threads)
         self.shifts = shifts_a_band(self.order, memory)
+        each, room = _rectangle_bytes(self.shifts), memory - 40 * self.order * self.shifts
+        self.workers = _workers_within(self.tangent.workers(problem.threads), each, room)
         self.height = rows_a_rectangle(self.shifts)
         self.tangent.ready(problem.threads)
         self.offset = _about_row_means(self.tangent, weights)
@@ -130,10 +147,9 @@ class _Bands:
             def fill(start: int, shifts: np.ndarray = shifts, into: np.ndarray = diagonals) -> dict[str, np.ndarray]:
                 return self._fill(start, shifts, into)
 
-            with self.tangent.limited(1 if self.workers > 1 else self.threads):
-                for amounts in in_order(fill, iter(range(0, self.order, self.height)), self.workers):
-                    for layer, amount in amounts.items():
-                        sums[layer] = sums[layer] + amount if layer in sums else amount
+            for amounts in in_order(fill, iter(range(0, self.order, self.height)), self.workers):
+                for layer, amount in amounts.items():
+                    sums[layer] = sums[layer] + amount if layer in sums else amount
             yield shifts, sums, diagonals
 
     def _fill(self, start: int, shifts: np.ndarray, diagonals: np.ndarray) -> dict[str, np.ndarray]:
@@ -141,12 +157,13 @@ class _Bands:
         stop = min(start + self.height, self.order)
         sums: dict[str, np.ndarray] = {}
         total = None
-        for layer, rectangle in self._rectangles(start, stop, int(shifts[0]), len(shifts)):
-            sums[layer] = _diagonals(rectangle, len(shifts)).sum(axis=0)
-            if total is None:
-                total = rectangle
-            else:
-                total += rectangle
+        with self.tangent.limited(1 if self.workers > 1 else self.threads):  # of each thread that makes rectangles
+            for layer, rectangle in self._rectangles(start, stop, int(shifts[0]), len(shifts)):
+                sums[layer] = _diagonals(rectangle, len(shifts)).sum(axis=0)
+                if total is None:
+                    total = rectangle
+                else:
+                    total += rectangle
         assert total is not None
         total -= self.offset[start:stop, None]
         total -= self.offset[np.arange(start + shifts[0], stop + shifts[-1]) % self.order]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from barren import _core
+from barren._products import pieces
 from barren.classes import ModularMultiplication
 from barren.classes.group import unit_group
 from barren.variance.problem import Pairing, Problem, Shares
@@ -123,7 +124,8 @@ def smallest_memory(problem: Problem) -> int:
     table = 24 * cls.p if uses_table(cls, points) else 0
     group = (16 + 16 + 24) * cls.p + 16 * points if takes_correlations(cls, points) else 0
     blocks = 2**20 * (problem.threads or _core.available_threads())
-    return table + group + blocks + 8 * cls.size + _TILE * bytes_a_column(problem)
+    held = problem.tangent.column_bytes
+    return table + group + blocks + held + 8 * cls.size + _TILE * bytes_a_column(problem)
 
 
 def memory(problem: Problem) -> int:
@@ -136,7 +138,8 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
     n, d = len(problem.points), problem.tangent.parameters
     residues = -(-d // _columns(problem)) * speeds.rates.residue
     a_pair = residues + d * speeds.rates.response(problem.tangent.dtype)
-    return problem.cls.size * n * a_pair + n * (d * speeds.column + speeds.backward)
+    making = speeds.columns(problem.tangent.dtype.itemsize * n * _columns(problem)) + n * speeds.backward
+    return problem.cls.size * n * a_pair + making
 
 
 def _columns(problem: Problem) -> int:
@@ -153,8 +156,13 @@ def run(problem: Problem) -> Pairing:
     shares = Shares(problem)
     for layer, block in problem.tangent.column_blocks(problem.tangent.dtype.itemsize * len(points) * _columns(problem)):
         response = responses(cls, points, problem.weights, block, threads=problem.threads, table=table, shift=shift)
-        response -= response.mean(axis=0)
-        deviations += np.einsum("ac,ac->a", response, response)
-        shares.add(layer, np.einsum("ac,ac->c", response, response) / cls.size)
-        del block, response  # before the next ones are made
+        mean, squares = response.mean(axis=0), np.zeros(response.shape[1])
+        for rows in pieces(*response.shape):
+            part = response[rows]
+            part -= mean
+            np.multiply(part, part, out=part)
+            deviations[rows] += part.sum(axis=1)
+            squares += part.sum(axis=0)
+        shares.add(layer, squares / cls.size)
+        del block, response, part  # before the next ones are made
     return shares.pairing(deviations)

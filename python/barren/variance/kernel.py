@@ -6,28 +6,26 @@ of Θ. On a prime modulus K depends on a difference of discrete logarithms only;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from barren import _core
 from barren._pool import in_order
+from barren._products import mirror, pieces
 from barren.classes.correlation import halves_of
 from barren.classes.group import unit_group
 from barren.tangents.given import GivenNTK
+from barren.tangents.packed import COPIES
 from barren.variance import diagonals
 from barren.variance.direct import centred_table
 from barren.variance.problem import Pairing, Problem, accumulate
 from barren.variance.speeds import Speeds
+from barren.variance.theta import UpperBlock, least_block_bytes, rows_a_block, upper_blocks, workers_within
 
 # Pairs rows start..stop of one layer's Θ with the class kernel, columns from start on.
 _PairBlock = Callable[[int, int, np.ndarray], float]
-# Rows start..stop−1 of every layer's Θ.
-_Blocks = tuple[int, int, Iterator[tuple[str, np.ndarray]]]
-_BLOCK_BYTES = 32 * 2**20
-# Rows of a block: enough for a product at full speed, few enough that all threads have some.
-_ROWS = 192
 # Passes over an entry of a layer's Θ in float64 beside its products.
 _PASSES = 3.0
 
@@ -35,37 +33,43 @@ _PASSES = 3.0
 def smallest_memory(problem: Problem) -> int:
     """Bytes without which the method cannot run."""
     n, p = len(problem.points), problem.cls.p
-    need = 8 * 8 * n + 3 * 8 * n  # the class side, and one row of Θ
-    need += 8 * 4 * p if _is_whole_prime(problem) else 0
+    need = 8 * 8 * n + least_block_bytes(n)  # the class side, and a few rows of Θ
+    need += 8 * 8 * p if _is_whole_prime(problem) else 0
     need += problem.tangent.ntk_bytes
+    if _takes_diagonals(problem) and problem.tangent.ntk_is_cheap:
+        return need + 40 * p + diagonals.least_bytes(p - 1)
     if not _is_whole_prime(problem):
         need += 16 * n * n  # K, and the same with the weights of x
-    if _takes_diagonals(problem) and problem.tangent.ntk_is_cheap:
-        return need + 40 * p + 3 * 32 * 8 * p  # a band of one diagonal, and one rectangle of Θ
     if not problem.tangent.ntk_is_cheap:
-        need += 16 * n * n  # Θ of a layer, and the total
+        need += 8 * n * n + least_block_bytes(n)  # Θ of a layer, and what makes it
     if problem.needs_deviations:
-        need += 32 * n * n  # Θ in total, weighted, and packed
+        need += 16 * n * n  # Θ in total, and packed
+        need += diagonals.least_bytes(p - 1) if _takes_diagonals(problem) else 0
     return need
 
 
 def memory(problem: Problem) -> int:
     """Bytes that it is predicted to take."""
-    need, n = smallest_memory(problem), len(problem.points)
-    if _takes_diagonals(problem) and problem.tangent.ntk_is_cheap:
-        return need + diagonals.band_bytes(problem.cls.p - 1, problem.memory_limit - need)
-    return need + 4 * min(_BLOCK_BYTES, 8 * n * n)
+    need, n, tangent = smallest_memory(problem), len(problem.points), problem.tangent
+    room = max(0, problem.memory_limit - need)
+    if _takes_diagonals(problem) and tangent.ntk_is_cheap:
+        return need + diagonals.bytes_within(problem.cls.p - 1, room, tangent.workers(problem.threads))
+    if not tangent.ntk_is_cheap:
+        return need + min(room, max(tangent.layers.values()) * n * tangent.dtype.itemsize * COPIES)
+    block = 16 * n * rows_a_block(n, room)
+    return need + block * workers_within(tangent, problem.threads, block, room)
 
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: half of Θ, the class kernel where it has to be built, and the forms of the deviations."""
     tangent, cls, rates = problem.tangent, problem.cls, speeds.rates
     entries, layers = float(len(problem.points)) ** 2, len(tangent.layers)
-    making = tangent.ntk_cost * rates.gram(tangent.dtype) + layers * _PASSES * rates.entry
-    # Activations and deltas are captured twice, for their squared norms too; columns formed where no layer has a rule.
-    once = 2.0 * len(problem.points) * speeds.backward
+    making = speeds.theta + layers * _PASSES * rates.entry
+    # Activations and deltas are captured twice, for their squared norms too; gradients where no layer has a rule once.
+    once = len(problem.points) * (speeds.backward + speeds.backward_by_rules)
     if not tangent.ntk_is_cheap:
-        once += len(problem.points) * tangent.parameters * speeds.column
+        room = max(least_block_bytes(tangent.n), problem.memory_limit - smallest_memory(problem))
+        once += speeds.columns(room // COPIES, by_layer=True)
         entries *= 2.0
     if not _is_whole_prime(problem):
         making += layers * rates.entry
@@ -84,29 +88,31 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
 
 def run(problem: Problem) -> Pairing:
     """Var of every layer from blocks of its Θ; d(a) from wrapped diagonals, or the quadratic forms of the total Θ."""
+    room, n = problem.memory_limit - smallest_memory(problem), len(problem.points)
     if _takes_diagonals(problem) and problem.tangent.ntk_is_cheap:
-        return diagonals.run(problem, problem.memory_limit - smallest_memory(problem))
-    n = len(problem.points)
+        return diagonals.run(problem, room)
+    workers = workers_within(problem.tangent, problem.threads, 16 * n * rows_a_block(n, room), room)
+    threads = 1 if workers > 1 else problem.threads
     total = np.zeros((n, n)) if problem.needs_deviations else None
-    pair = _pair_by_logarithms(problem) if _is_whole_prime(problem) else _pair_by_kernel(problem)
+    pair = _pair_by_logarithms(problem, threads) if _is_whole_prime(problem) else _pair_by_kernel(problem)
     per_layer: dict[str, float] = {}
 
-    def paired(blocks: _Blocks) -> list[tuple[str, float]]:
+    def paired(blocks: UpperBlock) -> list[tuple[str, float]]:
         start, stop, layers = blocks
         amounts = []
-        for layer, block in layers:
-            amounts.append((layer, pair(start, stop, np.ascontiguousarray(block))))
-            if total is not None:
-                total[start:stop, start:] += block
+        with problem.tangent.limited(threads):  # of each thread that makes blocks
+            for layer, block in layers:
+                amounts.append((layer, pair(start, stop, np.ascontiguousarray(block))))
+                if total is not None:
+                    total[start:stop, start:] += block
+                del block  # before the next one is made
         return amounts
 
-    workers = problem.tangent.workers(problem.threads)
     problem.tangent.ready(problem.threads)
-    with problem.tangent.limited(1 if workers > 1 else problem.threads):
-        for amounts in in_order(paired, _upper_blocks(problem), workers):
-            for layer, amount in amounts:
-                accumulate(per_layer, layer, amount)
-    return Pairing(per_layer, None if total is None else _deviations(problem, total))
+    for amounts in in_order(paired, upper_blocks(problem.tangent, room), workers):
+        for layer, amount in amounts:
+            accumulate(per_layer, layer, amount)
+    return Pairing(per_layer, None if total is None else _deviations(problem, total, room))
 
 
 def _is_whole_prime(problem: Problem) -> bool:
@@ -129,20 +135,6 @@ def _transform_cost(problem: Problem) -> float:
     return 30.0 * problem.cls.p**2 * float(np.log2(problem.cls.p))
 
 
-def _upper_blocks(problem: Problem) -> Iterator[_Blocks]:
-    """(start, stop, (layer, Θ_layer[start:stop, start:]) of every layer): entries on and above the diagonal once."""
-    tangent, n = problem.tangent, len(problem.points)
-    if tangent.ntk_is_cheap:
-        rows = max(1, min(_ROWS, _BLOCK_BYTES // (8 * n)))
-        for start in range(0, n, rows):
-            stop = min(n, start + rows)
-            yield start, stop, tangent.ntk(slice(start, stop), slice(start, n))
-        return
-    spare = max(_BLOCK_BYTES, problem.memory_limit - smallest_memory(problem))
-    for layer, theta in tangent.ntk_layers(spare):
-        yield 0, n, iter([(layer, theta)])
-
-
 def _doubled_above(weights: np.ndarray, start: int, stop: int) -> np.ndarray:
     """Weights of the columns from `start` on, doubled beyond the diagonal block, whose entries stand for two."""
     doubled: np.ndarray = weights[start:].copy()
@@ -150,12 +142,9 @@ def _doubled_above(weights: np.ndarray, start: int, stop: int) -> np.ndarray:
     return doubled
 
 
-def _pair_by_logarithms(problem: Problem) -> _PairBlock:
+def _pair_by_logarithms(problem: Problem, threads: int) -> _PairBlock:
     """Prime modulus, whole class: K(x, y) = κ[log x − log y], plus a constant when the multiplier 0 is a member."""
-    kernel, threads = (
-        diagonals.whole_kernel(problem),
-        1 if problem.tangent.workers(problem.threads) > 1 else problem.threads,
-    )
+    kernel = diagonals.whole_kernel(problem)
     logarithms = unit_group(problem.cls.p).logarithms[problem.points]
 
     def pair(start: int, stop: int, block: np.ndarray) -> float:
@@ -179,18 +168,22 @@ def _pair_by_kernel(problem: Problem) -> _PairBlock:
     return pair
 
 
-def _deviations(problem: Problem, upper: np.ndarray) -> np.ndarray:
-    """d(a) = ψ̃_aᵀ·Θ'·ψ̃_a with Θ' = c·Θ·cᵀ and ψ̃ centred over the members; `upper` holds Θ on and above the diagonal."""
-    theta = np.triu(upper)
-    theta += np.triu(theta, 1).T
+def _deviations(problem: Problem, theta: np.ndarray, room: int) -> np.ndarray:
+    """d(a) = ψ̃_aᵀ·Θ'·ψ̃_a with Θ' = c·Θ·cᵀ and ψ̃ centred over the members.
+
+    Args:
+        problem: the problem.
+        theta: Θ on and above the diagonal; overwritten.
+        room: bytes beside it.
+    """
+    mirror(theta)
     if _takes_diagonals(problem):
-        whole = diagonals.run(
-            replace(problem, tangent=GivenNTK(theta)), problem.memory_limit - smallest_memory(problem)
-        )
+        whole = diagonals.run(replace(problem, tangent=GivenNTK.computed(theta)), room)
         assert whole.deviations is not None
         return whole.deviations
-    theta *= problem.weights
-    theta *= problem.weights[:, None]
+    for rows in pieces(*theta.shape):
+        theta[rows] *= problem.weights
+        theta[rows] *= problem.weights[rows, None]
     cls = problem.cls
     table = centred_table(cls, len(problem.points))
     formula, parameter = cls.target.formula(cls.p)

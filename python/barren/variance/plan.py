@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+import numpy as np
+
 from barren.variance import character, direct, kernel, probes, table
 from barren.variance.problem import Problem
 from barren.variance.speeds import Speeds
 
 METHODS = {"direct": direct, "character": character, "kernel": kernel, "table": table, "probes": probes}
 EXACT = ("direct", "character", "kernel", "table")
-# Work above this is worth timing the model on a few samples before a method is chosen.
-_WORTH_TIMING = 10.0
+# Seconds of work by count above which the model is timed before a method is chosen: a second at most, and less here.
+_WORTH_TIMING = 4.0
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def default_memory_limit() -> int:
     return max(2**28, available // 2)
 
 
-def make_plan(problem: Problem, method: str, *, timed: bool = False) -> Plan:
+def make_plan(problem: Problem, method: str) -> Plan:
     """Takes the method asked for, or chooses one, and checks that it fits.
 
     "auto" takes the exact method of least predicted time among those that fit in the memory limit. Probes join where
@@ -100,17 +102,21 @@ def make_plan(problem: Problem, method: str, *, timed: bool = False) -> Plan:
     Args:
         problem: the problem.
         method: a method or "auto".
-        timed: whether to time the model on a few samples in any case, and not only before long work.
 
     Raises:
         ValueError: the method asked for cannot compute this problem, or nothing fits in the memory limit.
     """
-    candidates = _candidates(problem, Speeds(problem, timed=timed))
-    possible = [candidate for candidate in candidates if not candidate.obstacle]
-    if not timed and method == "auto" and min((c.seconds for c in possible), default=0.0) > _WORTH_TIMING:
-        candidates = _candidates(problem, Speeds(problem, timed=True))
+    probed = method == "probes" or (method == "auto" and problem.rtol is not None)
+    candidates = _candidates(problem, Speeds(problem, probed=probed))
+    possible = [c for c in candidates if not c.obstacle and method in ("auto", c.method)]
+    if problem.tangent.is_model and _WORTH_TIMING < min((c.seconds for c in possible), default=0.0) < np.inf:
+        candidates = _candidates(problem, Speeds(problem, timed=True, probed=probed))
     if method == "auto":
         chosen, reason = _choose(problem, candidates)
+        if chosen.method == "probes" and (lack := probes.obstacle(problem)) is not None:
+            # Found by trying the model, which is worth it only here.
+            candidates = tuple(Candidate("probes", lack) if c is chosen else c for c in candidates)
+            chosen, reason = _choose(problem, candidates)
     else:
         chosen, reason = next(c for c in candidates if c.method == method), "asked for"
     if chosen.obstacle:
@@ -178,7 +184,9 @@ def _price(candidate: Candidate) -> str:
 def _too_small(problem: Problem, candidates: tuple[Candidate, ...]) -> str:
     possible = [c for c in candidates if not c.obstacle]
     needs = ", ".join(f"{c.method} needs {readable_bytes(c.smallest_memory)}" for c in possible)
-    return f"memory_limit must leave room for a method; got {readable_bytes(problem.memory_limit)}, and here {needs}"
+    lacking = "".join(f"; probes: {c.obstacle}" for c in candidates if c.method == "probes" and c.obstacle)
+    room = readable_bytes(problem.memory_limit)
+    return f"memory_limit must leave room for a method; got {room}, and here {needs}{lacking}"
 
 
 def readable_bytes(count: int) -> str:

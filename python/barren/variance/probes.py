@@ -9,6 +9,8 @@ takes its place: z with the covariance of the class, ‖Jᵀcz‖² by one backw
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -34,14 +36,30 @@ def smallest_memory(problem: Problem) -> int:
     tables = 8 * 8 * p if problem.cls.is_prime else 24 * p
     return (
         tables
-        + 8 * _BATCH * (2 * n + (4 + _PAIRED) * problem.cls.size + (6 * p if problem.cls.is_prime else 0) + 4 * d)
-        + 2**28
+        + 8 * _BATCH * (2 * n + (4 + _PAIRED) * problem.cls.size + (6 * p if problem.cls.is_prime else 0) + 7 * d)
+        + problem.tangent.product_bytes
     )
 
 
 def memory(problem: Problem) -> int:
     """Bytes that it is predicted to take: the sketch on top, and no model of more than a chunk of samples."""
-    return smallest_memory(problem) + 8 * _LARGEST_SKETCH * problem.tangent.parameters
+    return smallest_memory(problem) + 8 * _largest_sketch(problem) * problem.tangent.parameters
+
+
+def obstacle(problem: Problem) -> str | None:
+    """Why an estimate lacks what is wanted, or None; forward mode is tried on a few samples where d(a) is wanted."""
+    if not problem.needs_deviations or problem.tangent.forward_obstacle is None:
+        return None
+    return (
+        "its dual form gives no deviations, and they are wanted (deviations=False or method='probes' takes it): "
+        f"{problem.tangent.forward_obstacle}"
+    )
+
+
+def _largest_sketch(problem: Problem) -> int:
+    """How many directions of parameter space fit in memory; the dual form keeps batches of gradients in their place."""
+    d, room = problem.tangent.parameters, problem.memory_limit - smallest_memory(problem)
+    return int(np.clip(room // (8 * d), 0, _LARGEST_SKETCH))
 
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
@@ -63,8 +81,10 @@ def run(problem: Problem) -> Pairing:
     members = members_of(problem)
     if problem.tangent.has_products:
         estimate, deviations = _forward(problem, members, random)
-        gradients = _gradients(problem, members, random, _FOR_PARAMETERS if problem.per_parameter else _FOR_LAYERS)
-        squares = np.mean(gradients**2, axis=1)
+        count, squares = _FOR_PARAMETERS if problem.per_parameter else _FOR_LAYERS, np.zeros(problem.tangent.parameters)
+        for gradients in _gradients(problem, members, random, count):
+            squares += np.einsum("dk,dk->d", gradients, gradients)
+        squares /= count
     else:
         estimate, squares = _backward(problem, members, random)
         deviations = None
@@ -84,8 +104,8 @@ class _Spread:
     and with the last few before it.
     """
 
-    def __init__(self, scale: float) -> None:
-        self.scale = scale
+    def __init__(self, scale: float, paired: int = _PAIRED) -> None:
+        self.scale, self.paired = scale, paired
         self.count, self.pairs, self.trace_sum, self.pair_sum = 0, 0, 0.0, 0.0
         self.earlier: list[np.ndarray] = []
 
@@ -101,7 +121,8 @@ class _Spread:
             cross = self.scale * (batch.T @ other)
             self.pairs += 2 * cross.size
             self.pair_sum += 2.0 * float(np.sum(cross**2))
-        self.earlier = [*self.earlier[1 - _PAIRED :], batch]
+        kept = self.paired - 1
+        self.earlier = [*self.earlier, batch][-kept:] if kept else []
 
     @property
     def trace(self) -> float:
@@ -126,14 +147,15 @@ class _Spread:
 def _forward(problem: Problem, members: Members, random: np.random.Generator) -> tuple[Estimate, np.ndarray]:
     """Probes v with the sketch taken out; the sketch grows while that saves more passes than it costs."""
     d, size = problem.tangent.parameters, problem.cls.size
-    basis = np.empty((d, 0))
+    # By columns, so that memory is taken for those that are there.
+    largest = min(_largest_sketch(problem), max(0, d - _BATCH))
+    sketch, found = np.empty((d, largest), order="F"), 0
     exact = np.zeros(size)
     wanted = problem.rtol or DEFAULT_RTOL
     while True:
-        residual, spread = np.zeros(size), _Spread(1.0 / size)
-        batch = _LEAST if basis.shape[1] else _BATCH
+        residual, spread, basis = np.zeros(size), _Spread(1.0 / size), sketch[:, :found]
         while True:
-            probes = random.standard_normal((d, min(batch, _BATCH)))
+            probes = random.standard_normal((d, _BATCH))
             probes -= basis @ (basis.T @ probes)
             responses = members.responses(problem.tangent.products(probes))
             residual += np.einsum("ak,ak->a", responses, responses)
@@ -141,10 +163,11 @@ def _forward(problem: Problem, members: Members, random: np.random.Generator) ->
             estimate = spread.estimate(float(exact.mean()))
             enough = estimate.error <= wanted * estimate.value
             if (enough and spread.count >= _LEAST) or spread.count >= _MOST or estimate.value == 0.0:
+                _warn_unless(enough, estimate, wanted)
                 note = f"{spread.count} forward probes beside {basis.shape[1]} directions summed exactly"
                 return replace(estimate, note=note), exact + residual / spread.count
             missing = spread.count * (estimate.error / (wanted * estimate.value)) ** 2 - spread.count
-            if missing > 3 * (basis.shape[1] + _BATCH) and basis.shape[1] < min(_LARGEST_SKETCH, d - _BATCH):
+            if missing > 3 * (found + _BATCH) and found + _BATCH <= largest:
                 break
         # M·probes without another forward pass: the responses are known. These probes are spent, for the basis that
         # they make depends on them.
@@ -155,7 +178,8 @@ def _forward(problem: Problem, members: Members, random: np.random.Generator) ->
             return replace(estimate, note=note), exact + residual / spread.count
         seen = members.responses(problem.tangent.products(added))
         exact += np.einsum("ak,ak->a", seen, seen)
-        basis = np.concatenate([basis, added], axis=1)
+        sketch[:, found : found + added.shape[1]] = added
+        found += added.shape[1]
 
 
 def _orthonormal(image: np.ndarray, basis: np.ndarray) -> np.ndarray:
@@ -168,29 +192,40 @@ def _orthonormal(image: np.ndarray, basis: np.ndarray) -> np.ndarray:
     return np.asarray(left[:, sizes > 1e-10 * max(1.0, sizes.max(initial=0.0))])
 
 
-def _gradients(problem: Problem, members: Members, random: np.random.Generator, count: int) -> np.ndarray:
-    """Jᵀ·(c∘z), shape (d, count), for random z of the Gaussian process that has the covariance of the class."""
-    out = np.empty((problem.tangent.parameters, count))
+def _warn_unless(enough: bool, estimate: Estimate, wanted: float) -> None:
+    """Says that an estimate has a larger error than was asked for."""
+    if enough or estimate.value == 0.0:
+        return
+    warnings.warn(
+        f"the estimate stopped at {estimate.probes} probes with a relative standard error of "
+        f"{estimate.error / estimate.value:.2g}, and rtol = {wanted:g} was not reached",
+        UserWarning,
+        stacklevel=5,
+    )
+
+
+def _gradients(problem: Problem, members: Members, random: np.random.Generator, count: int) -> Iterator[np.ndarray]:
+    """Jᵀ·(c∘z), `count` columns a batch at a time, for random z of the Gaussian process of the class's covariance."""
     for first in range(0, count, _BATCH):
         noise = random.standard_normal((problem.cls.size, min(_BATCH, count - first)))
         noise -= noise.mean(axis=0)
         z = members.adjoint(noise) * np.sqrt(problem.cls.size)
-        out[:, first : first + noise.shape[1]] = problem.tangent.transposed_products(problem.weights[:, None] * z)
-    return out
+        yield problem.tangent.transposed_products(problem.weights[:, None] * z)
 
 
 def _backward(problem: Problem, members: Members, random: np.random.Generator) -> tuple[Estimate, np.ndarray]:
     """The dual form: backward passes with random labels z until ‖Jᵀcz‖² is known well enough; and the mean squares."""
-    spread = _Spread(1.0)
+    spread = _Spread(1.0, int(np.clip(_largest_sketch(problem) // _BATCH, 1, _PAIRED)))
     squares = np.zeros(problem.tangent.parameters)
     wanted = problem.rtol or DEFAULT_RTOL
     while True:
-        gradients = _gradients(problem, members, random, _BATCH)
+        (gradients,) = _gradients(problem, members, random, _BATCH)
         squares += np.einsum("dk,dk->d", gradients, gradients)
         spread.add(gradients)
         estimate = spread.estimate(0.0)
         enough = estimate.error <= wanted * estimate.value
         if (enough and spread.count >= _LEAST) or spread.count >= _MOST or estimate.value == 0.0:
+            _warn_unless(enough, estimate, wanted)
             note = (
                 f"the dual form, {spread.count} backward passes with random labels: {problem.tangent.forward_obstacle}"
             )

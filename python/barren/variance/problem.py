@@ -12,7 +12,7 @@ from barren.inputs import Law
 from barren.tangents.base import Tangent
 
 if TYPE_CHECKING:
-    from barren.variance.table import Labels
+    from barren.variance.lookups import Labels
 
 
 @dataclass(frozen=True)

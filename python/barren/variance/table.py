@@ -7,48 +7,31 @@ members before any product, so what does not depend on a costs no digits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from barren import _core
+from barren._products import add_gram, mirror, pieces, product
 from barren.classes import ModularMultiplication
+from barren.tangents.packed import COPIES
+from barren.variance import cross_entropy
+from barren.variance.lookups import BLOCK_BYTES, labels_of, look_up, member_blocks, shares_of
+from barren.variance.lookups import Labels as Labels
 from barren.variance.problem import Pairing, Problem, accumulate
 from barren.variance.speeds import Speeds
+from barren.variance.theta import least_block_bytes, upper_blocks
 
 if TYPE_CHECKING:
     import torch
-
-    from barren.tangents.deltas import DeltaLayer, Deltas
-    from barren.tangents.logits import LogitTangent
 
 CROSS_ENTROPY = "cross-entropy"
 _NEEDS_AFFINE = (
     "it needs a loss whose derivative is affine in the label (mse, bce, or two labels); "
     "this one goes by the table method"
 )
-_BLOCK_BYTES = 32 * 2**20
-# Cotangents that go back together: a chunk of samples keeps the activations of each.
-_COTANGENTS = 32
 # Members looked up together, and columns or rows of Θ, however small the memory limit: smaller blocks take for ever.
 _LEAST_MEMBERS, _LEAST_LINES = 64, 16
-
-
-@dataclass(frozen=True)
-class Labels:
-    """The label side of a loss that is not affine in the label.
-
-    Attributes:
-        levels: for each residue the index of ψ's value, int32, shape (p,); with cross-entropy the label itself.
-        count: how many levels there are, L.
-        slopes: T[x, k] = ∂ℓ/∂N(N(x), value k), float64, shape (n, L); None for cross-entropy.
-    """
-
-    levels: np.ndarray
-    count: int
-    slopes: np.ndarray | None
 
 
 def applies(cls: ModularMultiplication, loss: object, method: str) -> bool:
@@ -119,85 +102,47 @@ def obstacle(problem: Problem, method: str) -> str | None:
 
 def smallest_memory(problem: Problem) -> int:
     """Bytes without which the method cannot run."""
-    labels, n = _labels(problem), len(problem.points)
-    if labels.slopes is None:
-        tangent = _logits(problem)
-        one = 8 * n * 3 * tangent.logits + 24 * tangent.parameters
-        if tangent.deltas is not None:
-            one = max(_bytes_a_member(problem, layer, labels.count) for layer in tangent.deltas.layers)
-        return 4 * problem.cls.p + 8 * problem.cls.size + 24 * n * labels.count + one
+    if labels_of(problem).slopes is None:
+        return cross_entropy.smallest_memory(problem)
     return min(_responses_memory(problem), _forms_memory(problem))
 
 
 def memory(problem: Problem) -> int:
     """Bytes that it is predicted to take: blocks of members on top of what it cannot do without."""
-    return smallest_memory(problem) + 2 * _BLOCK_BYTES
+    need, tangent = smallest_memory(problem), problem.tangent
+    if labels_of(problem).slopes is not None and not tangent.ntk_is_cheap and _takes_forms(problem):
+        columns = max(tangent.layers.values()) * tangent.n * tangent.dtype.itemsize * COPIES
+        return need + max(0, min(problem.memory_limit - need, max(columns, 2 * BLOCK_BYTES)))
+    return need + max(0, min(problem.memory_limit - need, 2 * BLOCK_BYTES))
 
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: products, at the speed of the machine's."""
     rates, n = speeds.rates, len(problem.points)
-    if _labels(problem).slopes is None:
-        return float(problem.cls.size) * n * problem.tangent.parameters * rates.product64
+    if labels_of(problem).slopes is None:
+        return cross_entropy.seconds(problem, speeds)
     if _takes_forms(problem):
         return _forms_cost(problem) * rates.product64 + n * speeds.backward
-    columns = n * problem.tangent.parameters * speeds.column
+    columns = speeds.columns(_columns_bytes(problem)) + n * speeds.backward
     return _responses_cost(problem) * rates.product(problem.tangent.dtype) + columns
 
 
 def run(problem: Problem) -> Pairing:
     """Var and d(a) of every member."""
-    if _labels(problem).slopes is not None:
-        table = _centred(problem)
-        return (_by_forms if _takes_forms(problem) else _by_responses)(problem, table)
-    tangent = _logits(problem)
-    return _by_products(problem, tangent) if tangent.deltas is None else _by_deltas(problem, tangent, tangent.deltas)
-
-
-def _labels(problem: Problem) -> Labels:
-    labels = problem.labels
-    assert labels is not None
-    return labels
-
-
-def _logits(problem: Problem) -> LogitTangent:
-    tangent: Any = problem.tangent
-    return tangent  # type: ignore[no-any-return]
-
-
-def _look_up(problem: Problem, rows: slice, cube: np.ndarray) -> np.ndarray:
-    """cube[x, level(a·x)] of some members a, shape (b, n, columns)."""
-    cls = problem.cls
-    found: np.ndarray = _core.gather(
-        cls.members[rows], problem.points, cls.p, _labels(problem).levels, cube, problem.threads
-    )
-    return found
-
-
-def _member_blocks(problem: Problem, bytes_a_member: int, room: int, least: int = 1) -> Iterator[slice]:
-    """The members in blocks that depend on the problem only."""
-    step = max(least, min(room, _BLOCK_BYTES) // bytes_a_member)
-    for start in range(0, problem.cls.size, step):
-        yield slice(start, min(start + step, problem.cls.size))
-
-
-def _shares(problem: Problem) -> np.ndarray:
-    """P_a(level(a·x) = k) over the members, float64, shape (n, L)."""
-    cls, labels = problem.cls, _labels(problem)
-    counts = _core.level_counts(cls.members, problem.points, cls.p, labels.levels, labels.count, problem.threads)
-    shares: np.ndarray = counts / cls.size
-    return shares
-
-
-# One output and any loss.
+    if labels_of(problem).slopes is None:
+        return cross_entropy.run(problem)
+    return (_by_forms if _takes_forms(problem) else _by_responses)(problem, _centred(problem))
 
 
 def _centred(problem: Problem) -> np.ndarray:
     """c_x·(T[x, k] − mean over the members), so that what is looked up sums to zero over the members at every x."""
-    slopes = _labels(problem).slopes
+    slopes = labels_of(problem).slopes
     assert slopes is not None
-    table: np.ndarray = slopes - np.einsum("xk,xk->x", _shares(problem), slopes)[:, None]
-    table *= problem.weights[:, None]
+    shares, table = shares_of(problem), np.empty(slopes.shape)
+    for points in pieces(*slopes.shape):
+        part = slopes[points]
+        np.subtract(part, np.einsum("xk,xk->x", shares[points], part)[:, None], out=table[points])
+        table[points] *= problem.weights[points, None]
     return table
 
 
@@ -211,19 +156,29 @@ def _forms_cost(problem: Problem) -> float:
 
 
 def _tables_memory(problem: Problem) -> int:
-    return 32 * len(problem.points) * _labels(problem).count + 24 * problem.cls.size + 4 * problem.cls.p
+    return 32 * len(problem.points) * labels_of(problem).count + 24 * problem.cls.size + 4 * problem.cls.p
 
 
 def _responses_memory(problem: Problem) -> int:
     n = len(problem.points)
     blocks = 8 * _LEAST_MEMBERS * (n + 2 * _LEAST_LINES) + 24 * n * _LEAST_LINES
-    return _tables_memory(problem) + 16 * problem.cls.size + blocks
+    return _tables_memory(problem) + problem.tangent.column_bytes + 16 * problem.cls.size + blocks
+
+
+def _responses_room(problem: Problem) -> int:
+    return max(0, problem.memory_limit - _responses_memory(problem)) // 2
+
+
+def _columns_bytes(problem: Problem) -> int:
+    """What `column_blocks` is asked for."""
+    return max(8 * len(problem.points) * _LEAST_LINES, _responses_room(problem) // 3)
 
 
 def _forms_memory(problem: Problem) -> int:
     n = len(problem.points)
-    squares = max(2, 1 + problem.needs_deviations + 2 * (not problem.tangent.ntk_is_cheap))
-    return _tables_memory(problem) + 8 * n * n * squares + 16 * n * (_LEAST_MEMBERS + 2 * _LEAST_LINES)
+    squares = max(2, 1 + problem.needs_deviations + (not problem.tangent.ntk_is_cheap))
+    blocks = 16 * n * _LEAST_MEMBERS + least_block_bytes(n) * (1 if problem.tangent.ntk_is_cheap else COPIES)
+    return _tables_memory(problem) + problem.tangent.ntk_bytes + 8 * n * n * squares + blocks
 
 
 def _takes_forms(problem: Problem) -> bool:
@@ -239,21 +194,21 @@ def _by_responses(problem: Problem, table: np.ndarray) -> Pairing:
     With J = 1mᵀ + J', m the mean row, R = (Σ_x Ψ[a, x])·m + Ψ J': the first part, which nearly cancels, in float64.
     """
     cls, tangent, n = problem.cls, problem.tangent, len(problem.points)
-    room = max(0, problem.memory_limit - _responses_memory(problem)) // 2
+    room = _responses_room(problem)
     cube = table[:, :, None]
     sums = _core.gather_sums(
-        cls.members, problem.points, cls.p, _labels(problem).levels, np.ones(n), cube, problem.threads
+        cls.members, problem.points, cls.p, labels_of(problem).levels, np.ones(n), cube, problem.threads
     )
     typed = cube.astype(tangent.dtype)
     deviations = np.zeros(cls.size)
     per_layer: dict[str, float] = {}
-    for layer, block in tangent.column_blocks(max(8 * n * _LEAST_LINES, room // 3)):
+    for layer, block in tangent.column_blocks(_columns_bytes(problem)):
         mean = block.mean(axis=0, dtype=np.float64).astype(block.dtype)
         rest = block - mean
         contribution = np.empty(cls.size)
-        for rows in _member_blocks(problem, 8 * n + 16 * block.shape[1], room, _LEAST_MEMBERS):
-            psi = _look_up(problem, rows, typed)[:, :, 0]
-            response = (psi @ rest).astype(np.float64, copy=False)
+        for rows in member_blocks(problem, 8 * n + 16 * block.shape[1], room, _LEAST_MEMBERS):
+            psi = look_up(problem, rows, typed)[:, :, 0]
+            response = product(psi, rest).astype(np.float64, copy=False)
             response += sums[rows] * mean.astype(np.float64)
             contribution[rows] = np.einsum("ac,ac->a", response, response)
         deviations += contribution
@@ -267,139 +222,29 @@ def _by_forms(problem: Problem, table: np.ndarray) -> Pairing:
     cube = table[:, :, None]
     room = max(0, problem.memory_limit - _forms_memory(problem))
     kernel = np.zeros((n, n))
-    for rows in _member_blocks(problem, 8 * n, room, _LEAST_MEMBERS):
-        psi = _look_up(problem, rows, cube)[:, :, 0]
-        kernel += psi.T @ psi
-    kernel /= cls.size
+    for rows in member_blocks(problem, 8 * n, room, _LEAST_MEMBERS):
+        psi = look_up(problem, rows, cube)[:, :, 0]
+        add_gram(kernel, psi)
+        del psi
+    mirror(kernel)
+    for lines in pieces(n, n):
+        kernel[lines] /= cls.size
     theta = np.zeros((n, n)) if problem.needs_deviations else None
     per_layer: dict[str, float] = {}
-    for layer, start, stop, block in _upper_blocks(problem, room):
+    for start, stop, layers in upper_blocks(problem.tangent, room):
         beside = kernel[start:stop, start:]
-        square = np.einsum("rc,rc->", beside[:, : stop - start], block[:, : stop - start])
-        accumulate(per_layer, layer, 2.0 * np.einsum("rc,rc->", beside, block) - square)
-        if theta is not None:
-            theta[start:stop, start:] += block
+        for layer, block in layers:
+            square = np.einsum("rc,rc->", beside[:, : stop - start], block[:, : stop - start])
+            accumulate(per_layer, layer, 2.0 * np.einsum("rc,rc->", beside, block) - square)
+            if theta is not None:
+                theta[start:stop, start:] += block
+            del block  # before the next one is made
     if theta is None:
         return Pairing(per_layer, None)
     del kernel
-    for row in range(1, n):
-        theta[row, :row] = theta[:row, row]
+    mirror(theta)
     deviations = np.empty(cls.size)
-    for rows in _member_blocks(problem, 16 * n, room, _LEAST_MEMBERS):
-        psi = _look_up(problem, rows, cube)[:, :, 0]
-        deviations[rows] = np.einsum("ax,ax->a", psi @ theta, psi)
+    for rows in member_blocks(problem, 16 * n, room, _LEAST_MEMBERS):
+        psi = look_up(problem, rows, cube)[:, :, 0]
+        deviations[rows] = np.einsum("ax,ax->a", product(psi, theta), psi)
     return Pairing(per_layer, deviations)
-
-
-def _upper_blocks(problem: Problem, room: int) -> Iterator[tuple[str, int, int, np.ndarray]]:
-    """(layer, start, stop, Θ_layer[start:stop, start:]): every entry on or above the diagonal once."""
-    tangent, n = problem.tangent, len(problem.points)
-    if not tangent.ntk_is_cheap:
-        for layer, theta in tangent.ntk_layers(max(8 * n * _LEAST_LINES, room)):
-            yield layer, 0, n, theta
-        return
-    step = max(_LEAST_LINES, min(room, _BLOCK_BYTES) // (16 * n))
-    for start in range(0, n, step):
-        stop = min(n, start + step)
-        for layer, block in tangent.ntk(slice(start, stop), slice(start, n)):
-            yield layer, start, stop, block
-
-
-# Cross-entropy on many labels: G_a − E G = Σ_x c_x J(x)ᵀ (mean_b e_{bx} − e_{ax}).
-
-
-def _bytes_a_member(problem: Problem, layer: DeltaLayer, labels: int) -> int:
-    (n, columns), logits = layer.rows.shape, _logits(problem).logits
-    if layer.is_last:
-        return 16 * labels * int(columns)
-    return 8 * int(4 * n * logits + 3 * n * layer.width + min(columns * layer.width, n * n))
-
-
-def _by_deltas(problem: Problem, tangent: LogitTangent, deltas: Deltas) -> Pairing:
-    """Layer by layer: Σ_x δ_a(x) ⊗ [H(x), 1], δ_a looked up in the layer's table, or pulled back where none fits."""
-    shares = _shares(problem)
-    room = problem.memory_limit - smallest_memory(problem)
-    total = np.zeros(problem.cls.size)
-    per_layer: dict[str, float] = {}
-    for layer in deltas.layers:
-        if layer.is_last:
-            norms = _of_last_layer(problem, layer, shares, room)
-        else:
-            norms = _of_layer(problem, tangent, deltas, layer, shares, room)
-        accumulate(per_layer, layer.name, norms.mean())
-        total += norms
-    return Pairing(per_layer, total)
-
-
-def _of_last_layer(problem: Problem, layer: DeltaLayer, shares: np.ndarray, room: int) -> np.ndarray:
-    """Here δ_a is the one-hot label itself, and the gradient a sum of the rows of each label."""
-    cls, labels = problem.cls, _labels(problem)
-    weighted = problem.weights[:, None] * layer.rows
-    mean = shares.T @ weighted
-    norms = np.empty(cls.size)
-    for rows in _member_blocks(problem, 16 * labels.count * weighted.shape[1], room):
-        sums = _core.scatter_sums(
-            cls.members[rows], problem.points, cls.p, labels.levels, labels.count, weighted, problem.threads
-        )
-        sums -= mean
-        norms[rows] = np.einsum("akc,akc->a", sums, sums)
-    return norms
-
-
-def _of_layer(
-    problem: Problem, tangent: LogitTangent, deltas: Deltas, layer: DeltaLayer, shares: np.ndarray, room: int
-) -> np.ndarray:
-    n, columns = layer.rows.shape
-    count = shares.shape[1]
-    size = 16 * n * count * layer.width
-    table = _delta_table(problem, deltas, layer, shares) if size <= room else None
-    gram = layer.rows @ layer.rows.T if n < columns else None
-    norms = np.empty(problem.cls.size)
-    each = _bytes_a_member(problem, layer, count)
-    for rows in _member_blocks(problem, each, room - size if table is not None else room):
-        if table is not None:
-            delta = _look_up(problem, rows, table)
-        else:
-            delta = deltas.of(layer, _cotangents(problem, rows, shares, tangent.logits))
-        if gram is None:
-            gradient = layer.rows.T @ delta
-            norms[rows] = np.einsum("aio,aio->a", gradient, gradient)
-        else:  # ‖Σ_x δ(x) ⊗ h(x)‖² = Σ_{x,y} ⟨δ(x), δ(y)⟩⟨h(x), h(y)⟩: fewer points than inputs
-            norms[rows] = np.einsum("axy,xy->a", delta @ delta.transpose(0, 2, 1), gram)
-    return norms
-
-
-def _delta_table(problem: Problem, deltas: Deltas, layer: DeltaLayer, shares: np.ndarray) -> np.ndarray:
-    """c_x·(∂N_k/∂h(x) − mean over the members), float64, shape (n, L, width)."""
-    n, count = shares.shape
-    table = np.empty((n, count, layer.width))
-    for first, block in deltas.table(layer, count):
-        table[:, first : first + block.shape[1]] = block
-    table -= np.einsum("xk,xko->xo", shares, table)[:, None]
-    table *= problem.weights[:, None, None]
-    return table
-
-
-def _by_products(problem: Problem, tangent: LogitTangent) -> Pairing:
-    """A vector-Jacobian product a member, for models whose layers have no rule."""
-    shares = _shares(problem)
-    n, cls = len(problem.points), problem.cls
-    each = 24 * n * tangent.logits + 24 * tangent.parameters
-    room = problem.memory_limit - smallest_memory(problem)
-    by_layer = {layer: np.empty(cls.size) for layer in tangent.layers}
-    for rows in _member_blocks(problem, max(each, _BLOCK_BYTES // _COTANGENTS), room):
-        for layer, gradient in tangent.pulled_back(_cotangents(problem, rows, shares, tangent.logits)).items():
-            by_layer[layer][rows] = np.einsum("ad,ad->a", gradient, gradient)
-    per_layer = {layer: float(norms.mean()) for layer, norms in by_layer.items()}
-    return Pairing(per_layer, np.sum(list(by_layer.values()), axis=0))
-
-
-def _cotangents(problem: Problem, rows: slice, shares: np.ndarray, logits: int) -> np.ndarray:
-    """c_x·(e_{ψ(ax)} − mean over the members), float64, shape (b, n, logits)."""
-    cls, n = problem.cls, len(problem.points)
-    members = cls.members[rows]
-    labels = cls.values(members, problem.points, threads=problem.threads or None).astype(np.int64)
-    out = np.zeros((len(members), n, logits))
-    out[:, :, : shares.shape[1]] = -problem.weights[:, None] * shares
-    out[np.arange(len(members))[:, None], np.arange(n), labels] += problem.weights
-    return out

@@ -1,0 +1,93 @@
+"""The benchmark case of the planner: what it predicts on problems of every method, against what they take."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from cases import Record, mlp
+from engine_cases import BITS
+
+import barren
+from barren import encodings, models, targets
+
+
+def predictions(quick: bool) -> Record:
+    """Predicted against measured time of `barren.plan`, on problems of every method."""
+    found = []
+    for name, cls, call in _planned(quick):
+        plan = barren.plan(cls, **call)
+        barren.gradient_variance(cls, **call)
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            barren.gradient_variance(cls, **call)
+            times.append(time.perf_counter() - start)
+        found.append({"case": name, "method": plan.method, "predicted": plan.seconds, "measured": min(times)})
+    factors = {f["case"]: max(f["predicted"] / f["measured"], f["measured"] / f["predicted"]) for f in found}
+    worst = max(factors.values())
+    # At tiny sizes what a call costs, and no work, is measured.
+    assert quick or worst <= 2.0, factors
+    return {
+        "name": "predicted against measured seconds",
+        "asked": "within a factor of 2",
+        "case": f"{len(found)} problems, worst factor {worst:.2f}",
+        "worst_factor": worst,
+        "predictions": found,
+    }
+
+
+def _planned(quick: bool) -> list[tuple[str, Any, dict[str, Any]]]:
+    random = np.random.default_rng(0)
+
+    def numbers(p: int, columns: int, dtype: str = "float64") -> np.ndarray:
+        return random.standard_normal((p, columns)).astype(dtype)
+
+    sizes = (101, 211, 251, 509) if quick else (1009, 4093, 10007, 100003)
+    small, middle, large, huge = (barren.ModularMultiplication(p, targets.Bit(0)) for p in sizes)
+    safe = barren.ModularMultiplication(107 if quick else 100043, targets.Bit(0))  # p − 1 = 2q with a prime q
+    residue = barren.ModularMultiplication(31 if quick else 499, targets.Residue())
+    digits = encodings.Digits(10)
+    attending = models.gpt(digits.width(small.p), layers=2, width=64, heads=4, vocabulary=10, seed=0)
+    classifier = models.mlp((residue.p - 1).bit_length(), (128,), "relu", outputs=residue.p, seed=0)
+    network = {"model": mlp(small.p, "float32"), **BITS}
+    wide = {"model": mlp(middle.p, "float32"), **BITS}
+    few = models.mlp((large.p - 1).bit_length(), (100, 100), "sigmoid", seed=0)
+    return [
+        ("network, p small", small, network),
+        ("network, p small, no deviations", small, {**network, "deviations": False}),
+        ("network, p middle", middle, wide),
+        ("network, p middle, no deviations", middle, {**wide, "deviations": False}),
+        ("direct, 16 columns", large, {"jacobian": numbers(large.p, 16, "float32"), "method": "direct"}),
+        ("direct, 256 columns", large, {"jacobian": numbers(large.p, 256, "float32"), "method": "direct"}),
+        ("character, 64 columns", huge, {"jacobian": numbers(huge.p, 64), "deviations": False}),
+        ("character, 64 columns, deviations", huge, {"jacobian": numbers(huge.p, 64)}),
+        ("character, 64 columns, safe prime", safe, {"jacobian": numbers(safe.p, 64), "deviations": False}),
+        ("table, cross-entropy", residue, {"model": classifier, **BITS, "loss": "cross-entropy"}),
+        ("a model without rules", small, {"model": _without_rules((small.p - 1).bit_length()), **BITS}),
+        ("a GPT-2-like model", small, {"model": attending, "encoding": digits, "loss": "bce"}),
+        ("probes, network", large, {"model": few, **BITS, "method": "probes"}),
+    ]
+
+
+def _without_rules(width: int, hidden: int = 200) -> Any:
+    """A network of products by einsum, which no rule knows."""
+    import torch
+
+    class Products(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            draw = torch.Generator().manual_seed(0)
+            shapes = [(width, hidden), (hidden, hidden), (hidden,)]
+            weights = [torch.randn(*shape, generator=draw) / shape[0] ** 0.5 for shape in shapes]
+            self.first, self.second, self.last = map(torch.nn.Parameter, weights)
+
+        def forward(self, x: Any) -> Any:
+            inner = torch.tanh(torch.einsum("ni,iw->nw", x, self.first))
+            return torch.einsum("nw,w->n", torch.tanh(torch.einsum("nw,wv->nv", inner, self.second)), self.last)
+
+    return Products()
+
+
+PLANNER_CASES = {"predictions": predictions}

@@ -1,0 +1,162 @@
+"""Cross-entropy on many labels: G_a − E G = Σ_x c_x J(x)ᵀ (mean_b e_{bx} − e_{ax}) (docs/theory, section 3.4).
+
+Layer by layer from looked-up deltas where all layers are linear, else by one vector-Jacobian product a member.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from barren import _core
+from barren._products import pieces, product
+from barren.variance.lookups import BLOCK_BYTES, labels_of, look_up, member_blocks, shares_of
+from barren.variance.problem import Pairing, Problem, accumulate
+from barren.variance.speeds import Speeds
+
+if TYPE_CHECKING:
+    from barren.tangents.deltas import DeltaLayer, Deltas
+    from barren.tangents.logits import LogitTangent
+
+# Cotangents that go back together: a chunk of samples keeps the activations of each.
+_COTANGENTS = 32
+
+
+def _bytes_a_member(problem: Problem, layer: DeltaLayer, labels: int) -> int:
+    (n, columns), logits = layer.rows.shape, _logits(problem).logits
+    if layer.is_last:
+        return 16 * labels * int(columns)
+    return 8 * int(4 * n * logits + 3 * n * layer.width + min(columns * layer.width, n * n))
+
+
+def smallest_memory(problem: Problem) -> int:
+    """Bytes without which cross-entropy cannot be computed."""
+    labels, n, tangent = labels_of(problem), len(problem.points), _logits(problem)
+    one = 8 * n * 3 * tangent.logits + 24 * tangent.parameters
+    if tangent.deltas is not None:
+        one = max(_bytes_a_member(problem, layer, labels.count) for layer in tangent.deltas.layers)
+    return 4 * problem.cls.p + 8 * problem.cls.size + 24 * n * labels.count + one
+
+
+def seconds(problem: Problem, speeds: Speeds) -> float:
+    """Predicted time: look-ups and products a layer, or a vector-Jacobian product a member."""
+    tangent = _logits(problem)
+    if tangent.deltas is None:
+        return float(problem.cls.size * speeds.pulled_back(tangent.pulled_back))
+    return sum(_seconds_of_layer(problem, tangent.deltas, layer, speeds) for layer in tangent.deltas.layers)
+
+
+def run(problem: Problem) -> Pairing:
+    """Var and d(a) of every member."""
+    tangent = _logits(problem)
+    return _by_products(problem, tangent) if tangent.deltas is None else _by_deltas(problem, tangent, tangent.deltas)
+
+
+def _logits(problem: Problem) -> LogitTangent:
+    tangent: Any = problem.tangent
+    return tangent  # type: ignore[no-any-return]
+
+
+def _seconds_of_layer(problem: Problem, deltas: Deltas, layer: DeltaLayer, speeds: Speeds) -> float:
+    """Sums by label and passes over them for the last layer; else the table of deltas, look-ups and products."""
+    rates, (n, columns), count = speeds.rates, layer.rows.shape, labels_of(problem).count
+    if layer.is_last:
+        return float(problem.cls.size * columns * (n + count) * rates.fresh)
+    pulling = speeds.pulled_back(lambda cotangents: deltas.of(layer, cotangents))
+    table = 2.0 * count * pulling  # made, and centred and weighted in place
+    products = min(columns * n * layer.width, n * n * (columns + layer.width))
+    looked_up = n * layer.width * (rates.residue + rates.fresh)
+    return float(table + problem.cls.size * (looked_up + products * rates.product64))
+
+
+def _by_deltas(problem: Problem, tangent: LogitTangent, deltas: Deltas) -> Pairing:
+    """Layer by layer: Σ_x δ_a(x) ⊗ [H(x), 1], δ_a looked up in the layer's table, or pulled back where none fits."""
+    shares = shares_of(problem)
+    room = problem.memory_limit - smallest_memory(problem)
+    total = np.zeros(problem.cls.size)
+    per_layer: dict[str, float] = {}
+    for layer in deltas.layers:
+        if layer.is_last:
+            norms = _of_last_layer(problem, layer, shares, room)
+        else:
+            norms = _of_layer(problem, tangent, deltas, layer, shares, room)
+        accumulate(per_layer, layer.name, norms.mean())
+        total += norms
+    return Pairing(per_layer, total)
+
+
+def _of_last_layer(problem: Problem, layer: DeltaLayer, shares: np.ndarray, room: int) -> np.ndarray:
+    """Here δ_a is the one-hot label itself, and the gradient a sum of the rows of each label."""
+    cls, labels = problem.cls, labels_of(problem)
+    weighted = problem.weights[:, None] * layer.rows
+    mean = product(shares.T, weighted)
+    norms = np.empty(cls.size)
+    for rows in member_blocks(problem, 16 * labels.count * weighted.shape[1], room):
+        sums = _core.scatter_sums(
+            cls.members[rows], problem.points, cls.p, labels.levels, labels.count, weighted, problem.threads
+        )
+        sums -= mean
+        norms[rows] = np.einsum("akc,akc->a", sums, sums)
+    return norms
+
+
+def _of_layer(
+    problem: Problem, tangent: LogitTangent, deltas: Deltas, layer: DeltaLayer, shares: np.ndarray, room: int
+) -> np.ndarray:
+    n, columns = layer.rows.shape
+    count = shares.shape[1]
+    size = 16 * n * count * layer.width
+    table = _delta_table(problem, deltas, layer, shares) if size <= room else None
+    gram = layer.rows @ layer.rows.T if n < columns else None
+    norms = np.empty(problem.cls.size)
+    each = _bytes_a_member(problem, layer, count)
+    for rows in member_blocks(problem, each, room - size if table is not None else room):
+        if table is not None:
+            delta = look_up(problem, rows, table)
+        else:
+            delta = deltas.of(layer, _cotangents(problem, rows, shares, tangent.logits))
+        if gram is None:
+            gradient = layer.rows.T @ delta
+            norms[rows] = np.einsum("aio,aio->a", gradient, gradient)
+        else:  # ‖Σ_x δ(x) ⊗ h(x)‖² = Σ_{x,y} ⟨δ(x), δ(y)⟩⟨h(x), h(y)⟩: fewer points than inputs
+            norms[rows] = np.einsum("axy,xy->a", delta @ delta.transpose(0, 2, 1), gram)
+    return norms
+
+
+def _delta_table(problem: Problem, deltas: Deltas, layer: DeltaLayer, shares: np.ndarray) -> np.ndarray:
+    """c_x·(∂N_k/∂h(x) − mean over the members), float64, shape (n, L, width)."""
+    n, count = shares.shape
+    table = np.empty((n, count, layer.width))
+    for first, block in deltas.table(layer, count):
+        table[:, first : first + block.shape[1]] = block
+    for points in pieces(n, count * layer.width):
+        part = table[points]
+        part -= np.einsum("xk,xko->xo", shares[points], part)[:, None]
+        part *= problem.weights[points, None, None]
+    return table
+
+
+def _by_products(problem: Problem, tangent: LogitTangent) -> Pairing:
+    """A vector-Jacobian product a member, for models whose layers have no rule."""
+    shares = shares_of(problem)
+    n, cls = len(problem.points), problem.cls
+    each = 24 * n * tangent.logits + 24 * tangent.parameters
+    room = problem.memory_limit - smallest_memory(problem)
+    by_layer = {layer: np.empty(cls.size) for layer in tangent.layers}
+    for rows in member_blocks(problem, max(each, BLOCK_BYTES // _COTANGENTS), room):
+        for layer, gradient in tangent.pulled_back(_cotangents(problem, rows, shares, tangent.logits)).items():
+            by_layer[layer][rows] = np.einsum("ad,ad->a", gradient, gradient)
+    per_layer = {layer: float(norms.mean()) for layer, norms in by_layer.items()}
+    return Pairing(per_layer, np.sum(list(by_layer.values()), axis=0))
+
+
+def _cotangents(problem: Problem, rows: slice, shares: np.ndarray, logits: int) -> np.ndarray:
+    """c_x·(e_{ψ(ax)} − mean over the members), float64, shape (b, n, logits)."""
+    cls, n = problem.cls, len(problem.points)
+    members = cls.members[rows]
+    labels = cls.values(members, problem.points, threads=problem.threads or None).astype(np.int64)
+    out = np.zeros((len(members), n, logits))
+    out[:, :, : shares.shape[1]] = -problem.weights[:, None] * shares
+    out[np.arange(len(members))[:, None], np.arange(n), labels] += problem.weights
+    return out
