@@ -12,8 +12,10 @@ import numpy.typing
 __all__: list[str] = [
     "PackedFactor32",
     "PackedFactor64",
+    "Stop",
     "available_kernels",
     "available_threads",
+    "checkpoint",
     "compiler",
     "correlations",
     "fold",
@@ -28,6 +30,7 @@ __all__: list[str] = [
     "kernel",
     "level_counts",
     "logarithm_table",
+    "obey",
     "pairing",
     "power_range",
     "power_table",
@@ -39,6 +42,20 @@ __all__: list[str] = [
     "values",
     "weighted_energy",
 ]
+
+class Stop:
+    """
+    What a thread raises to stop those that obey it.
+    """
+    def __init__(self) -> None: ...
+    def is_set(self) -> bool:
+        """
+        Whether it was raised.
+        """
+    def set(self) -> None:
+        """
+        Stops the threads that obey, each at its next checkpoint.
+        """
 
 class PackedFactor32:
     """
@@ -72,6 +89,11 @@ def available_kernels() -> list[str]:
 def available_threads() -> int:
     """
     How many threads a call uses when it is not told.
+    """
+
+def checkpoint() -> None:
+    """
+    Raises KeyboardInterrupt in a thread whose Stop was set.
     """
 
 @typing.overload
@@ -386,6 +408,11 @@ def logarithm_table(
 ) -> numpy.typing.NDArray[numpy.int64]:
     """
     The inverse of power_table: int64 of shape (p,), -1 at 0.
+    """
+
+def obey(stop: Stop) -> None:
+    """
+    Core calls of this thread look at `stop` from now on, and no more at Python's signals; None: as before.
     """
 
 @typing.overload
