@@ -14,6 +14,7 @@ from pathlib import Path
 for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
     os.environ.pop(variable, None)
 
+from bounds_cases import BOUNDS_CASES  # noqa: E402  (after the environment is set)
 from cases import END_TO_END_CASES, Record  # noqa: E402  (after the environment is set)
 from dedekind_cases import DEDEKIND_CASES  # noqa: E402
 from direct_cases import DIRECT_CASES  # noqa: E402
@@ -33,6 +34,7 @@ CASES = {
     **FREQUENCY_CASES,
     **TABLE_CASES,
     **DEDEKIND_CASES,
+    **BOUNDS_CASES,
 }
 
 

@@ -56,6 +56,11 @@ def laws_for(p: int) -> list[inputs.Law]:
     ]
 
 
+def assert_below_the_bound(v: barren.GradientVariance) -> None:
+    """Var/B² ≤ λ, up to the rounding of both sides in the dtype of the answer."""
+    assert float(v) <= v.bound * (1 + 1e-9) + 1e-14 * v.mean_squared_norm, (v.cls, v.inputs)
+
+
 def random_weights(p: int) -> inputs.Sample:
     """All of Z_p with random weights."""
     weights = np.random.default_rng(p + 2).random(p)

@@ -131,9 +131,11 @@ def test_variance_over_a_set_warns_in_one_line_and_has_a_standard_error() -> Non
         (["variance", "--p", "23", "--seed", "-1"], "seed must be"),
         (["variance", "--p", str(2**63 + 29)], "(give a Sample)"),
         (["variance", "--p", str(2**63 + 29), "--target", "cosine"], "p must be below 2**63 here"),
-        (["bounds", "--p", "15"], "15 = 3 · 5"),
-        (["bounds", "--p", "23", "--multipliers", "1,2"], "multipliers 'units' or 'all'"),
-        (["bounds", "--p", "23", "--inputs", "random-bits:3"], "x uniform"),
+        (["bounds", "--p", "23", "--frequencies", "5"], "one of --p and --frequencies"),
+        (["bounds"], "one of --p and --frequencies"),
+        (["bounds", "--frequencies", "0"], "A must be"),
+        (["bounds", "--frequencies", "5", "--target", "bit:0"], "a function on the circle"),
+        (["bounds", "--frequencies", "5", "--multipliers", "all"], "go with --p"),
         (["figure"], "a figure needs its name and --out DIR"),
         (["figure", "bound-ladder"], "a figure needs its name and --out DIR"),
         (["figure", "bounds", "--out", "nowhere"], "name must be one of"),
@@ -172,6 +174,20 @@ def test_bounds_prints_the_ladder() -> None:
     assert code == 0
     assert rungs["sharp"]["value"] <= rungs["boas-bellman"]["value"]
     assert not rungs["published-rate"]["proven"]
+    code, out, _ = run("bounds", "--p", "15", "--multipliers", "1,2", "--inputs", "random-bits:3", "--json")
+    assert code == 0
+    assert [rung["name"] for rung in json.loads(out)["bounds"]] == ["sharp", "trivial", "boas-bellman"]
+
+
+def test_bounds_of_frequencies() -> None:
+    code, out, err = run("bounds", "--frequencies", "1000")
+    assert (code, err) == (0, "")
+    assert "sawtooth of a·x, a = 1..1000" in out
+    code, out, _ = run("bounds", "--frequencies", "1000", "--target", "square", "--json")
+    found = json.loads(out)
+    assert (code, found["frequencies"], found["target"]) == (0, 1000, "square")
+    value = {rung["name"]: rung["value"] for rung in found["bounds"]}["bounded-variation"]
+    assert value == pytest.approx(16 / 12 * 5.519765 / 1000, rel=1e-6)
 
 
 def test_figure_list() -> None:
@@ -259,7 +275,7 @@ def test_info() -> None:
 
 def test_main_returns_the_status(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info"]) == 0
-    assert main(["bounds", "--p", "15"]) == 2
+    assert main(["bounds", "--p", "2"]) == 2
     assert main(["--help"]) == 0
     for command in ("variance", "bounds", "figure", "check", "info"):
         assert command in capsys.readouterr().out or main([command, "--help"]) == 0

@@ -95,6 +95,13 @@ def test_links_between_the_docs_lead_somewhere():
             assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
+def test_the_tests_that_the_theory_names_exist():
+    named = re.findall(r"\[(tests/\w+\.py)(?:::(\w+))?\]", (ROOT / "docs" / "theory.md").read_text())
+    assert len(named) > 20
+    for file, test in named:
+        assert f"def {test}(" in (ROOT / file).read_text() if test else (ROOT / file).exists(), f"{file}::{test}"
+
+
 def test_importing_the_package_is_light():
     code = "import sys, barren; print(*({'torch', 'sympy', 'matplotlib', 'pyarrow'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from helpers import relative
+from helpers import assert_below_the_bound, relative
 from torch import nn
 from torch.nn import functional
 
@@ -60,7 +60,7 @@ def compare(cls, model, encoding, loss="mse", law=None, tolerance=1e-12):
         assert relative(float(v), expected.variance) <= allowed, method
         assert relative(v.deviations, expected.deviations) <= 10 * allowed, method
         assert sum(v.per_layer.values()) == pytest.approx(float(v), rel=1e-12)
-        assert float(v) <= v.bound * (1 + 1e-9)
+        assert_below_the_bound(v)
     return v
 
 

@@ -8,7 +8,7 @@
 namespace barren {
 namespace {
 
-constexpr std::size_t block = std::size_t{1} << 14;
+constexpr std::size_t block = std::size_t{1} << 16;  // entries a task: fewer are not worth waking threads
 
 void check(std::size_t size, Vector<const std::int64_t> primes) {
     std::int64_t last = 1;

@@ -3,7 +3,7 @@
 Exact variance of a network's loss gradient over a whole class of targets such as x -> ψ(a·x mod p), all multipliers a.
 """
 
-from barren import encodings, inputs, targets
+from barren import encodings, inputs, spectra, targets
 from barren._core import __version__
 from barren.bounds import (
     Correlations,
@@ -21,6 +21,7 @@ from barren.bounds import (
 )
 from barren.classes import Frequencies, ModularMultiplication
 from barren.config import configuration, show_config
+from barren.spectra import Spectrum, spectrum
 from barren.variance import GradientVariance, Plan, gradient_variance, plan
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "ModularMultiplication",
     "Plan",
     "Rung",
+    "Spectrum",
     "StatisticalDimension",
     "__version__",
     "bounds",
@@ -45,6 +47,8 @@ __all__ = [
     "plan",
     "sharp_bound",
     "show_config",
+    "spectra",
+    "spectrum",
     "sq_dimension",
     "sq_queries",
     "targets",

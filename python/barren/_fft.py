@@ -15,11 +15,11 @@ import numpy as np
 
 from barren import _core
 
+# A length without a prime factor as large as this is transformed factor by factor.
+_BLUESTEIN = 100
 # Numbers that one call transforms: a tenth of a second, or three where the length has a large prime factor.
 _NUMBERS = 1 << 22
 _VECTOR = 8
-# A length without a prime factor as large as this is transformed factor by factor.
-_BLUESTEIN = 100
 
 
 @lru_cache(maxsize=1)

@@ -13,6 +13,7 @@
 #include "barren/dedekind.hpp"
 #include "barren/dispatch.hpp"
 #include "barren/errors.hpp"
+#include "barren/gcd_matrix.hpp"
 #include "barren/group.hpp"
 #include "barren/modular.hpp"
 #include "barren/pairing.hpp"
@@ -52,6 +53,24 @@ barren::Vector<T> view(std::vector<T>& values) {
     return {values.data(), values.size()};
 }
 
+void gcd_products_are_sums_over_divisors() {
+    const std::vector<std::int64_t> primes{2, 3, 5, 7, 11, 13, 17, 19, 23, 29};
+    const std::size_t size = 30;
+    std::vector<double> v(size), weights(size), out(size);
+    for (std::size_t i = 0; i < size; ++i) v[i] = static_cast<double>(i % 7) - 3.0, weights[i] = static_cast<double>(i);
+    barren::gcd_product(view(std::as_const(v)), view(std::as_const(weights)), view(primes), view(out), with(2));
+    for (std::size_t a = 1; a <= size; ++a) {
+        double sum = 0.0;  // small integers: no order of the sum rounds
+        for (std::size_t b = 1; b <= size; ++b)
+            for (std::size_t d = 1; d <= a; ++d)
+                if (a % d == 0 && b % d == 0) sum += weights[d - 1] * v[b - 1];
+        if (out[a - 1] != sum) expect(false, "gcd_product");
+    }
+    const std::vector<std::int64_t> wrong{2, 31};
+    expect_throw<std::invalid_argument>([&] { barren::sum_over_divisors(view(out), view(wrong), with(1)); },
+                                        "a prime above A is refused");
+}
+
 void fixed_multipliers_agree_with_128_bit_products() {
     std::mt19937_64 random(1);
     for (int i = 0; i < 200000; ++i) {
@@ -74,6 +93,10 @@ void logarithms_invert_powers() {
     for (std::size_t i = 0; i < powers.size(); ++i)
         if (logarithms[static_cast<std::size_t>(powers[i])] != static_cast<std::int64_t>(i))
             expect(false, "logarithms");
+    std::vector<std::int64_t> piece(70000);
+    barren::power_range(root, 30000, p, view(piece), with(2));
+    for (std::size_t i = 0; i < piece.size(); ++i)
+        if (piece[i] != powers[30000 + i]) expect(false, "power_range");
     expect(logarithms[0] == -1, "0 has no logarithm");
     std::vector<std::int64_t> bad(6), out(7);
     barren::power_table(2, 7, view(bad), with(1));  // 2 has order 3 modulo 7
@@ -296,6 +319,7 @@ int main() {
     const std::string first = barren::kernels().name;  // BARREN_KERNEL, or the best
     fixed_multipliers_agree_with_128_bit_products();
     logarithms_invert_powers();
+    gcd_products_are_sums_over_divisors();
     for (const std::string& name : barren::available_kernels()) {
         barren::use_kernels(name);
         every_kernel();

@@ -213,8 +213,9 @@ def _by_ratio(cls: ModularMultiplication, law: Law | RealLaw | None) -> Statisti
         return StatisticalDimension(0, cls.members[:0], 0.0, 0)
     units = cls.with_multipliers("units")
     variance = _variance(units, law)
-    points = round(1.0 / point_weight(cls, law))
-    upper = min(order, points - 1, math.floor(2.0 * variance / extremal_character(units, law).value + 1e-9))
+    sharp, points = extremal_character(units, law).value, round(1.0 / point_weight(cls, law))
+    by_sharp = math.floor(2.0 * variance / sharp + 1e-9) if sharp > 0.0 else order
+    upper = min(order, points - 1, by_sharp)
     chosen = _largest_certificate(lambda D: _first_fit_by_ratio(rho, D), upper)
     # Which differences of logarithms occur, by an autocorrelation: checked apart from how the list was found.
     taken = np.zeros(order)

@@ -1,0 +1,169 @@
+"""Bounds of frequencies: gcd matrices, Gram matrices on [0, 1] in closed form, the ladder."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from helpers import relative
+
+import barren
+from barren import _core, inputs, targets
+from barren.bounds.gcd import GcdMatrix, _primes, _totients
+from barren.bounds.real_line import gram
+
+TARGETS = [
+    targets.Sawtooth(),
+    targets.Square(),
+    targets.Triangle(),
+    targets.Cosine(1),
+    targets.Cosine(2),
+    targets.Threshold(0.5),
+    targets.Threshold(0.3),
+    targets.Threshold(Fraction(2, 3)),
+    targets.Table([1.0, 0.0, 2.0, 5.0, -1.0]),
+]
+
+
+def plain_gram(A: int, target: targets.Target) -> np.ndarray:
+    """⟨h_a − c₀, h_b − c₀⟩ by a Gauss rule on every interval without a jump or kink of any member: exact for lines."""
+    circle = target.circle()
+    cuts = {Fraction(0), Fraction(1, 2), circle.cut} | {
+        Fraction(j, len(circle.table)) for j in range(len(circle.table))
+    }
+    breaks = sorted({(cut + k) / a for a in range(1, A + 1) for cut in cuts for k in range(a)} | {Fraction(1)})
+    nodes, weights = np.polynomial.legendre.leggauss(12)
+    low, high = np.array([float(b) for b in breaks[:-1]]), np.array([float(b) for b in breaks[1:]])
+    x = (0.5 * (low + high)[:, None] + 0.5 * (high - low)[:, None] * nodes).reshape(-1)
+    c = (0.5 * (high - low)[:, None] * weights).reshape(-1)
+    values = barren.Frequencies(A, target).values(np.arange(1.0, A + 1.0), x)
+    values -= (values @ c)[:, None]
+    return np.asarray((values * c) @ values.T)
+
+
+@pytest.mark.parametrize("A", [1, 2, 7, 64, 300])
+@pytest.mark.parametrize(("s", "odd"), [(1, False), (2, False), (1, True), (2, True)])
+def test_gcd_products_are_those_of_the_matrix(A, s, odd):
+    a = np.arange(1, A + 1)
+    matrix = np.gcd.outer(a, a).astype(float) ** (2 * s) / np.outer(a, a).astype(float) ** s
+    if odd:
+        twos = a & -a
+        matrix[twos[:, None] != twos] = 0.0
+    fast, v = GcdMatrix(A, s, odd), np.random.default_rng(A).standard_normal(A)
+    assert relative(fast.product(v), matrix @ v) <= 1e-12
+    assert relative(fast.rows(0, A), matrix) <= 1e-14
+    assert fast.squared_norm() == pytest.approx(np.sum(matrix**2), rel=1e-12)
+
+
+def test_gcd_products_have_the_same_bits_on_any_threads():
+    A = 300_000
+    v = np.random.default_rng(0).standard_normal(A)
+    first, *others = (_core.gcd_product(v, _totients(A, 2), _primes(A), threads) for threads in (1, 2, 7))
+    assert all(np.array_equal(first, other) for other in others)
+
+
+def test_the_core_refuses_bad_arrays():
+    ones = np.ones(4)
+    for primes in ([3, 2], [2, 5], [1, 2], [2, 2], [-1]):
+        with pytest.raises(ValueError, match="primes must increase and lie in"):
+            _core.gcd_product(ones, ones, np.array(primes), 1)
+    with pytest.raises(ValueError, match="same number of entries"):
+        _core.gcd_product(ones, np.ones(3), np.array([2, 3]), 1)
+    with pytest.raises(TypeError):
+        _core.gcd_product(ones.astype(np.float32), ones, np.array([2, 3]), 1)
+    assert _core.gcd_product(np.empty(0), np.empty(0), np.empty(0, np.int64), 2).shape == (0,)
+
+
+@pytest.mark.parametrize(("A", "expected"), [(10, 2.535009), (100, 4.110113), (1000, 5.519765), (10000, 6.814427)])
+def test_spectral_radii(A, expected):
+    """Measured for docs/theory, section 4.3, to seven digits."""
+    assert barren.gcd_spectral_radius(A) == pytest.approx(expected, abs=6e-7)
+
+
+def test_spectral_radius_is_that_of_the_matrix():
+    for A in (1, 2, 3, 50):
+        a = np.arange(1, A + 1)
+        matrix = np.gcd.outer(a, a) ** 2 / np.outer(a, a)
+        assert barren.gcd_spectral_radius(A) == pytest.approx(np.linalg.eigvalsh(matrix)[-1], rel=1e-12)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=repr)
+def test_gram_matrices_on_the_unit_interval(target):
+    for A in (1, 2, 3, 20):
+        found = gram(A, target)
+        plain = plain_gram(A, target)
+        products = np.stack([found.product(row) for row in np.eye(A)])
+        assert relative(products, plain) <= 1e-9, A
+        assert relative(found.rows(0, A), plain) <= 1e-9
+        assert found.norm == pytest.approx(plain[0, 0], rel=1e-9)
+        assert found.squared_norm == pytest.approx(np.sum(plain**2), rel=1e-9)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=repr)
+def test_the_ladder_on_the_unit_interval(target):
+    for A in (1, 2, 3, 20):
+        plain = plain_gram(A, target)
+        centred = plain - plain.mean(axis=0)
+        centred -= centred.mean(axis=1)[:, None]
+        cls = barren.Frequencies(A, target)
+        ladder = {rung.name: rung.value for rung in barren.bounds(cls)}
+        sharp = float(np.linalg.eigvalsh(centred)[-1]) / A
+        assert ladder["sharp"] == barren.sharp_bound(cls)
+        assert ladder["sharp"] == pytest.approx(sharp, rel=1e-8, abs=1e-14)
+        diagonal = np.diag(centred)
+        frobenius = np.sqrt(max(0.0, np.sum(centred**2) - np.sum(diagonal**2)))
+        assert ladder["boas-bellman"] == pytest.approx((diagonal.max() + frobenius) / A, rel=1e-6, abs=1e-9)
+        assert ladder["trivial"] == pytest.approx(diagonal.mean(), rel=1e-8, abs=1e-14)
+        variation = target.circle().variation
+        assert ladder["bounded-variation"] == pytest.approx(variation**2 / 12 * barren.gcd_spectral_radius(A) / A)
+        for name in ("boas-bellman", "bounded-variation", "trivial"):
+            assert ladder[name] >= ladder["sharp"] * (1 - 1e-9) - 1e-15, name
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=repr)
+def test_every_inner_product_is_below_that_of_the_variation(target):
+    """|⟨h_a, h_b⟩| ≤ (V²/12)·gcd²/(ab), entry by entry."""
+    A = 20
+    bound = target.circle().variation ** 2 / 12 * GcdMatrix(A).rows(0, A)
+    assert np.all(np.abs(plain_gram(A, target)) <= bound * (1 + 1e-9) + 1e-14)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=repr)
+@pytest.mark.parametrize(
+    "law", [inputs.Grid(31), inputs.Density("gaussian", nodes=40), inputs.RealSample([0.1, 0.3, -2.5, 0.3])], ids=repr
+)
+def test_bounds_at_the_points_of_a_law(target, law):
+    points, weights = law.points(), law.weights()
+    for cls in (barren.Frequencies(12, target), barren.Frequencies(frequencies=[0.5, 2.25, 3.0], target=target)):
+        centred = cls.values(cls.members, points) - cls.mean(points)
+        inner = (centred * weights) @ centred.T / cls.size
+        ladder = {rung.name: rung.value for rung in barren.bounds(cls, law)}
+        assert ladder["sharp"] == pytest.approx(np.linalg.eigvalsh(inner)[-1], rel=1e-10, abs=1e-14)
+        assert ladder["trivial"] == pytest.approx(np.trace(inner), rel=1e-10, abs=1e-14)
+        J = barren.extremal_jacobian(cls, law)[:, 0]
+        assert np.sum(((centred * weights) @ J) ** 2) / cls.size == pytest.approx(ladder["sharp"], rel=1e-10, abs=1e-14)
+
+
+def test_a_class_without_members():
+    cls, law = barren.Frequencies(8.0, targets.Cosine(), integer=False), inputs.Grid(31)
+    roots = np.sqrt(law.weights())
+    kernel = roots[:, None] * cls.kernel(law.points(), law.points()) * roots
+    ladder = {rung.name: rung.value for rung in barren.bounds(cls, law)}
+    assert set(ladder) == {"sharp", "trivial"}
+    assert ladder["sharp"] == pytest.approx(np.linalg.eigvalsh(kernel)[-1], rel=1e-10)
+    assert ladder["trivial"] == pytest.approx(np.trace(kernel), rel=1e-10)
+    assert barren.sq_queries(cls, tolerance=0.5, inputs=law) == np.ceil(0.25 / ladder["sharp"])
+
+
+def test_bad_input():
+    with pytest.raises(TypeError, match="A must be an integer"):
+        barren.gcd_spectral_radius(2.5)
+    with pytest.raises(ValueError, match="A must be an integer, at least 1"):
+        barren.gcd_spectral_radius(0)
+    with pytest.raises(TypeError, match="inputs must be a law"):
+        barren.sharp_bound(barren.Frequencies(5), inputs.Uniform())
+    with pytest.raises(TypeError, match="inputs must be a law"):
+        barren.sharp_bound(barren.ModularMultiplication(5), inputs.Grid(7))
+    with pytest.raises(ValueError, match="A must be at most 16384"):
+        barren.sharp_bound(barren.Frequencies(10**6, targets.Threshold(0.3)))
