@@ -28,7 +28,7 @@ _LOWEST = 1e-6
 
 
 def settings(full: bool, seed: int) -> Settings:
-    """p = 113; with `full` p = 1009."""
+    """The modulus 113; with `full` 1009."""
     return {
         "p": 1009 if full else 113,
         "target": "sawtooth",

@@ -14,7 +14,7 @@ import numpy as np
 
 import barren
 from barren import encodings, inputs, specs
-from barren.figures.base import Cell, Figure, Row, Settings, column, seeds_from, spread, where
+from barren.figures.base import Cell, Figure, Row, Settings, seeds_from, spread, where
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
