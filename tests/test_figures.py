@@ -20,14 +20,18 @@ from barren.figures.base import Cell, Figure, Row, Settings
 
 TINY: dict[str, Settings] = {
     "variance-vs-modulus": {"primes": [11, 23, 53], "seeds": [0, 1], "width": 6, "model": "mlp:8x8:sigmoid"},
-    "easy-multipliers": {"primes": [53], "encodings": ["bits", "one-hot"], "model": "mlp:8x8:sigmoid"},
+    "variance-vs-frequency": {"largest_frequencies": [2, 5], "M": 53, "model": "mlp:8x8:relu", "seeds": [0, 1]},
     "bound-ladder": {
         "primes": [11, 53],
         "primes_of_bounds": [11, 101],
+        "frequencies": [2, 9],
+        "frequencies_of_bounds": [2, 9, 20],
         "seeds": [0, 1],
         "width": 6,
         "models": {"sigmoid": "mlp:8:sigmoid", "relu": "mlp:8:relu"},
     },
+    "easy-multipliers": {"primes": [53], "encodings": ["bits", "one-hot"], "model": "mlp:8x8:sigmoid"},
+    "character-spectrum": {"p": 53, "model": "mlp:8x8:relu"},
     "log-covariance": {"primes": [3, 5, 11, 53, 503]},
     "spectral-norm": {"primes": [3, 11, 53]},
 }
@@ -161,9 +165,38 @@ def test_variance_vs_modulus_rows_are_those_of_the_package(every: dict[str, tupl
 
 def test_bound_ladder_is_ordered(every: dict[str, tuple[Path, figures.Made]]) -> None:
     rows = rows_of(every["bound-ladder"][0], "bound-ladder")
-    for target in ("bit:0", "sawtooth"):
-        at = {row["series"]: row["value"] for row in base.where(rows, target=target, p=11)}
-        assert max(at["sigmoid"], at["relu"]) <= at["sharp"] <= min(at["boas-bellman"], at["bounded-variation"])
+    for half, target, size in (("modular", "bit:0", 11), ("modular", "sawtooth", 11), ("frequency", "sawtooth", 9)):
+        at = {row["series"]: row["value"] for row in base.where(rows, half=half, target=target, size=size)}
+        looser = min(at["boas-bellman"], at["bounded-variation"], at["trivial"])
+        assert 0.0 < max(at["sigmoid"], at["relu"]) <= at["sharp"] <= looser
+
+
+def test_variance_vs_frequency_is_that_of_the_package(every: dict[str, tuple[Path, figures.Made]]) -> None:
+    from barren import models
+
+    rows = rows_of(every["variance-vs-frequency"][0], "variance-vs-frequency")
+    assert all(row["value"] <= row["sharp"] * (1 + 1e-12) for row in rows)
+    (row,) = base.where(rows, law="grid", target="square", A=5, seed=1)
+    answer = barren.gradient_variance(
+        barren.Frequencies(5, barren.targets.Square()),
+        models.mlp(1, (8, 8), "relu", seed=1),
+        encoding=barren.encodings.Scalar(),
+        inputs=barren.inputs.Grid(53),
+        method="direct",
+        dtype="float64",
+    )
+    assert row["value"] == pytest.approx(answer.normalised, rel=1e-10)
+
+
+def test_character_spectrum_shares_sum_to_one(every: dict[str, tuple[Path, figures.Made]]) -> None:
+    rows = rows_of(every["character-spectrum"][0], "character-spectrum")
+    for source in ("target", "bits", "one-hot", "angular"):
+        for kind, count in (("characters", 26), ("frequencies", 26)):
+            part = base.where(rows, source=source, kind=kind)
+            assert [row["index"] for row in part] == list(range(1, count + 1))
+            assert sum(row["share"] for row in part) == pytest.approx(1.0)
+            if source != "target" and kind == "characters":
+                assert sum(row["share_of_variance"] for row in part) == pytest.approx(1.0)
 
 
 def test_easy_multipliers_shares_sum_to_one(every: dict[str, tuple[Path, figures.Made]]) -> None:

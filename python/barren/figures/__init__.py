@@ -7,7 +7,15 @@ share. To add one, write a file with a `FIGURE` and name it here.
 from __future__ import annotations
 
 from barren import specs
-from barren.figures import bound_ladder, easy_multipliers, log_covariance, spectral_norm, variance_vs_modulus
+from barren.figures import (
+    bound_ladder,
+    character_spectrum,
+    easy_multipliers,
+    log_covariance,
+    spectral_norm,
+    variance_vs_frequency,
+    variance_vs_modulus,
+)
 from barren.figures.base import Figure, Made
 from barren.figures.making import make
 
@@ -15,7 +23,15 @@ __all__ = ["FIGURES", "Figure", "Made", "figure", "make"]
 
 FIGURES: dict[str, Figure] = {
     module.FIGURE.name: module.FIGURE
-    for module in (variance_vs_modulus, easy_multipliers, bound_ladder, log_covariance, spectral_norm)
+    for module in (
+        variance_vs_modulus,
+        variance_vs_frequency,
+        bound_ladder,
+        easy_multipliers,
+        character_spectrum,
+        log_covariance,
+        spectral_norm,
+    )
 }
 
 

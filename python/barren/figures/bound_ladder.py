@@ -1,8 +1,9 @@
-"""The ladder of bounds for modular multiplication: measured Var/B² ≤ λ ≤ Boas–Bellman, bounded variation, the rate.
+"""The ladder of bounds: measured Var/B² ≤ λ ≤ Boas–Bellman, bounded variation, trivial; and the published rate.
 
-Measured are MLPs at default initialisation with bits as input; the bounds need the class alone, so they go on to a
-million. The settings are ours. The published rate p^(−1/2) (abstract of arXiv 2310.12660) is a slope: its constant is
-unknown here.
+Both halves: modular multiplication against p, and ψ(a·x), a uniform on 1..A and x on [0, 1], against A. Measured are
+MLPs at default initialisation, with bits or x itself as input; the bounds need the class alone, so they go on to a
+million. The settings are ours. The published rates p^(−1/2) and A^(−1/2) (abstract of arXiv 2310.12660) are slopes:
+their constants are unknown here.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ _TOP = 5.0
 
 # series -> (label, line style, colour, marker size); the order is that of the legend, loosest first
 _STYLES = {
-    "published-rate": ("p^(−1/2): published rate, constant unknown", "--", "0.45", 0.0),
-    "bounded-variation": ("bounded variation: V²H²/(4(p−1))", ":", "black", 0.0),
+    "published-rate": ("p^(−1/2), A^(−1/2): published rate, constant unknown", "--", "0.45", 0.0),
+    "trivial": ("trivial bound: E‖h̃_a‖²", "-", "0.75", 0.0),
+    "bounded-variation": ("bounded variation: V²H²/(4(p−1)), V²ρ_A/(12A)", ":", "black", 0.0),
     "boas-bellman": ("Boas–Bellman value", "-.", "black", 0.0),
     "sharp": ("λ: sharp bound", "-", "black", 0.0),
     "relu": ("measured: ReLU", "s-", "0.35", 4.5),
@@ -35,14 +37,17 @@ _STYLES = {
 
 
 def settings(full: bool, seed: int) -> Settings:
-    """14 primes and 5 initialisations for the measured part; with `full`, 40 and 20."""
+    """14 primes, 10 frequencies and 5 initialisations for the measured part; with `full`, 40, 12 and 20."""
     return {
-        "targets": ["bit:0", "sawtooth"],
+        "modular_targets": ["bit:0", "sawtooth"],
+        "frequency_targets": ["sawtooth"],
         "models": {"sigmoid": "mlp:1000x1000:sigmoid", "relu": "mlp:1000x1000:relu"},
         "primes": spaced_primes(11, 3000, 40 if full else 14),
+        "frequencies": [2**k for k in range(1, 13 if full else 11)],
         "seeds": seeds_from(seed, 20 if full else 5),
         "width": 12,
         "primes_of_bounds": spaced_primes(11, 1_000_003, 80 if full else 40),
+        "frequencies_of_bounds": [2**k for k in range(1, 21 if full else 17)],
         "dtype": "float32",
     }
 
@@ -50,39 +55,44 @@ def settings(full: bool, seed: int) -> Settings:
 def cells(settings: Settings) -> list[Cell]:
     """A cell a measured variance, and a cell a ladder."""
     chosen = []
-    for target in settings["targets"]:
-        chosen += [
-            {"target": target, "series": series, "model": model, "p": p, "seed": seed}
-            | {name: settings[name] for name in ("width", "dtype")}
-            for series, model in settings["models"].items()
-            for p in settings["primes"]
-            for seed in settings["seeds"]
-        ]
-        chosen += [{"target": target, "series": "bounds", "p": p} for p in settings["primes_of_bounds"]]
+    for half, measured in (("modular", "primes"), ("frequency", "frequencies")):
+        for target in settings[f"{half}_targets"]:
+            shared = {"half": half, "target": target}
+            chosen += [
+                {**shared, "series": series, "model": model, "size": size, "seed": seed}
+                | {name: settings[name] for name in ("width", "dtype")}
+                for series, model in settings["models"].items()
+                for size in settings[measured]
+                for seed in settings["seeds"]
+            ]
+            chosen += [{**shared, "series": "bounds", "size": size} for size in settings[f"{measured}_of_bounds"]]
     return chosen
 
 
 def compute(cell: Cell) -> list[Row]:
-    """Var/B² of one initialisation, or every rung at one modulus."""
+    """Var/B² of one initialisation, or every rung at one modulus or largest frequency."""
     start = time.perf_counter()
-    cls = barren.ModularMultiplication(cell["p"], specs.target(cell["target"]))
+    target = specs.target(cell["target"])
+    modular = cell["half"] == "modular"
+    cls = barren.ModularMultiplication(cell["size"], target) if modular else barren.Frequencies(cell["size"], target)
     if cell["series"] == "bounds":
         values = {rung.name: rung.value for rung in barren.bounds(cls)}
     else:
         values = {cell["series"]: _measured(cls, cell)}
     seconds = time.perf_counter() - start
-    row = {"target": cell["target"], "p": cell["p"], "seed": cell.get("seed")}
+    row = {name: cell.get(name) for name in ("half", "target", "size", "seed")}
     return [{**row, "series": series, "value": value, "seconds": seconds} for series, value in values.items()]
 
 
-def _measured(cls: barren.ModularMultiplication, cell: Cell) -> float:
+def _measured(cls: barren.ModularMultiplication | barren.Frequencies, cell: Cell) -> float:
     """Var/B²: for the squared error on the output, and the same number for BCE where the output is a logit."""
     from barren import models
 
+    modular = cell["half"] == "modular"
     return barren.gradient_variance(
         cls,
-        models.from_spec(cell["model"], cell["width"], cell["seed"]),
-        encoding=encodings.Bits(cell["width"]),
+        models.from_spec(cell["model"], cell["width"] if modular else 1, cell["seed"]),
+        encoding=encodings.Bits(cell["width"]) if modular else encodings.Scalar(),
         deviations=False,
         method="kernel",  # fixed: what "auto" predicts, and so the last digits, may differ between machines
         dtype=cell["dtype"],
@@ -90,19 +100,23 @@ def _measured(cls: barren.ModularMultiplication, cell: Cell) -> float:
 
 
 def draw(rows: Sequence[Row], settings: Settings, canvas: Canvas) -> None:
-    """A panel a target, log-log in p."""
-    names = {"bit:0": "lowest bit of a·x mod p", "sawtooth": "sawtooth ((a·x/p))"}
-    canvas.set_size_inches(6.2 * len(settings["targets"]), 6.2)
-    panels = canvas.subplots(1, len(settings["targets"]), sharey=True, squeeze=False)[0]
-    for axes, target in zip(panels, settings["targets"], strict=True):
-        _panel(axes, where(rows, target=target))
-        axes.set_title(names.get(target, target))
-    panels[0].set_ylabel("Var / B² (dimensionless), B² = E‖∇ output‖²")
-    handles, labels = panels[0].get_legend_handles_labels()
+    """A panel a target, log-log in p or in A."""
+    names = {"bit:0": "lowest bit", "sawtooth": "sawtooth"}
+    panels = [("modular", target) for target in settings["modular_targets"]]
+    panels += [("frequency", target) for target in settings["frequency_targets"]]
+    canvas.set_size_inches(5.2 * len(panels), 6.4)
+    drawn = canvas.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (half, target) in zip(drawn, panels, strict=True):
+        _panel(axes, where(rows, half=half, target=target))
+        argument = "a·x mod p, a in 1..p−1" if half == "modular" else "a·x, a in 1..A"
+        axes.set_title(f"{names.get(target, target)} of {argument}")
+        axes.set_xlabel(f"{'prime modulus p' if half == 'modular' else 'largest frequency A'} (dimensionless)")
+    drawn[0].set_ylabel("Var / B² (dimensionless), B² = E‖∇ output‖²")
+    handles, labels = drawn[0].get_legend_handles_labels()
     canvas.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9)
     canvas.suptitle(
-        "The ladder of bounds on the normalised gradient variance, all multipliers 1..p−1, x uniform on 0..p−1\n"
-        f"measured: MLP 1000x1000 on {settings['width']} zero-padded bits, torch's default initialisation, "
+        "The ladder of bounds on the normalised gradient variance, x uniform on 0..p−1 or on [0, 1]\n"
+        f"measured: MLP 1000x1000 on {settings['width']} zero-padded bits or on x, torch's default initialisation, "
         f"mean of {len(settings['seeds'])} (band: least to largest)",
         fontsize=10.5,
     )
@@ -110,12 +124,12 @@ def draw(rows: Sequence[Row], settings: Settings, canvas: Canvas) -> None:
 
 def _panel(axes: Axes, rows: Sequence[Row]) -> None:
     present, lowest = set(column(rows, "series")), []
-    for series, (label, style, colour, size) in _STYLES.items():
+    for series, (label, style, colour, marker) in _STYLES.items():
         if series not in present:
             continue
-        p, mean, least, largest = spread(where(rows, series=series), "p", "value")
-        axes.plot(p, mean, style, color=colour, markersize=size, linewidth=1.5, label=label)
-        axes.fill_between(p, least, largest, color=colour, alpha=0.2, linewidth=0)
+        size, mean, least, largest = spread(where(rows, series=series), "size", "value")
+        axes.plot(size, mean, style, color=colour, markersize=marker, linewidth=1.5, label=label)
+        axes.fill_between(size, least, largest, color=colour, alpha=0.2, linewidth=0)
         lowest.append((label, float(least.min())))
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -131,14 +145,21 @@ def _panel(axes: Axes, rows: Sequence[Row]) -> None:
             va="top",
             fontsize=8.5,
         )
-    axes.set_xlabel("prime modulus p (dimensionless)")
     axes.grid(alpha=0.3)
 
 
 FIGURE = Figure(
     name="bound-ladder",
     summary="measured Var/B² of MLPs under the sharp bound, Boas–Bellman, bounded variation and the published rate",
-    columns={"target": str, "series": str, "p": int, "seed": int, "value": float, "seconds": float},
+    columns={
+        "half": str,
+        "target": str,
+        "series": str,
+        "size": int,
+        "seed": int,
+        "value": float,
+        "seconds": float,
+    },
     settings=settings,
     cells=cells,
     compute=compute,
