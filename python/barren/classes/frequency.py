@@ -62,7 +62,8 @@ class Frequencies(TargetClass):
     >>> cls.values([1, 3], [0.25, 0.5])
     array([[-0.25,  0.  ],
            [ 0.25,  0.  ]])
-    >>> Frequencies(8.0, Cosine(), integer=False).kernel([0.0, 1.0], [1.0]).round(6)
+    >>> from barren import targets
+    >>> Frequencies(8.0, targets.Cosine(), integer=False).kernel([0.0, 1.0], [1.0]).round(6)
     array([[0. ],
            [0.5]])
     """
