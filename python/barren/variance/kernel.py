@@ -27,7 +27,7 @@ from barren.variance.speeds import Speeds
 from barren.variance.theta import UpperBlock, least_block_bytes, rows_a_block, upper_blocks, workers_within
 
 # Pairs rows start..stop of one layer's Θ with the class kernel, columns from start on.
-_PairBlock = Callable[[int, int, np.ndarray], float]
+PairBlock = Callable[[int, int, np.ndarray], float]
 # Passes over an entry of a layer's Θ in float64 beside its products.
 _PASSES = 3.0
 
@@ -52,14 +52,11 @@ def smallest_memory(problem: Problem) -> int:
 
 def memory(problem: Problem) -> int:
     """Bytes that it is predicted to take."""
-    need, n, tangent = smallest_memory(problem), len(problem.points), problem.tangent
+    need, tangent = smallest_memory(problem), problem.tangent
     room = max(0, problem.memory_limit - need)
     if _takes_diagonals(problem) and tangent.ntk_is_cheap:
         return need + diagonals.bytes_within(problem.cls.p - 1, room, tangent.workers(problem.threads))
-    if not tangent.ntk_is_cheap:
-        return need + min(room, max(tangent.layers.values()) * n * tangent.dtype.itemsize * COPIES)
-    block = 16 * n * rows_a_block(n, room)
-    return need + block * workers_within(tangent, problem.threads, block, room)
+    return need + blocks_memory(problem, room)
 
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
@@ -93,10 +90,18 @@ def run(problem: Problem) -> Pairing:
     room, n = problem.memory_limit - smallest_memory(problem), len(problem.points)
     if _takes_diagonals(problem) and problem.tangent.ntk_is_cheap:
         return diagonals.run(problem, room)
-    workers = workers_within(problem.tangent, problem.threads, 16 * n * rows_a_block(n, room), room)
-    threads = 1 if workers > 1 else problem.threads
     total = np.zeros((n, n)) if problem.needs_deviations else None
-    pair = _pair_by_logarithms(problem, threads) if _is_whole_prime(problem) else _pair_by_kernel(problem)
+    pair = _pair_by_logarithms(problem, room) if _is_whole_prime(problem) else pair_by_kernel(problem)
+    per_layer = pair_layers(problem, pair, room, total)
+    return Pairing(per_layer, None if total is None else _deviations(problem, total, room))
+
+
+def pair_layers(problem: Problem, pair: PairBlock, room: int, total: np.ndarray | None) -> dict[str, float]:
+    """The variance of every layer, from blocks of its Θ that take so many bytes; the sum of all Θ is added to `total`.
+
+    Only what is on and above the diagonal of `total` is Θ.
+    """
+    workers, threads = _shared(problem, room)
     per_layer: dict[str, float] = {}
 
     def paired(blocks: UpperBlock) -> list[tuple[str, float]]:
@@ -114,7 +119,22 @@ def run(problem: Problem) -> Pairing:
     for amounts in in_order(paired, upper_blocks(problem.tangent, room), workers):
         for layer, amount in amounts:
             accumulate(per_layer, layer, amount)
-    return Pairing(per_layer, None if total is None else _deviations(problem, total, room))
+    return per_layer
+
+
+def blocks_memory(problem: Problem, room: int) -> int:
+    """Bytes that `pair_layers` is predicted to take of so many."""
+    tangent, n = problem.tangent, len(problem.points)
+    if not tangent.ntk_is_cheap:
+        return min(room, max(tangent.layers.values()) * n * tangent.dtype.itemsize * COPIES)
+    return 16 * n * rows_a_block(n, room) * _shared(problem, room)[0]
+
+
+def _shared(problem: Problem, room: int) -> tuple[int, int]:
+    """How many threads make blocks at once, and how many each of them may use."""
+    n = len(problem.points)
+    workers = workers_within(problem.tangent, problem.threads, 16 * n * rows_a_block(n, room), room)
+    return workers, 1 if workers > 1 else problem.threads
 
 
 def _kernel_seconds(problem: Problem, speeds: Speeds) -> float:
@@ -154,9 +174,9 @@ def _doubled_above(weights: np.ndarray, start: int, stop: int) -> np.ndarray:
     return doubled
 
 
-def _pair_by_logarithms(problem: Problem, threads: int) -> _PairBlock:
+def _pair_by_logarithms(problem: Problem, room: int) -> PairBlock:
     """Prime modulus, whole class: K(x, y) = κ[log x − log y], plus a constant when the multiplier 0 is a member."""
-    kernel = diagonals.whole_kernel(problem)
+    kernel, threads = diagonals.whole_kernel(problem), _shared(problem, room)[1]
     logarithms = unit_group(problem.cls.p).logarithms[problem.points]
 
     def pair(start: int, stop: int, block: np.ndarray) -> float:
@@ -168,7 +188,7 @@ def _pair_by_logarithms(problem: Problem, threads: int) -> _PairBlock:
     return pair
 
 
-def _pair_by_kernel(problem: Problem) -> _PairBlock:
+def pair_by_kernel(problem: Problem) -> PairBlock:
     """Any modulus and any set of multipliers: K is built once, n × n."""
     kernel = problem.cls.kernel(problem.points, problem.points, threads=problem.threads or None)
 

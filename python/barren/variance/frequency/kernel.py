@@ -6,32 +6,33 @@ d(a) = ψ̃_aᵀ·cΘc·ψ̃_a as quadratic forms of the members (docs/theory, s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
+from barren._products import mirror, pieces
+from barren.tangents.packed import COPIES
 from barren.variance.frequency.columns import centre, frequencies_of
-from barren.variance.problem import Pairing, Problem, accumulate
+from barren.variance.kernel import blocks_memory, pair_by_kernel, pair_layers
+from barren.variance.problem import Pairing, Problem
 from barren.variance.speeds import Speeds
+from barren.variance.theta import least_block_bytes
 
-_BLOCK_BYTES = 32 * 2**20
-_ROWS = 192
 # Passes over an entry of a layer's Θ in float64 beside its products, and over K while it is built in closed form.
 _PASSES, _CLOSED = 3.0, 60.0
 
 
 def smallest_memory(problem: Problem) -> int:
-    """Bytes without which the method cannot run: K, a block of Θ, and for deviations Θ in total, packed."""
+    """What the method cannot do without: K as it is made, a block of Θ, and for deviations Θ in total, packed."""
     n, tangent = len(problem.points), problem.tangent
-    squares = 3 + 4 * problem.needs_deviations + 2 * (not tangent.ntk_is_cheap)
+    squares = 3 + 2 * problem.needs_deviations + (not tangent.ntk_is_cheap)
     members = 8 * problem.cls.size if problem.cls.has_members and problem.needs_deviations else 0
-    return 8 * n * n * squares + tangent.ntk_bytes + members + 64 * n
+    blocks = least_block_bytes(n) * (1 if tangent.ntk_is_cheap else 2)
+    return 8 * n * n * squares + tangent.ntk_bytes + members + 64 * n + blocks
 
 
 def memory(problem: Problem) -> int:
     """Bytes that it is predicted to take."""
-    n = len(problem.points)
-    return smallest_memory(problem) + 4 * min(_BLOCK_BYTES, 8 * n * n)
+    need = smallest_memory(problem)
+    return need + blocks_memory(problem, max(0, problem.memory_limit - need))
 
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
@@ -42,7 +43,8 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
     making = speeds.theta + layers * (_PASSES + 1.0) * rates.entry
     once = n * (speeds.backward + speeds.backward_by_rules)
     if not tangent.ntk_is_cheap:
-        once += speeds.columns(max(_BLOCK_BYTES, problem.memory_limit - smallest_memory(problem)), by_layer=True)
+        room = max(least_block_bytes(n), problem.memory_limit - smallest_memory(problem))
+        once += speeds.columns(room // COPIES, by_layer=True)
         making *= 2.0
     if cls.kind == "set" or not (cls.circle.harmonic or cls.kind == "interval"):
         once += entries * cls.size * rates.product64 + n * cls.size * rates.wave
@@ -57,39 +59,15 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
 def run(problem: Problem) -> Pairing:
     """Var of every layer from blocks of its Θ; d(a) from the quadratic forms of the total Θ."""
     cls, n = frequencies_of(problem), len(problem.points)
-    kernel = cls.kernel(problem.points, problem.points, threads=problem.threads or None)
-    kernel *= problem.weights
-    kernel *= problem.weights[:, None]
+    room = max(0, problem.memory_limit - smallest_memory(problem))
     total = np.zeros((n, n)) if problem.needs_deviations else None
-    per_layer: dict[str, float] = {}
-    problem.tangent.ready(problem.threads)
-    for start, stop, layer, block in _upper_blocks(problem):
-        beside = kernel[start:stop, start:]
-        square = np.einsum("rc,rc->", beside[:, : stop - start], block[:, : stop - start])
-        accumulate(per_layer, layer, 2.0 * np.einsum("rc,rc->", beside, block) - square)
-        if total is not None:
-            total[start:stop, start:] += block
+    per_layer = pair_layers(problem, pair_by_kernel(problem), room, total)
     if total is None:
         return Pairing(per_layer, None)
-    del kernel
-    total = np.triu(total) + np.triu(total, 1).T
-    total *= problem.weights
-    total *= problem.weights[:, None]
+    mirror(total)
+    for rows in pieces(*total.shape):
+        total[rows] *= problem.weights
+        total[rows] *= problem.weights[rows, None]
     shift = centre(cls)
     offset = cls.mean(problem.points, threads=problem.threads or None) - shift
     return Pairing(per_layer, cls.quadratic_forms(problem.points, offset, total, threads=problem.threads, shift=shift))
-
-
-def _upper_blocks(problem: Problem) -> Iterator[tuple[int, int, str, np.ndarray]]:
-    """(start, stop, layer, Θ_layer[start:stop, start:]): entries on and above the diagonal once."""
-    tangent, n = problem.tangent, len(problem.points)
-    if not tangent.ntk_is_cheap:
-        spare = max(_BLOCK_BYTES, problem.memory_limit - smallest_memory(problem))
-        for layer, theta in tangent.ntk_layers(spare):
-            yield 0, n, layer, theta
-        return
-    rows = max(1, min(_ROWS, _BLOCK_BYTES // (8 * n)))
-    for start in range(0, n, rows):
-        stop = min(n, start + rows)
-        for layer, block in tangent.ntk(slice(start, stop), slice(start, n)):
-            yield start, stop, layer, block
