@@ -288,7 +288,7 @@ def test_refusals_of_points():
         cls.values([1e20], [1e20])
     with pytest.raises(ValueError, match="x must be an array of finite numbers, of shape"):
         cls.kernel([[1.0, 2.0]], [0.5])
-    with pytest.raises(TypeError, match="inputs must be a law on the real line"):
+    with pytest.raises(TypeError, match="inputs must be a law of x from .* on the real line"):
         cls.points_of(inputs.Uniform())
     with pytest.raises(TypeError, match="inputs must be a law of x"):
         barren.ModularMultiplication(11).points_of(inputs.Grid(11))
@@ -326,3 +326,20 @@ def test_the_core_refuses_what_would_crash_it():
     for wrong in ((np.zeros(1), w, line), (w, np.array([np.nan]), line), (w, w, line[:0]), (w, w, line + 0.5)):
         with pytest.raises(ValueError, match="must"):
             _core.interval_products(*wrong)
+
+
+@pytest.mark.parametrize("kernel_set", _core.available_kernels())
+@pytest.mark.parametrize(
+    "target", [targets.Triangle(), targets.Sawtooth(), targets.Square(), targets.Cosine()], ids=repr
+)
+def test_products_whose_rounding_is_half_an_integer(target, kernel_set):
+    """5·x is an integer and 9/16, and as a double an integer and a half: the fraction must not be taken from that."""
+    x = 333333333333333.3125
+    before = _core.kernel()
+    _core.use_kernel(kernel_set)
+    try:
+        cls = Frequencies(5, target)
+        expected = reference.values(cls, cls.members, [x]).mean()
+        np.testing.assert_allclose(cls.mean([x]), [expected], rtol=0.0, atol=1e-15)
+    finally:
+        _core.use_kernel(before)

@@ -93,7 +93,8 @@ inline Fraction fraction_of_product(Doubles a, Doubles x) {
 }
 
 // What the shapes without a jump inside need: the nearest double. `Small`: products are below 2^51 in size, and their
-// nearest integer leaves a fraction at once.
+// nearest integer leaves a fraction at once; where the rounded product is half an integer it may pass 1/2 by as much as
+// was rounded, at most 1/8, which sawtooth and triangle allow.
 template <bool Small = false>
 inline Doubles near_fraction_of_product(Doubles a, Doubles x) {
 #if defined(__FMA__) || defined(__aarch64__) || !(defined(__x86_64__) || defined(_M_X64))
@@ -151,7 +152,10 @@ template <>
 struct ShapeOf<Shape::triangle> {
     static constexpr bool exact = false;
     explicit ShapeOf(const Wave& wave) : top(1.0 - wave.shift) {}
-    Doubles operator()(Doubles t) const { return top - 4.0 * magnitude(t); }
+    Doubles operator()(Doubles t) const {
+        const Doubles size = magnitude(t), other = 1.0 - size;
+        return top - 4.0 * choose(size < other, size, other);
+    }
     double top;
 };
 
