@@ -7,7 +7,9 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import time
+import traceback
 from pathlib import Path
 
 # NumPy's BLAS must choose its own kernels: a forced choice from outside would handicap the rival.
@@ -46,22 +48,32 @@ def main() -> None:
     parser.add_argument("--name", default=processor(), help="name of the results file")
     options = parser.parse_args()
     records: dict[str, Record] = {}
+    failed: list[str] = []
     for name in options.only or CASES:
         start = time.perf_counter()
-        records[name] = {**CASES[name](options.quick), "source": source()}
+        try:
+            records[name] = {**CASES[name](options.quick), "source": source()}
+        except AssertionError:  # the other cases are still worth their minutes; this one is not written
+            traceback.print_exc()
+            failed.append(name)
+            continue
         print(
             f"{name} ({time.perf_counter() - start:.1f} s)\n{json.dumps(records[name], indent=2, ensure_ascii=False)}",
             flush=True,
         )
+    if failed and options.quick:
+        sys.exit(f"failed: {', '.join(failed)}")
     if options.quick:
         return
     path = HERE / "results" / f"{options.name}.json"
     path.parent.mkdir(exist_ok=True)
-    # With --only the other cases stay as they are: each carries the commit and the day of its own run.
-    known = json.loads(path.read_text())["cases"] if options.only and path.exists() else {}
+    # With --only, and where one failed, the other cases stay as they are: each carries the commit and the day of its own run.
+    known = json.loads(path.read_text())["cases"] if (options.only or failed) and path.exists() else {}
     result = {"machine": machine(), "cases": {**known, **records}}
     path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     print(f"wrote {path}")
+    if failed:
+        sys.exit(f"failed, and as they were in the file: {', '.join(failed)}")
 
 
 def source() -> dict[str, str | bool]:

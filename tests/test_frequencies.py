@@ -288,7 +288,7 @@ def test_refusals_of_points():
         cls.values([1e20], [1e20])
     with pytest.raises(ValueError, match="x must be an array of finite numbers, of shape"):
         cls.kernel([[1.0, 2.0]], [0.5])
-    with pytest.raises(TypeError, match="inputs must be a law of x from .* on the real line"):
+    with pytest.raises(TypeError, match=r"inputs must be a law of x from .* on the real line"):
         cls.points_of(inputs.Uniform())
     with pytest.raises(TypeError, match="inputs must be a law of x"):
         barren.ModularMultiplication(11).points_of(inputs.Grid(11))
