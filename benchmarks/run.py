@@ -67,7 +67,7 @@ def main() -> None:
         return
     path = HERE / "results" / f"{options.name}.json"
     path.parent.mkdir(exist_ok=True)
-    # With --only, and where one failed, the other cases stay as they are: each carries the commit and the day of its own run.
+    # With --only, and where one failed, other cases stay as they are: each carries the commit and the day of its run.
     known = json.loads(path.read_text())["cases"] if (options.only or failed) and path.exists() else {}
     result = {"machine": machine(), "cases": {**known, **records}}
     path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")

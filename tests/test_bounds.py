@@ -202,3 +202,12 @@ def test_a_class_of_one_member_has_no_variance():
     assert barren.sharp_bound(barren.ModularMultiplication(11, multipliers=[3])) == 0.0
     v = barren.gradient_variance(barren.ModularMultiplication(11, multipliers=[3]), jacobian=jacobian(11))
     assert v.bound == 0.0
+
+
+@pytest.mark.parametrize("p", [2**61 - 1, 2**255 - 19])
+def test_the_ladder_where_members_cannot_be_listed(p):
+    cls = barren.ModularMultiplication(p, targets.Bit(0))
+    rungs = barren.bounds(cls, inputs.Sample([1, 2, 3]))
+    assert [rung.name for rung in rungs] == ["sharp", "trivial"]
+    assert rungs[0].value == pytest.approx(barren.sharp_bound(cls, inputs.Sample([1, 2, 3])))
+    assert rungs[1].value == pytest.approx(0.25)

@@ -224,7 +224,8 @@ def test_on_a_grid_the_class_is_modular(target, M, A):
 
 def test_what_is_no_modular_class():
     cls = Frequencies(12)
-    assert cls.modular(inputs.Grid(11)) is None  # 1 and 12 are the same multiplier
+    with pytest.raises(ValueError, match="a grid on which all frequencies differ"):
+        cls.modular(inputs.Grid(11))  # 1 and 12 are the same multiplier
     assert cls.modular(inputs.RealSample([0.5])) is None
     assert Frequencies(3.0, integer=False).modular(inputs.Grid(11)) is None
     assert Frequencies(frequencies=[0.5, 1.0]).modular(inputs.Grid(11)) is None

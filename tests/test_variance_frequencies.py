@@ -256,3 +256,36 @@ def test_a_sphere(dimension):
     v = barren.gradient_variance(cls, jacobian=J, inputs=law)
     K = cls.kernel(law.points(), law.points())
     assert float(v) == pytest.approx(float(np.sum(K * (J @ J.T)) / 81), rel=1e-12)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=repr)
+@pytest.mark.parametrize(("A", "M"), [(5, 5), (4, 5), (3, 3), (5, 6), (11, 12)])
+def test_a_grid_is_of_fractions_for_variance_reference_and_bound(target, A, M):
+    """On j/M a product that is an integer is one, though the double next to j/M would miss it."""
+    try:
+        target.check(M)
+    except ValueError:
+        target = targets.Sawtooth()
+    cls, law = Frequencies(A, target if not isinstance(target, targets.Table) else targets.Square()), inputs.Grid(M)
+    J = np.random.default_rng(M).standard_normal((M, 3))
+    v = barren.gradient_variance(cls, jacobian=J, inputs=law)
+    assert float(v) == pytest.approx(reference.from_jacobian(cls, J, law).variance, rel=1e-12, abs=1e-16)
+    assert float(v) <= v.bound * (1 + 1e-12)
+    extremal = barren.extremal_jacobian(cls, law)
+    attained = barren.gradient_variance(cls, jacobian=extremal, inputs=law)
+    assert float(attained) == pytest.approx(barren.sharp_bound(cls, law), rel=1e-10, abs=1e-15)
+    assert barren.bounds(cls, law)[0].value >= 0.0
+
+
+def test_members_that_do_not_fit_are_refused_before_they_are_made():
+    sample, J = inputs.RealSample([0.1, 0.2, 0.3, 0.4]), np.ones((4, 1))
+    with pytest.raises(ValueError, match="memory_limit must hold the list of members and points"):
+        barren.gradient_variance(Frequencies(10**7), jacobian=J, inputs=sample, memory_limit=100 * 2**20)
+    with pytest.raises(ValueError, match="memory_limit must hold the list of members and points"):
+        barren.gradient_variance(Frequencies(10**9), jacobian=J, inputs=sample, deviations=True, memory_limit=2**34)
+
+
+def test_the_default_law_resolves_every_frequency_or_is_refused():
+    assert Frequencies(2000).default_law.size() == 16000
+    with pytest.raises(ValueError, match="inputs must be given for frequencies above 2048"):
+        barren.gradient_variance(Frequencies(2049), jacobian=np.ones((4, 1)))

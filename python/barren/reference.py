@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from barren.classes import Frequencies, ModularMultiplication, TargetClass
-from barren.inputs import Law, RealLaw
+from barren.inputs import Grid, Law, RealLaw
 
 if TYPE_CHECKING:
     import torch
@@ -48,15 +48,25 @@ def values(cls: TargetClass, a: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 def _on_the_line(cls: Frequencies, a: np.ndarray, x: np.ndarray) -> np.ndarray:
     """ψ at the exact fraction of ⟨a, x⟩, one after the other."""
-    frequencies, points = (np.reshape(np.asarray(entry, dtype=float), (-1, cls.dimension)) for entry in (a, x))
+    frequencies, points = (np.reshape(np.asarray(entry, dtype=object), (-1, cls.dimension)) for entry in (a, x))
 
     def product(frequency: np.ndarray, point: np.ndarray) -> Fraction:
-        return sum(
-            (Fraction(float(s)) * Fraction(float(t)) for s, t in zip(frequency, point, strict=True)), Fraction(0)
-        )
+        return sum((_exact(s) * _exact(t) for s, t in zip(frequency, point, strict=True)), Fraction(0))
 
     rows = [[cls.circle.exact(product(frequency, point) % 1) for point in points] for frequency in frequencies]
     return np.array(rows).reshape(len(frequencies), len(points))
+
+
+def _exact(number: Any) -> Fraction:
+    return number if isinstance(number, Fraction) else Fraction(float(number))
+
+
+def _points(cls: TargetClass, law: Law | RealLaw) -> np.ndarray:
+    """The points of a law; those of a grid are the fractions j/M themselves."""
+    if isinstance(law, Grid) and isinstance(cls, Frequencies):
+        return np.array([Fraction(j, law.M) for j in range(law.M)], dtype=object)
+    points: np.ndarray = cls.points_of(law)[0]
+    return points
 
 
 def kernel(cls: TargetClass, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -99,8 +109,9 @@ def exact_kernel(cls: ModularMultiplication, x: int, y: int) -> Fraction:
 
 def from_jacobian(cls: TargetClass, jacobian: np.ndarray, inputs: Law | RealLaw | None = None) -> Reference:
     """The variance of G_a = −Σ_x c_x·h_a(x)·J(x) from a Jacobian of shape (n, d), one gradient a member."""
-    points, weights = cls.points_of(cls.default_law if inputs is None else inputs)
-    at_points = values(cls, cls.members, points)
+    law = cls.default_law if inputs is None else inputs
+    weights = cls.points_of(law)[1]
+    at_points = values(cls, cls.members, _points(cls, law))
     return _of_gradients(lambda: (-(weights * h_a) @ jacobian for h_a in at_points), len(cls.members))
 
 

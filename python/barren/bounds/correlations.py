@@ -13,7 +13,7 @@ from barren.bounds.eigen import LARGEST_BYTES
 from barren.bounds.finite import at_points
 from barren.bounds.modular import is_uniform_prime
 from barren.bounds.real_line import Gram
-from barren.bounds.sharp import checked, gram_of
+from barren.bounds.sharp import gram_of, resolved
 from barren.classes import ModularMultiplication, TargetClass
 from barren.inputs import Law, RealLaw, Uniform
 
@@ -79,7 +79,7 @@ def correlations(cls: TargetClass, inputs: Law | RealLaw | None = None) -> Corre
         >>> found.pairs, round(found.largest, 12), round(found.quantile(0.5), 3)
         (4950, 1.0, 0.059)
     """
-    law = checked(cls, inputs)
+    cls, law = resolved(cls, inputs)
     if is_uniform_prime(cls, law):
         return _from_ratios(cls, law)
     members, blocks = correlation_rows(cls, law)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from barren.bounds import modular
 from barren.bounds.finite import at_points
 from barren.bounds.gcd import gcd_spectral_radius
-from barren.bounds.sharp import checked, gram_of, sharp_bound
+from barren.bounds.sharp import gram_of, resolved, sharp_bound
 from barren.classes import ModularMultiplication, TargetClass
 from barren.inputs import Law, RealLaw
 
@@ -54,16 +54,16 @@ def bounds(cls: TargetClass, inputs: Law | RealLaw | None = None) -> tuple[Rung,
     Cost: O(p log p) for a whole class on a prime and a uniform law; that of `sharp_bound` for frequencies 1..A on
     [0, 1]; otherwise that and a sum over all pairs of members, or of points if those are fewer.
     """
-    law = checked(cls, inputs)
+    cls, law = resolved(cls, inputs)
     if law is None:
         return _of_frequencies(cls)
     if modular.is_uniform_prime(cls, law):
         return _of_units(cls, law)
     at = at_points(cls, law)
-    at.check_pairs()
     proven = [_sharp(sharp_bound(cls, law))]
-    if not cls.has_members:
+    if not cls.has_members or (isinstance(cls, ModularMultiplication) and cls.by_dedekind_sums):
         return _ordered([*proven, _trivial(at.variance())])
+    at.check_pairs()
     norms = at.squared_norms()
     boas_bellman = float(norms.max()) + at.off_diagonal(norms) ** 0.5
     return _ordered([*proven, _boas_bellman(boas_bellman), _trivial(float(norms.sum()))])

@@ -13,7 +13,7 @@ from barren._validate import Floats
 from barren.bounds.correlations import correlation_by_ratio, correlation_rows
 from barren.bounds.eigen import LARGEST_BYTES
 from barren.bounds.modular import extremal_character, is_uniform_prime, point_weight
-from barren.bounds.sharp import checked, sharp_bound
+from barren.bounds.sharp import resolved, sharp_bound
 from barren.classes import ModularMultiplication, TargetClass
 from barren.classes.group import unit_group
 from barren.inputs import Law, RandomBits, RealLaw, Uniform
@@ -75,7 +75,7 @@ def sq_queries(cls: TargetClass, *, tolerance: float, inputs: Law | RealLaw | No
         >>> sq_queries(barren.ModularMultiplication(10007), tolerance=0.1)
         59
     """
-    law = checked(cls, inputs)
+    cls, law = resolved(cls, inputs)
     tau = _positive("tolerance", tolerance)
     size = cls.size if cls.has_members else math.inf
     if size == 1:
@@ -125,7 +125,7 @@ def sq_dimension(cls: TargetClass, inputs: Law | RealLaw | None = None) -> Stati
         >>> found.lower <= found.upper, found.largest <= 1 / found.lower
         (True, True)
     """
-    law = checked(cls, inputs)
+    cls, law = resolved(cls, inputs)
     if is_uniform_prime(cls, law):
         return _by_ratio(cls, law)
     if 8 * cls.size**2 > LARGEST_BYTES:

@@ -10,7 +10,7 @@ from barren.bounds.finite import at_points
 from barren.bounds.modular import character_values, extremal_character, is_uniform_prime, point_weight
 from barren.bounds.real_line import Gram, gram
 from barren.classes import Frequencies, TargetClass
-from barren.inputs import Law, RealLaw
+from barren.inputs import Law, RealLaw, Uniform
 
 
 def sharp_bound(cls: TargetClass, inputs: Law | RealLaw | None = None) -> float:
@@ -45,7 +45,7 @@ def sharp_bound(cls: TargetClass, inputs: Law | RealLaw | None = None) -> float:
         >>> round(p * barren.sharp_bound(barren.ModularMultiplication(p, targets.Sawtooth())), 4)
         1.1178
     """
-    law = checked(cls, inputs)
+    cls, law = resolved(cls, inputs)
     if law is None:
         return gram_of(cls).largest()[0]
     if is_uniform_prime(cls, law):
@@ -78,7 +78,7 @@ def extremal_jacobian(cls: TargetClass, inputs: Law | RealLaw | None = None) -> 
         >>> round(float(v) / barren.sharp_bound(cls), 12)
         1.0
     """
-    law = checked(cls, cls.default_law if inputs is None and isinstance(cls, TargetClass) else inputs)
+    cls, law = resolved(cls, cls.default_law if inputs is None and isinstance(cls, TargetClass) else inputs)
     assert law is not None
     if is_uniform_prime(cls, law):
         extremal, n = extremal_character(cls, law), round(1.0 / point_weight(cls, law))
@@ -97,16 +97,22 @@ def extremal_jacobian(cls: TargetClass, inputs: Law | RealLaw | None = None) -> 
     return column[:, None]
 
 
-def checked(cls: TargetClass, inputs: Law | RealLaw | None) -> Law | RealLaw | None:
-    """The law of x, once both arguments have been checked; None for frequencies 1..A with x uniform on [0, 1]."""
+def resolved(cls: TargetClass, inputs: Law | RealLaw | None) -> tuple[TargetClass, Law | RealLaw | None]:
+    """The class and the law of x, once both arguments have been checked.
+
+    The law is None for frequencies 1..A with x uniform on [0, 1]. Integer frequencies on a grid become the modular
+    class that they are there (docs/theory, section 5).
+    """
     expected = "a target class such as barren.ModularMultiplication(1009)"
     _validate.instance("cls", cls, TargetClass, expected)
-    if inputs is None and isinstance(cls, Frequencies) and cls.kind == "integers":
-        return None
-    law = cls.default_law if inputs is None else inputs
-    kind = RealLaw if isinstance(cls, Frequencies) else Law
-    _validate.instance("inputs", law, kind, "a law of x from barren.inputs that goes with the class")
-    return law
+    if not isinstance(cls, Frequencies):
+        expected = "a law of x from barren.inputs that goes with the class"
+        return cls, _validate.instance("inputs", cls.default_law if inputs is None else inputs, Law, expected)
+    if inputs is None and cls.kind == "integers":
+        return cls, None
+    law = cls.law_of(inputs)
+    modular = cls.modular(law)
+    return (cls, law) if modular is None else (modular, Uniform())
 
 
 def gram_of(cls: TargetClass) -> Gram:

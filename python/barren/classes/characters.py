@@ -6,13 +6,12 @@ transformed by itself (docs/theory, section 3.2).
 
 from __future__ import annotations
 
-import os
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
-from barren import _core, _validate
+from barren import _core, _memory, _validate
 from barren._validate import Floats, came
 from barren.classes.correlation import HalfTransform
 from barren.classes.modular import ModularMultiplication
@@ -105,7 +104,7 @@ def _energies(transform: HalfTransform, part: Floats, workers: int) -> Floats:
 def _check_memory(cls: ModularMultiplication, needed: int) -> None:
     from barren import _fft
 
-    memory, free = _validate.physical_memory(), _free_memory()
+    memory, free = _validate.physical_memory(), _memory.available()
     advice = "" if _fft.backend().startswith("ducc0") else "; with ducc0 installed it takes less"
     wanted = f"about {needed / 2**30:.1f} GiB for transforms of length (p−1)/2 by {_fft.backend()}{advice}"
     if memory is not None and needed > memory:
@@ -113,16 +112,3 @@ def _check_memory(cls: ModularMultiplication, needed: int) -> None:
         _validate.refuse(ValueError, "p", expected, f"{came(cls.p)}, which needs {wanted}")
     if free is not None and needed > free:
         warnings.warn(f"p = {cls.p} needs {wanted}; {free / 2**30:.1f} GiB are free now", stacklevel=4)
-
-
-def _free_memory() -> int | None:
-    """Bytes that are free or can be freed, None where the system does not tell."""
-    try:
-        with open("/proc/meminfo") as lines:
-            fields = dict(line.split(":", 1) for line in lines)
-        return 1024 * int(fields["MemAvailable"].split()[0])
-    except (OSError, KeyError, ValueError):
-        try:
-            return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        except (AttributeError, OSError, ValueError):
-            return None

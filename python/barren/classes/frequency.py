@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from barren.targets import Sawtooth, Table, Target
 from barren.targets.circle import Circle
 
 _BLOCK_BYTES = 1 << 25  # values of a block of members; with a few intermediate arrays this stays below 64 MiB
+_MOST_NODES, _NODES_A_PERIOD = 1 << 14, 8  # of the default law
 _EXACT_INTEGERS = 2**53  # frequencies are doubles in the core
 _LARGEST_PRODUCT = 2.0**106  # from here on a product of two doubles is an integer: no digit of its fraction is left
 _LARGEST_SIZE = 2.0**990
@@ -159,15 +161,19 @@ class Frequencies(TargetClass):
 
     @property
     def default_law(self) -> RealLaw:
-        """X uniform on [0, 1], by the nodes of a Gauss–Legendre rule: 1024, or more than two a period.
+        """The nodes of a Gauss–Legendre rule on [0, 1], 1024 or eight a period: a law close to the uniform one.
 
         Raises:
-            ValueError: in R^d, where no law is the natural one.
+            ValueError: in R^d, where no law is the natural one; and for frequencies that need more than 2^14 nodes.
         """
         if self.dimension > 1:
             _validate.refuse(ValueError, "inputs", f"a law of x in R^{self.dimension}, such as RealSample", "none")
         largest = float(np.abs(self._given).max()) if self._given is not None else float(self.A or 0.0)
-        return Density("uniform", nodes=max(1024, min(1 << 14, 3 * int(largest))))
+        if largest > _MOST_NODES / _NODES_A_PERIOD:
+            highest = _MOST_NODES // _NODES_A_PERIOD
+            expected = f"given for frequencies above {highest}, such as Grid, Density or RealSample"
+            _validate.refuse(ValueError, "inputs", expected, f"none, with {self!r}")
+        return Density("uniform", nodes=max(1024, _NODES_A_PERIOD * math.ceil(largest)))
 
     def law_of(self, inputs: object | None) -> RealLaw:
         """The law of x that was given, once it is one for this class; None stands for the default.
@@ -305,26 +311,33 @@ class Frequencies(TargetClass):
         """The class modulo M that this one is on the grid of M points, or None where it is none.
 
         x = j/M gives ψ(a·j/M), a function of a·j mod M: integer frequencies are multipliers modulo M. Those of 1..M−1
-        for a prime M are the units. Frequencies that are equal modulo M stay here, since multipliers are distinct.
+        for a prime M are the units. Here x is the fraction j/M itself and not the double next to it.
+
+        Raises:
+            ValueError: integer frequencies of which two are equal modulo M: the grid cannot tell them apart.
 
         Source: docs/theory, section 5.
         """
         if not isinstance(law, Grid) or self.dimension > 1 or not self.has_members:
             return None
         if self.kind == "integers" and self.size > law.M:
-            return None
+            self._refuse_grid(law)
         members = self.members
         if np.any(members != np.rint(members)) or np.any(np.abs(members) >= _EXACT_INTEGERS):
             return None
         residues = np.mod(members.astype(np.int64), law.M)
         if len(np.unique(residues)) < len(residues):
-            return None
+            self._refuse_grid(law)
         target = self._modular_target(law.M)
         if self.kind == "integers" and self.size == law.M - 1:
             whole = ModularMultiplication(law.M, target)
             if whole.is_prime:
                 return whole
         return ModularMultiplication(law.M, target, residues)
+
+    def _refuse_grid(self, law: Grid) -> None:
+        expected = "a grid on which all frequencies differ, of at least A points (or RealSample(np.arange(M) / M))"
+        _validate.refuse(ValueError, "inputs", expected, f"{law!r} with {self!r}")
 
     def _modular_target(self, M: int) -> Target:
         if not isinstance(self.target, Table):

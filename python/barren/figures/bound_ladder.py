@@ -1,9 +1,9 @@
 """The ladder of bounds: measured Var/B² ≤ λ ≤ Boas–Bellman, bounded variation, trivial; and the published rate.
 
 Both halves: modular multiplication against p, and ψ(a·x), a uniform on 1..A and x on [0, 1], against A. Measured are
-MLPs at default initialisation, with bits or x itself as input; the bounds need the class alone, so they go on to a
-million. The settings are ours. The published rates p^(−1/2) and A^(−1/2) (abstract of arXiv 2310.12660) are slopes:
-their constants are unknown here.
+MLPs at default initialisation, with bits or x itself as input, [0, 1] by eight nodes a period; bounds need the class
+alone, so they go on to a million. The settings are ours. The published rates p^(−1/2) and A^(−1/2) (abstract of arXiv
+2310.12660) are slopes: their constants are unknown here.
 """
 
 from __future__ import annotations

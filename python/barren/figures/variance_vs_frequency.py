@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 _LAWS = {
-    "uniform": "x uniform on [0, 1]",
-    "gaussian": "x Gaussian, standard deviation 1/4",
+    "uniform": "x uniform on [0, 1], by quadrature",
+    "gaussian": "x Gaussian, σ = 1/4, by quadrature",
     "grid": "x uniform on the grid j/M",
 }
 _STYLES = {"cosine": "o-", "sawtooth": "s--", "square": "^-.", "triangle": "v:"}
 _SCALE = 0.25
 _REACH = 6.0  # standard deviations
 # Nodes of a rule for one period of the largest frequency.
-_NODES = 3
+_NODES = 8
 
 
 def settings(full: bool, seed: int) -> Settings:

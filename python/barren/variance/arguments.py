@@ -91,15 +91,15 @@ def _on_grid(problem: Problem, cls: ModularMultiplication | None) -> Problem:
 def _check_frequencies_fit(cls: Frequencies, law: RealLaw, limit: int, deviations: bool | None) -> bool:
     """Whether the members can be listed; the points must be, and members that cannot need a kernel in closed form."""
     points = 16 * law.size() * cls.dimension
-    listed = cls.has_members and 8 * cls.size + points <= limit
+    listed = cls.has_members and 48 * cls.size + points <= limit  # with their weights, and d(a) as it is made
     if listed:
         return True
     if points > limit or (cls.has_members and (deviations or cls.lists_members(deviations=False))):
         members = cls.size if cls.has_members else 0
         raise ValueError(
             f"memory_limit must hold the list of members and points; got {readable_bytes(limit)}, and {members} "
-            f"frequencies with {law.size()} points need {readable_bytes(8 * members + points)} (give frequencies= or a "
-            "RealSample; a cosine needs no list with deviations=False)"
+            f"frequencies with {law.size()} points need {readable_bytes(48 * members + points)} (give frequencies= or "
+            "a RealSample; a cosine needs no list with deviations=False)"
         )
     return False
 

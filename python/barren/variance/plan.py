@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from barren import _memory
 from barren.variance import character, direct, frequency, kernel, probes, table
 from barren.variance.problem import Problem
 from barren.variance.speeds import Speeds
@@ -87,12 +87,8 @@ class Plan:
 
 
 def default_memory_limit() -> int:
-    """Half of the memory that is available now, in bytes."""
-    try:
-        available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # not every system tells
-        return 4 * 2**30
-    return max(2**28, available // 2)
+    """Half of the memory that is available now, in bytes; 4 GiB where the system does not tell."""
+    return max(2**28, (_memory.available() or 8 * 2**30) // 2)
 
 
 def make_plan(problem: Problem, method: str) -> Plan:

@@ -24,7 +24,9 @@ def smallest_memory(problem: Problem) -> int:
     """What the method cannot do without: K as it is made, a block of Θ, and for deviations Θ in total, packed."""
     n, tangent = len(problem.points), problem.tangent
     squares = 3 + 2 * problem.needs_deviations + (not tangent.ntk_is_cheap)
-    members = 8 * problem.cls.size if problem.cls.has_members and problem.needs_deviations else 0
+    # The members, their weights in a mean over them, and d(a) as it is made.
+    listed = frequencies_of(problem).lists_members(problem.needs_deviations)
+    members = 48 * problem.cls.size if listed else 0
     blocks = least_block_bytes(n) * (1 if tangent.ntk_is_cheap else 2)
     return 8 * n * n * squares + tangent.ntk_bytes + members + 64 * n + blocks
 
