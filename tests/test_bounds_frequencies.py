@@ -167,3 +167,15 @@ def test_bad_input():
         barren.sharp_bound(barren.ModularMultiplication(5), inputs.Grid(7))
     with pytest.raises(ValueError, match="A must be at most 16384"):
         barren.sharp_bound(barren.Frequencies(10**6, targets.Threshold(0.3)))
+
+
+@pytest.mark.parametrize("n", [2, 600])
+def test_no_eigenvalue_of_what_is_not_finite(n):
+    from barren.bounds.eigen import largest_dense, largest_lanczos
+
+    matrix = np.eye(n)
+    matrix[0, 0] = np.nan
+    with pytest.raises(ArithmeticError, match="not finite"):
+        largest_dense(matrix)
+    with pytest.raises(ArithmeticError, match="not finite"):
+        largest_lanczos(lambda v: matrix @ v.ravel(), n)

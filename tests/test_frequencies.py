@@ -194,6 +194,28 @@ def test_circle_in_three_dimensions_is_a_sine_over_its_argument():
     np.testing.assert_allclose(cls.mean(x), np.sinc(2 * 2.0 * np.array([0.5, 1e-9])), rtol=0.0, atol=1e-15)
 
 
+def sphere_by_series(dimension, r):
+    """Σ_m (−r²/4)^m/(m!·(d/2)_m) in exact fractions."""
+    z, term, total, m = -(Fraction(r) ** 2) / 4, Fraction(1), Fraction(0), 0
+    while abs(term) > Fraction(1, 10**25) or m < 3:
+        total += term
+        m += 1
+        term = (term * z / (m * (Fraction(dimension, 2) + m - 1))).limit_denominator(10**60)
+    return float(total)
+
+
+@pytest.mark.parametrize("dimension", [3, 50, 99, 100, 200, 256, 400, 1000])
+def test_sphere_against_its_series(dimension):
+    r = np.array([0.0, 1e-9, 1e-3, 0.5, 3.0, 10.0, 20.0, 40.0, *(np.sqrt(dimension) * np.array([3.0, 6.0, 8.9, 9.0]))])
+    x = np.zeros((len(r), dimension))
+    x[:, 1] = r / (2.0 * np.pi)
+    cls = Frequencies(1.0, targets.Cosine(), dimension=dimension)
+    exact = [sphere_by_series(dimension, value) for value in 2.0 * np.pi * x[:, 1]]
+    np.testing.assert_allclose(cls.mean(x), exact, rtol=0.0, atol=1e-13)
+    far = np.full((1, dimension), 1e3)
+    assert np.isfinite(cls.kernel(far, x)).all()
+
+
 @pytest.mark.parametrize("target", TARGETS, ids=repr)
 def test_fourier_coefficients_mean_and_variation(target):
     circle, n = target.circle(), 1 << 18

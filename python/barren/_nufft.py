@@ -1,6 +1,7 @@
 """Non-uniform Fourier transforms in one dimension: ducc0 when it is installed, else finufft, else none.
 
-Both compute a sum over scattered points to a relative accuracy of about 1e-13 of its largest value.
+Both are asked for about 2.5e-13 of the largest sum; the rounding of phases adds an error in proportion to the modes: in
+all 3.4e-12 was measured at A = 10^4 and 3.5e-10 at A = 10^6.
 """
 
 from __future__ import annotations

@@ -16,7 +16,12 @@ LARGEST_BYTES = 2**31
 
 
 def largest_dense(matrix: np.ndarray) -> tuple[float, Floats]:
-    """Of a matrix; the vector has norm 1."""
+    """Of a matrix; the vector has norm 1.
+
+    Raises:
+        ArithmeticError: an entry is not finite.
+    """
+    _check_finite(matrix)
     values, vectors = np.linalg.eigh(matrix)
     return max(0.0, float(values[-1])), np.asarray(vectors[:, -1])
 
@@ -30,13 +35,24 @@ def largest_lanczos(
         apply: v -> Av for v of shape (n,) or (n, 1); the result has shape (n,).
         n: the dimension.
         start: where to start, default a vector of seeded noise: the same in every run.
+
+    Raises:
+        ArithmeticError: the operator gives a number that is not finite.
     """
     from scipy.sparse.linalg import LinearOperator, eigsh
 
     if start is None:
         start = np.random.default_rng(0).standard_normal(n)
-    if n < 3 or not apply(start).any():  # too small for Lanczos, or a class that does not vary: nothing to start from
+    first = apply(start)
+    _check_finite(first)
+    if n < 3 or not first.any():  # too small for Lanczos, or a class that does not vary: nothing to start from
         return largest_dense(np.stack([apply(row) for row in np.eye(n)])) if n < 3 else (0.0, start / np.sqrt(n))
     operator = LinearOperator((n, n), matvec=apply, dtype=np.float64)
     values, vectors = eigsh(operator, k=1, which="LA", v0=start)
     return max(0.0, float(values[0])), np.asarray(vectors[:, 0])
+
+
+def _check_finite(array: np.ndarray) -> None:
+    """An eigenvalue of NaN would pass for 0 in max(0, ·)."""
+    if not np.isfinite(array).all():
+        raise ArithmeticError("a matrix whose largest eigenvalue is wanted has an entry that is not finite")
