@@ -366,3 +366,15 @@ def test_products_whose_rounding_is_half_an_integer(target, kernel_set):
         np.testing.assert_allclose(cls.mean([x]), [expected], rtol=0.0, atol=1e-15)
     finally:
         _core.use_kernel(before)
+
+
+def test_harmonics_that_leave_too_few_digits_are_refused():
+    assert Frequencies(3, targets.Cosine(2**20)).size == 3
+    with pytest.raises(ValueError, match=r"k must be at most 2\^20 in size for frequencies"):
+        Frequencies(3, targets.Cosine(-(2**20) - 1))
+
+
+@pytest.mark.parametrize("interval", [3, (0, 1, 2)])
+def test_an_interval_has_two_ends(interval):
+    with pytest.raises(TypeError, match="interval must be two numbers"):
+        inputs.Density(interval=interval)

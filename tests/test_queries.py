@@ -201,3 +201,13 @@ def test_bad_input():
         barren.correlations(barren.ModularMultiplication(10**5))
     with pytest.raises(ValueError, match="2 GiB"):
         barren.sq_dimension(barren.Frequencies(10**5))
+
+
+def test_answers_at_the_ends_of_the_range_of_floats():
+    assert barren.oracle_horizon(1e-8, error=1e-3, probability=0.9) == 10
+    assert barren.oracle_horizon(5e-324, error=1.0) > 10**300
+    assert barren.oracle_horizon(1.0, error=1e200) > 10**300
+    assert barren.sq_queries(barren.ModularMultiplication(101), tolerance=1e200) > 10**300
+    for law in (inputs.PowersOfTwo(), inputs.LowWeight(2), inputs.SmallIntegers(3)):
+        with pytest.raises(TypeError, match="p must be given for"):
+            barren.collision_entropy(law)

@@ -224,7 +224,7 @@ def from_logarithmic_order(values: ArrayLike, at_zero: ArrayLike = 0.0) -> np.nd
     if rows.ndim == 0:
         _validate.refuse(ValueError, "values", "an array over the logarithms 0..p−2", came(values))
     group = unit_group(_validate.prime("the number of rows + 1", len(rows) + 1, "logarithms"))
-    out = np.empty((len(rows) + 1, *rows.shape[1:]), dtype=rows.dtype)
+    out = np.empty((len(rows) + 1, *rows.shape[1:]), dtype=np.result_type(rows, np.asarray(at_zero)))
     out[0] = at_zero
     out[group.powers] = rows
     return out

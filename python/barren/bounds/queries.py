@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from barren.bounds.modular import extremal_character, is_uniform_prime, point_we
 from barren.bounds.sharp import resolved, sharp_bound
 from barren.classes import ModularMultiplication, TargetClass
 from barren.classes.group import unit_group
-from barren.inputs import Law, RandomBits, RealLaw, Uniform
+from barren.inputs import Law, RandomBits, RealLaw, Sample, Uniform
 
 _MARGIN = 1.0 - 1e-9  # correlations are rounded: a certificate keeps this distance
 
@@ -49,7 +50,10 @@ def oracle_horizon(variance: object, *, error: float, probability: float = 0.99)
     var = _validate.real("variance", number, low=0.0)
     error = _positive("error", error)
     probability = _validate.real("probability", probability, low=0.0, high=1.0)
-    return math.inf if var == 0.0 else math.floor((1.0 - probability) * (error * error / var))
+    if var == 0.0:
+        return math.inf
+    # In exact fractions: the quotient of doubles may miss a whole number, or overflow.
+    return math.floor((1 - Fraction(repr(probability))) * Fraction(repr(error)) ** 2 / Fraction(repr(var)))
 
 
 def sq_queries(cls: TargetClass, *, tolerance: float, inputs: Law | RealLaw | None = None) -> float:
@@ -81,7 +85,10 @@ def sq_queries(cls: TargetClass, *, tolerance: float, inputs: Law | RealLaw | No
     if size == 1:
         return 0
     sharp = sharp_bound(cls, law)
-    return math.inf if sharp == 0.0 else math.ceil((1.0 - 1.0 / size) * tau**2 / sharp)
+    if sharp == 0.0:
+        return math.inf
+    rest = Fraction(1) if size == math.inf else Fraction(int(size) - 1, int(size))
+    return math.ceil(rest * Fraction(tau) ** 2 / Fraction(sharp))
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,7 @@ def collision_entropy(inputs: Law, p: int | None = None) -> float:
 
     Args:
         inputs: the law of x; points that are repeated count as one.
-        p: the modulus, which `Uniform` and `RandomBits` need; may be of any size for them.
+        p: the modulus, which every law but `Sample` needs; may be of any size.
 
     Raises:
         TypeError: an argument of another kind, or p left out where it is needed.
@@ -160,7 +167,7 @@ def collision_entropy(inputs: Law, p: int | None = None) -> float:
         (20.0, 1.0)
     """
     law = _validate.instance("inputs", inputs, Law, "a law of x from barren.inputs")
-    if p is None and isinstance(law, Uniform | RandomBits):
+    if p is None and not isinstance(law, Sample):
         _validate.refuse(TypeError, "p", f"given for {law!r}: an integer, at least 3", "None")
     p = _validate.WORD_LIMIT - 1 if p is None else _validate.integer("p", p, low=3)
     if isinstance(law, Uniform):

@@ -99,7 +99,7 @@ def _by_gegenbauer(dimension: int, r: Floats) -> Floats:
     """E cos(ru), u the first coordinate on the unit sphere, by a Gauss rule for its density (1 − u²)^{(d−3)/2}.
 
     Nothing overflows here, as Γ(d/2) and J_ν do. u is nearly normal of variance 1/d: from r² = 80d on the mean is
-    below 1e-16, and 0 is returned; up to there the rule is exact to rounding.
+    negligible, and 0 is returned; up to there the rule is right to about 5e-15.
     """
     from scipy.special import roots_gegenbauer
 

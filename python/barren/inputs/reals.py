@@ -186,6 +186,8 @@ class Density(RealLaw):
             if not isinstance(self.density, str):
                 _validate.refuse(TypeError, "density", "'uniform', 'gaussian' or a function", came(self.density))
             _validate.choice("density", self.density, _DENSITIES)
+        if not isinstance(self.interval, tuple | list) or len(self.interval) != 2:
+            _validate.refuse(TypeError, "interval", "two numbers, the smaller first", came(self.interval))
         low, high = (_validate.real(f"interval[{i}]", end) for i, end in enumerate(self.interval))
         if not (low < high and math.isfinite(high - low)):
             _validate.refuse(ValueError, "interval", "two numbers, the smaller first", came((low, high)))

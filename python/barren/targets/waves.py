@@ -25,6 +25,9 @@ def _cosine_of_turns(turns: Fraction) -> float:
     return math.sin(2 * math.pi * float(Fraction(1, 4) - min(turns, 1 - turns)))
 
 
+_LARGEST_HARMONIC = 1 << 20  # on the real line
+
+
 @dataclass(frozen=True)
 class Sawtooth(Target):
     """ψ(t) = ((t/p)): t/p − 1/2 for t ≠ 0, and 0 at t = 0.
@@ -132,8 +135,16 @@ class Cosine(Target):
         return "cosine", self.k % p
 
     def circle(self) -> Circle:
-        """cos(2πkt)."""
+        """cos(2πkt).
+
+        The fraction of a·x is a double before it is multiplied by k, so values are right to about k·1e-16.
+
+        Raises:
+            ValueError: k is above 2^20 in size.
+        """
         k = abs(self.k)
+        if k > _LARGEST_HARMONIC:
+            _validate.refuse(ValueError, "k", "at most 2^20 in size for frequencies", came(self.k))
         return Circle(
             "cosine",
             (-1.0, 1.0),

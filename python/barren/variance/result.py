@@ -60,7 +60,7 @@ class GradientVariance:
 
     @property
     def members(self) -> np.ndarray:
-        """Every multiplier a, int64, shape (members,).
+        """Every multiplier a, int64, or every frequency, float64; shape (members,).
 
         Raises:
             ValueError: there are too many to be listed; `cls.size` counts them.
