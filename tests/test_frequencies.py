@@ -378,3 +378,23 @@ def test_harmonics_that_leave_too_few_digits_are_refused():
 def test_an_interval_has_two_ends(interval):
     with pytest.raises(TypeError, match="interval must be two numbers"):
         inputs.Density(interval=interval)
+
+
+@pytest.mark.parametrize("kind", ["integers", "interval"])
+@pytest.mark.parametrize("k", [1, -3])
+def test_kernels_of_cosines_lose_no_digits_at_small_points(kind, k):
+    """There 1 − cos(2πkax) is 2(πkax)², and the kernel 4(πk)⁴x²y²·Var(a²)."""
+    A, integers = 7, kind == "integers"
+    cls = Frequencies(A, targets.Cosine(k), integer=integers)
+    squares = np.arange(1.0, A + 1) ** 2
+    variance = squares.var() if integers else A**4 * (1 / 5 - 1 / 9)
+    x, y = np.array([1e-9, -3e-8, 0.0]), np.array([2e-9, 1e-7])
+    expected = 4.0 * (np.pi * k) ** 4 * np.multiply.outer(x**2, y**2) * variance
+    np.testing.assert_allclose(cls.kernel(x, y), expected, rtol=1e-9)
+    x, y = np.array([0.001, 0.01, 0.011]), np.array([0.0105, 0.002])
+    nodes = np.polynomial.legendre.leggauss(60)
+    a, weights = (np.arange(1.0, A + 1), np.full(A, 1 / A)) if integers else (3.5 * nodes[0] + 3.5, nodes[1] / 2)
+    left, right = (np.cos(2 * np.pi * k * np.multiply.outer(a, points)) for points in (x, y))
+    exact = (left - weights @ left).T @ (weights[:, None] * (right - weights @ right))
+    np.testing.assert_allclose(cls.kernel(x, y), exact, rtol=1e-8, atol=1e-15)
+    assert cls.kernel([5e-324], [1e-5])[0, 0] == 0.0

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = 1 << 25
 _HIGH_DIMENSION = 100  # from here on Γ(d/2) and J_ν come near the ends of the range of doubles
 _GEGENBAUER_NODES = 96
+# k·A·x up to here is small: 40 nodes integrate products of sin² of it without an error.
+_SMALL_PHASE, _LEGENDRE_NODES = 0.25, 40
+_MOST_PHASES = 1 << 22
 
 
 def mean_of_cosines(cls: Frequencies, x: Floats) -> Floats:
@@ -33,7 +36,10 @@ def mean_of_cosines(cls: Frequencies, x: Floats) -> Floats:
 
 
 def kernel_of_cosines(cls: Frequencies, x: Floats, y: Floats) -> Floats:
-    """½(D(kx − ky) + D(kx + ky)) − D(kx)D(ky), a block of rows at a time."""
+    """½(D(kx − ky) + D(kx + ky)) − D(kx)D(ky), a block of rows at a time; by nodes where that would cancel."""
+    nodes = _nodes_of_small_phases(cls, x, y)
+    if nodes is not None:
+        return _kernel_at_nodes(cls, x, y, *nodes)
     mean_x, mean_y = mean_of_cosines(cls, x), mean_of_cosines(cls, y)
     x, y = _within_a_period(cls, x), _within_a_period(cls, y)
     out = np.empty((len(x), len(y)))
@@ -45,6 +51,37 @@ def kernel_of_cosines(cls: Frequencies, x: Floats, y: Floats) -> Floats:
         else:
             less, more = (_averaged(cls, _twofold.two_sum(rows, sign * y)) for sign in (-1.0, 1.0))
         out[start : start + step] = 0.5 * (less + more) - mean_x[start : start + step, np.newaxis] * mean_y
+    return out
+
+
+def _nodes_of_small_phases(cls: Frequencies, x: Floats, y: Floats) -> tuple[Floats, Floats] | None:
+    """Frequencies and weights that give E_a where k·A·x is small at all points, else None: the closed form serves.
+
+    On [0, A] a Gauss–Legendre rule, exact to rounding there; on 1..A the frequencies themselves, if they are few.
+    """
+    if cls.kind == "sphere":
+        return None
+    A, size = float(cls.A or 0.0), len(x) + len(y)
+    largest = max(np.abs(_within_a_period(cls, points)).max(initial=0.0) for points in (x, y))
+    if abs(cls.circle.harmonic) * A * largest > _SMALL_PHASE:
+        return None
+    if cls.kind == "interval":
+        nodes, weights = np.polynomial.legendre.leggauss(_LEGENDRE_NODES)
+        return 0.5 * A * (nodes + 1.0), 0.5 * weights
+    if A * size > _MOST_PHASES:
+        return None
+    return np.arange(1.0, A + 1.0), np.full(int(A), 1.0 / A)
+
+
+def _kernel_at_nodes(cls: Frequencies, x: Floats, y: Floats, nodes: Floats, weights: Floats) -> Floats:
+    """The covariance of 1 − cos(2πt) = 2·sin²(πt), t = kax: the one that would cancel is never added."""
+    sides = []
+    for points in (x, y):
+        phases = np.multiply.outer(nodes, abs(cls.circle.harmonic) * _within_a_period(cls, points))
+        side = 2.0 * np.sin(np.pi * phases) ** 2
+        side -= weights @ side
+        sides.append(side)
+    out: Floats = (weights[:, np.newaxis] * sides[0]).T @ sides[1]
     return out
 
 
