@@ -64,7 +64,7 @@ def _seconds_of_layer(problem: Problem, deltas: Deltas, layer: DeltaLayer, speed
     if layer.is_last:
         return float(problem.cls.size * columns * (n + count) * rates.fresh)
     pulling = speeds.pulled_back(lambda cotangents: deltas.of(layer, cotangents))
-    table = 2.0 * count * pulling  # made, and centred and weighted in place
+    table = count * (pulling + n * layer.width * rates.fresh)  # made, and centred and weighted in place
     products = min(columns * n * layer.width, n * n * (columns + layer.width))
     looked_up = n * layer.width * (rates.residue + rates.fresh)
     return float(table + problem.cls.size * (looked_up + products * rates.product64))
