@@ -200,6 +200,13 @@ def pair_by_kernel(problem: Problem) -> PairBlock:
     return pair
 
 
+def weigh(problem: Problem, theta: np.ndarray) -> None:
+    """Turns a symmetric Θ into c·Θ·cᵀ in place, c the weights of x."""
+    for rows in pieces(*theta.shape):
+        theta[rows] *= problem.weights
+        theta[rows] *= problem.weights[rows, None]
+
+
 def _deviations(problem: Problem, theta: np.ndarray, room: int) -> np.ndarray:
     """d(a) = ψ̃_aᵀ·Θ'·ψ̃_a with Θ' = c·Θ·cᵀ and ψ̃ centred over the members.
 
@@ -213,9 +220,7 @@ def _deviations(problem: Problem, theta: np.ndarray, room: int) -> np.ndarray:
         whole = diagonals.run(replace(problem, tangent=GivenNTK.computed(theta)), room)
         assert whole.deviations is not None
         return whole.deviations
-    for rows in pieces(*theta.shape):
-        theta[rows] *= problem.weights
-        theta[rows] *= problem.weights[rows, None]
+    weigh(problem, theta)
     cls = problem.cls
     table = centred_table(cls, len(problem.points))
     formula, parameter = cls.target.formula(cls.p)

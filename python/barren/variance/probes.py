@@ -21,7 +21,7 @@ from barren.variance.problem import Estimate, Pairing, Problem
 from barren.variance.speeds import Speeds
 
 DEFAULT_RTOL = 0.05
-_BATCH = 8
+BATCH = 8
 # Fewer probes than this say too little about their own spread.
 _LEAST = 24
 _PAIRED = 4  # batches that are paired with one another
@@ -45,7 +45,7 @@ def smallest_memory(problem: Problem) -> int:
     n, d = len(problem.points), problem.tangent.parameters
     tables, each = _of_class(problem)
     return (
-        tables + 8 * _BATCH * (2 * n + (4 + _PAIRED) * problem.cls.size + each + 7 * d) + problem.tangent.product_bytes
+        tables + 8 * BATCH * (2 * n + (4 + _PAIRED) * problem.cls.size + each + 7 * d) + problem.tangent.product_bytes
     )
 
 
@@ -71,16 +71,25 @@ def _largest_sketch(problem: Problem) -> int:
 
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
-    """Predicted time, for a tangent kernel whose eigenvalues fall as they do in the networks that were measured."""
-    tighter = max(1.0, DEFAULT_RTOL / (problem.rtol or DEFAULT_RTOL))
-    forward, backward = 64.0 * tighter, 24.0 * tighter + (_FOR_PARAMETERS if problem.per_parameter else _FOR_LAYERS)
-    if not speeds.has_products:
-        forward, backward = 0.0, 150.0 * tighter**2
+    """Predicted time: responses are correlations on a prime modulus, sums over residues otherwise."""
     n, p = len(problem.points), problem.cls.p
     a_column = 2.0 * speeds.rates.responses((p - 1) // 2)
     if not problem.cls.is_prime:
         a_column = problem.cls.size * n * speeds.rates.residue
-    return n * (forward * speeds.forward + backward * speeds.backward) + (forward + backward) * a_column
+    return seconds_with(problem, speeds, a_column)
+
+
+def seconds_with(problem: Problem, speeds: Speeds, a_column: float) -> float:
+    """Predicted time where the responses to a column, or their adjoint, take so many seconds.
+
+    For a tangent kernel whose eigenvalues fall as they do in the networks that were measured.
+    """
+    tighter = max(1.0, DEFAULT_RTOL / (problem.rtol or DEFAULT_RTOL))
+    forward, backward = 64.0 * tighter, 24.0 * tighter + (_FOR_PARAMETERS if problem.per_parameter else _FOR_LAYERS)
+    if not speeds.has_products:
+        forward, backward = 0.0, 150.0 * tighter**2
+    passes = forward * speeds.forward + backward * speeds.backward
+    return len(problem.points) * passes + (forward + backward) * a_column
 
 
 def run(problem: Problem) -> Pairing:
@@ -156,14 +165,14 @@ def _forward(problem: Problem, members: Members, random: np.random.Generator) ->
     """Probes v with the sketch taken out; the sketch grows while that saves more passes than it costs."""
     d, size = problem.tangent.parameters, problem.cls.size
     # By columns, so that memory is taken for those that are there.
-    largest = min(_largest_sketch(problem), max(0, d - _BATCH))
+    largest = min(_largest_sketch(problem), max(0, d - BATCH))
     sketch, found = np.empty((d, largest), order="F"), 0
     exact = np.zeros(size)
     wanted = problem.rtol or DEFAULT_RTOL
     while True:
         residual, spread, basis = np.zeros(size), _Spread(1.0 / size), sketch[:, :found]
         while True:
-            probes = random.standard_normal((d, _BATCH))
+            probes = random.standard_normal((d, BATCH))
             probes -= basis @ (basis.T @ probes)
             responses = members.responses(problem.tangent.products(probes))
             residual += np.einsum("ak,ak->a", responses, responses)
@@ -175,7 +184,7 @@ def _forward(problem: Problem, members: Members, random: np.random.Generator) ->
                 note = f"{spread.count} forward probes beside {basis.shape[1]} directions summed exactly"
                 return replace(estimate, note=note), exact + residual / spread.count
             missing = spread.count * (estimate.error / (wanted * estimate.value)) ** 2 - spread.count
-            if missing > 3 * (found + _BATCH) and found + _BATCH <= largest:
+            if missing > 3 * (found + BATCH) and found + BATCH <= largest:
                 break
         # M·probes without another forward pass: the responses are known. These probes are spent, for the basis that
         # they make depends on them.
@@ -214,8 +223,8 @@ def _warn_unless(enough: bool, estimate: Estimate, wanted: float) -> None:
 
 def _gradients(problem: Problem, members: Members, random: np.random.Generator, count: int) -> Iterator[np.ndarray]:
     """Jᵀ·(c∘z), `count` columns a batch at a time, for random z of the Gaussian process of the class's covariance."""
-    for first in range(0, count, _BATCH):
-        noise = random.standard_normal((problem.cls.size, min(_BATCH, count - first)))
+    for first in range(0, count, BATCH):
+        noise = random.standard_normal((problem.cls.size, min(BATCH, count - first)))
         noise -= noise.mean(axis=0)
         z = members.adjoint(noise) * np.sqrt(problem.cls.size)
         yield problem.tangent.transposed_products(problem.weights[:, None] * z)
@@ -223,11 +232,11 @@ def _gradients(problem: Problem, members: Members, random: np.random.Generator, 
 
 def _backward(problem: Problem, members: Members, random: np.random.Generator) -> tuple[Estimate, np.ndarray]:
     """The dual form: backward passes with random labels z until ‖Jᵀcz‖² is known well enough; and the mean squares."""
-    spread = _Spread(1.0, int(np.clip(_largest_sketch(problem) // _BATCH, 1, _PAIRED)))
+    spread = _Spread(1.0, int(np.clip(_largest_sketch(problem) // BATCH, 1, _PAIRED)))
     squares = np.zeros(problem.tangent.parameters)
     wanted = problem.rtol or DEFAULT_RTOL
     while True:
-        (gradients,) = _gradients(problem, members, random, _BATCH)
+        (gradients,) = _gradients(problem, members, random, BATCH)
         squares += np.einsum("dk,dk->d", gradients, gradients)
         spread.add(gradients)
         estimate = spread.estimate(0.0)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from barren._products import mirror, pieces
+from barren._products import mirror
 from barren.tangents.packed import COPIES
 from barren.variance.frequency.columns import centre, frequencies_of
-from barren.variance.kernel import blocks_memory, pair_by_kernel, pair_layers
+from barren.variance.kernel import blocks_memory, pair_by_kernel, pair_layers, weigh
 from barren.variance.problem import Pairing, Problem
 from barren.variance.speeds import Speeds
 from barren.variance.theta import least_block_bytes
@@ -67,9 +67,7 @@ def run(problem: Problem) -> Pairing:
     if total is None:
         return Pairing(per_layer, None)
     mirror(total)
-    for rows in pieces(*total.shape):
-        total[rows] *= problem.weights
-        total[rows] *= problem.weights[rows, None]
+    weigh(problem, total)
     shift = centre(cls)
     offset = cls.mean(problem.points, threads=problem.threads or None) - shift
     return Pairing(per_layer, cls.quadratic_forms(problem.points, offset, total, threads=problem.threads, shift=shift))

@@ -7,28 +7,16 @@ import math
 from barren.classes import scattered
 from barren.variance import probes
 from barren.variance.frequency.columns import frequencies_of
-from barren.variance.problem import Pairing, Problem
+from barren.variance.problem import Problem
 from barren.variance.speeds import Speeds
 
-_BATCH = 8
-
-
-smallest_memory, memory = probes.smallest_memory, probes.memory
+smallest_memory, memory, run = probes.smallest_memory, probes.memory, probes.run
 
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
-    """Predicted time, for a tangent kernel whose eigenvalues fall as they do in the networks that were measured."""
-    tighter = max(1.0, probes.DEFAULT_RTOL / (problem.rtol or probes.DEFAULT_RTOL))
-    forward, backward = 64.0 * tighter, 24.0 * tighter + (64 if problem.per_parameter else 8)
-    if not speeds.has_products:
-        forward, backward = 0.0, 150.0 * tighter**2
+    """Predicted time: responses are non-uniform transforms where there are any, sums over ψ(a·x) otherwise."""
     cls, n = frequencies_of(problem), len(problem.points)
-    a_column = float(cls.size) * n * cls.dimension * speeds.rates.wave / _BATCH
+    a_column = float(cls.size) * n * cls.dimension * speeds.rates.wave / probes.BATCH
     if scattered.obstacle(cls) is None:
         a_column = 0.5 * (n * speeds.rates.scattered + cls.size * math.log2(2 + cls.size) * speeds.rates.modes)
-    return n * (forward * speeds.forward + backward * speeds.backward) + (forward + backward) * a_column
-
-
-def run(problem: Problem) -> Pairing:
-    """Var to the relative standard error `problem.rtol`."""
-    return probes.run(problem)
+    return probes.seconds_with(problem, speeds, a_column)
