@@ -202,7 +202,7 @@ def figure(
 ) -> None:
     """Computes a figure: numbers (Parquet), picture (PNG, SVG), record (JSON). Resumes where it was stopped."""
     from barren import figures
-    from barren.figures.progress import for_terminal
+    from barren._progress import for_terminal
 
     if listed:
         longest = max(map(len, figures.FIGURES))

@@ -9,14 +9,14 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
+from barren import _files
 from barren._core import __version__
 from barren.config import configuration
 from barren.figures.base import Figure, Made, Row, Settings, canonical, digest
 from barren.figures.partial import Partial
-from barren.figures.progress import Progress
+from barren._progress import Progress
 
 _ENDINGS = ("parquet", "png", "svg", "json")
 _PIXELS_PER_INCH = 150
@@ -56,7 +56,7 @@ def make(
     shown = Progress() if progress is None else progress
     _need_libraries()
     chosen = figure.settings(full, seed) if settings is None else settings
-    directory = _directory(out)
+    directory = _files.directory("out", out)
     files = {ending: directory / f"{figure.name}.{ending}" for ending in _ENDINGS}
     if files["json"].exists() and not force:
         raise ValueError(
@@ -73,7 +73,7 @@ def make(
         # The record last: where it is, all the others are.
         files["json"].unlink(missing_ok=True)
         for ending in _ENDINGS:
-            _replace(files[ending], contents[ending])
+            _files.replace(files[ending], contents[ending])
         partial.remove()
     return Made(files, record)
 
@@ -83,17 +83,6 @@ def _need_libraries() -> None:
     import matplotlib  # noqa: F401
     import pyarrow  # noqa: F401
     import torch  # noqa: F401
-
-
-def _directory(out: str | os.PathLike[str]) -> Path:
-    directory = Path(out)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"out must be a directory that can be made; got {str(out)!r} ({error.strerror})") from None
-    if not os.access(directory, os.W_OK):
-        raise ValueError(f"out must be a directory that can be written to; got {str(out)!r}")
-    return directory
 
 
 def _rows(
@@ -191,10 +180,3 @@ def _record(
         "rows_sha256_leaves_out": [name for name in figure.timing if name in figure.columns],
         "files": {f"{figure.name}.{ending}": hashlib.sha256(data).hexdigest() for ending, data in contents.items()},
     }
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Writes under another name, then renames: a file of the final name is always whole."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)

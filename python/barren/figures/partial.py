@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from barren import _files
 from barren.figures.base import Cell, Row, canonical
 
 
@@ -36,7 +37,10 @@ class Partial:
         # In append mode: what is there stays until it has been read.
         self._file: IO[bytes] = path.open("ab+")
         try:
-            _lock(self._file, path)
+            if not _files.lock(self._file):  # two runs in one directory would mix their lines
+                raise ValueError(
+                    f"out must be a directory where this figure is not being made now; {path.name} is in use"
+                )
             self._read(heading, notice)
         except BaseException:
             self._file.close()
@@ -96,17 +100,3 @@ def _entry(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return entry if isinstance(entry, dict) else None
-
-
-def _lock(file: IO[bytes], path: Path) -> None:
-    """Two runs in one directory would mix their lines. The lock goes when the file is closed, by a kill too."""
-    try:
-        import fcntl
-    except ImportError:  # not on every system
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ValueError(
-            f"out must be a directory where this figure is not being made now; {path.name} is in use"
-        ) from None

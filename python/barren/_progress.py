@@ -17,11 +17,11 @@ class Progress:
         """Says something that the user should know, on standard error."""
         print(text, file=sys.stderr, flush=True)
 
-    def begin(self, name: str, total: int, done: int) -> None:
-        """`done` of `total` cells are there already."""
+    def begin(self, name: str, total: int, done: int, unit: str = "cells") -> None:
+        """`done` of `total` units are there already."""
 
-    def advance(self) -> None:
-        """One more cell is done."""
+    def advance(self, count: int = 1) -> None:
+        """So many more are done."""
 
     def end(self) -> None:
         """Nothing more will come, for better or worse."""
@@ -30,16 +30,16 @@ class Progress:
 class Lines(Progress):
     """A plain line at the start, every ten seconds, and at the end."""
 
-    def begin(self, name: str, total: int, done: int) -> None:
+    def begin(self, name: str, total: int, done: int, unit: str = "cells") -> None:
         """See `Progress.begin`."""
-        self._name, self._total, self._before, self._done = name, total, done, done
+        self._name, self._total, self._before, self._done, self._unit = name, total, done, done, unit
         self._start = self._said = time.monotonic()
         kept = f", {done} of them kept from an earlier run" if done else ""
-        self.notice(f"{name}: {total} cells{kept}")
+        self.notice(f"{name}: {total} {unit}{kept}")
 
-    def advance(self) -> None:
+    def advance(self, count: int = 1) -> None:
         """See `Progress.advance`."""
-        self._done += 1
+        self._done += count
         now = time.monotonic()
         if now - self._said < _INTERVAL and self._done < self._total:
             return
@@ -47,7 +47,7 @@ class Lines(Progress):
         elapsed = now - self._start
         left = elapsed / (self._done - self._before) * (self._total - self._done)
         rest = f", about {_clock(left)} left" if self._done < self._total else ""
-        self.notice(f"{self._name}: {self._done} of {self._total} cells in {_clock(elapsed)}{rest}")
+        self.notice(f"{self._name}: {self._done} of {self._total} {self._unit} in {_clock(elapsed)}{rest}")
 
 
 class Bar(Progress):
@@ -62,7 +62,7 @@ class Bar(Progress):
         else:
             self._bar.console.print(text, markup=False, highlight=False)
 
-    def begin(self, name: str, total: int, done: int) -> None:
+    def begin(self, name: str, total: int, done: int, unit: str = "cells") -> None:
         """See `Progress.begin`."""
         from rich import progress
         from rich.console import Console
@@ -79,9 +79,9 @@ class Bar(Progress):
         self._bar.start()
         self._task = self._bar.add_task(name, total=total, completed=done)
 
-    def advance(self) -> None:
+    def advance(self, count: int = 1) -> None:
         """See `Progress.advance`."""
-        self._bar.advance(self._task)
+        self._bar.advance(self._task, count)
 
     def end(self) -> None:
         """Leaves the bar as it is and gives the terminal back."""

@@ -1,0 +1,292 @@
+"""The arguments of `train`, checked and brought together: a task, its runs, and their networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from barren import _validate, models
+from barren.classes import Frequencies, ModularMultiplication, TargetClass
+from barren.training import losses, optimizers, protocols
+from barren.training.draws import generator
+from barren.training.task import Array, Encoding, Run, Task
+
+# Purpose of the draw of members, beside those of the protocols.
+_MEMBERS = 6
+_RECORDS = 20
+_MOST_SEED = 2**63 - 1
+
+Maker = Callable[[int], nn.Module]
+
+
+def classes_of(cls: TargetClass | Sequence[TargetClass]) -> tuple[TargetClass, ...]:
+    """The class of each output.
+
+    Raises:
+        TypeError: Not a class, nor a sequence of classes.
+        ValueError: None, or classes of other x or other members.
+    """
+    given = (cls,) if isinstance(cls, TargetClass) else cls
+    expected = "a target class such as barren.ModularMultiplication(1009), or a list of them, one an output"
+    if not isinstance(given, Sequence):
+        _validate.refuse(TypeError, "cls", expected, _validate.came(cls))
+    for one in given:
+        _validate.instance("cls", one, TargetClass, expected)
+    if not given:
+        _validate.refuse(ValueError, "cls", expected, "none")
+    first = given[0]
+    for one in given[1:]:
+        if type(one) is not type(first) or one.period != first.period or one.size != first.size:
+            raise ValueError(f"cls must be classes with the same x and the same members; got {first!r} and {one!r}")
+    if isinstance(first, ModularMultiplication) and first.p >= _validate.WORD_LIMIT:
+        raise ValueError(f"cls must have a modulus below 2**63 to be trained; got {first.p}")
+    if isinstance(first, Frequencies) and first.dimension > 1:
+        raise ValueError(f"cls must be on the real line to be trained; got dimension {first.dimension}")
+    return tuple(given)
+
+
+def members_of(cls: TargetClass, members: int | Sequence[Any] | Array) -> list[Any]:
+    """The members that are trained: those given, or so many different ones drawn at random.
+
+    Raises:
+        TypeError: Neither a count nor a list of numbers.
+        ValueError: None, a repeat, or more than the class has.
+    """
+    if isinstance(members, int | np.integer) and not isinstance(members, bool):
+        count = _validate.integer("members", members, low=1, high=cls.size if cls.has_members else None)
+        return _drawn(cls, count)
+    found = np.asarray(members)
+    if found.ndim != 1 or found.size == 0 or found.dtype.kind not in "iuf":
+        _validate.refuse(TypeError, "members", "a count or a list of numbers", _validate.came(members))
+    if len(np.unique(found)) < len(found):
+        _validate.refuse(ValueError, "members", "different ones", _validate.came(members))
+    cls.values(found, cls.points_of(cls.law_of(None))[0][:1] if cls.size < 1 << 20 else np.array([0]))
+    listed: list[Any] = found.tolist()
+    return listed
+
+
+def _drawn(cls: TargetClass, count: int) -> list[Any]:
+    """Different members, uniform, the first of a stream: those of a count are among those of a larger one."""
+    random = generator(0, _MEMBERS)
+    found: dict[Any, None] = {}
+    while len(found) < count:
+        for member in _draw_members(cls, 2 * count + 8, random):
+            found.setdefault(member)
+    return list(found)[:count]
+
+
+def _draw_members(cls: TargetClass, count: int, random: np.random.Generator) -> list[Any]:
+    if isinstance(cls, ModularMultiplication) and cls.multipliers in ("units", "all"):
+        drawn = random.integers(0, cls.p, size=count)
+        units = drawn[np.gcd(drawn, cls.p) == 1] if cls.multipliers == "units" else drawn
+        return list(units.tolist())
+    if isinstance(cls, Frequencies) and not cls.has_members:
+        return list(random.uniform(0.0, cls.A, size=count).tolist())
+    chosen: list[Any] = cls.members[random.integers(0, cls.size, size=count)].tolist()
+    return chosen
+
+
+def seeds_of(seeds: int | Sequence[int]) -> list[int]:
+    """The seeds: those given, or 0..count−1.
+
+    Raises:
+        TypeError: Not integers.
+        ValueError: None, a repeat, or a negative one.
+    """
+    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
+        return list(range(_validate.integer("seeds", seeds, low=1)))
+    if not isinstance(seeds, Sequence | np.ndarray | range):
+        _validate.refuse(TypeError, "seeds", "a count or a list of integers", _validate.came(seeds))
+    found = [_validate.integer("seeds", seed, low=0, high=_MOST_SEED) for seed in seeds]
+    if not found or len(set(found)) < len(found):
+        _validate.refuse(ValueError, "seeds", "different ones, at least one", _validate.came(seeds))
+    return found
+
+
+def rates_of(rates: float | Sequence[float]) -> list[float]:
+    """The learning rates.
+
+    Raises:
+        TypeError: Not numbers.
+        ValueError: None, a repeat, or one not above 0.
+    """
+    given = rates if isinstance(rates, Sequence | np.ndarray) else [rates]
+    found = [_validate.real("lr", rate) for rate in given]
+    if not found or len(set(found)) < len(found) or min(found) <= 0.0:
+        _validate.refuse(ValueError, "lr", "above 0, different ones where there are several", _validate.came(rates))
+    return found
+
+
+def steps_of(steps: int | None, epochs: int | None, protocol: protocols.Protocol, batch_size: int) -> int:
+    """The number of steps.
+
+    Raises:
+        TypeError: Not integers.
+        ValueError: Both or neither, or epochs where there are none.
+    """
+    if (steps is None) == (epochs is None):
+        raise ValueError(f"exactly one of steps and epochs must be given; got {'neither' if steps is None else 'both'}")
+    if steps is not None:
+        return _validate.integer("steps", steps, low=1)
+    epoch = protocol.epoch(batch_size)
+    if epoch is None:
+        raise ValueError("epochs needs a fixed training set, data='sample:M'; with fresh draws give steps")
+    return epoch * _validate.integer("epochs", epochs, low=1)
+
+
+def records_of(records: int | Sequence[int] | None, steps: int) -> tuple[int, ...]:
+    """The steps at which metrics are recorded: 0, the last one, and between them about so many, evenly in log(step).
+
+    Raises:
+        TypeError: Not integers.
+        ValueError: One out of 0..steps.
+    """
+    if records is None or isinstance(records, int | np.integer):
+        count = _RECORDS if records is None else _validate.integer("records", records, low=1)
+        return tuple(np.unique(np.r_[0, np.rint(np.geomspace(1, steps, count)), steps].astype(np.int64)).tolist())
+    if not isinstance(records, Sequence | np.ndarray | range):
+        _validate.refuse(TypeError, "records", "a count or a list of steps", _validate.came(records))
+    given = {_validate.integer("records", step, low=0, high=steps) for step in records}
+    return tuple(sorted({0, steps, *given}))
+
+
+def maker_of(model: nn.Module | str | Maker, task: Task, x: Array) -> Maker:
+    """seed -> network: by a text, by a function, or the given module as it is for every seed.
+
+    Raises:
+        TypeError: None of these.
+        ValueError: A text that names no model.
+    """
+    if isinstance(model, nn.Module):
+        return lambda seed: model
+    if isinstance(model, str):
+        if task.loss.name == "cross-entropy" or len(task.classes) > 1:
+            raise ValueError(
+                "model must be a function seed -> module where it has several outputs, such as "
+                "lambda seed: barren.models.mlp(width, hidden, outputs=3, seed=seed); got a text"
+            )
+        width = task.features(x).shape[1]
+        models.from_spec(model, width, 0)
+        return lambda seed: models.from_spec(model, width, seed)
+    if not callable(model):
+        expected = "a torch module, a function seed -> module, or a text such as 'mlp:100x100:relu'"
+        _validate.refuse(TypeError, "model", expected, _validate.came(model))
+    return model
+
+
+def networks_of(maker: Maker, task: Task, runs: Sequence[Run], x: Array) -> dict[int, nn.Module]:
+    """The initial network of every seed, checked on a few points.
+
+    Raises:
+        TypeError: The function made no module.
+        ValueError: No trainable parameter, other outputs than classes, other shapes for other seeds.
+    """
+    dtype, found = getattr(torch, task.dtype), {}
+    features = torch.from_numpy(np.array(task.features(x))).to(task.device)
+    for seed in dict.fromkeys(run.seed for run in runs):
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            module = maker(seed)
+        _validate.instance("model", module, nn.Module, "a function that returns a torch module")
+        found[seed] = _own(module).to(device=task.device, dtype=dtype)
+        _check_network(found[seed], task, features)
+    shapes = {tuple((n, tuple(t.shape)) for n, t in module.named_parameters()) for module in found.values()}
+    if len(shapes) > 1:
+        raise ValueError("model must have parameters of the same shapes for every seed; got others")
+    return found
+
+
+def _own(module: nn.Module) -> nn.Module:
+    from copy import deepcopy
+
+    return deepcopy(module)
+
+
+def _check_network(module: nn.Module, task: Task, features: torch.Tensor) -> None:
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        raise ValueError("model must have a trainable parameter; got none")
+    mode = module.training
+    module.eval()
+    with torch.no_grad():
+        outputs = module(features)
+    module.train(mode)
+    classes, n = len(task.classes), len(features)
+    if not isinstance(outputs, torch.Tensor) or outputs.shape[:1] != (n,) or outputs.ndim > 2:
+        came = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
+        raise ValueError(f"model must give one row of outputs a sample, ({n}, k) for {n} samples; got {came}")
+    width = 1 if outputs.ndim == 1 else outputs.shape[1]
+    if task.loss.name == "cross-entropy":
+        labels = int(task.classes[0].range[1]) + 1
+        if width < labels:
+            raise ValueError(f"model must have an output a label for cross-entropy, {labels}; got {width}")
+    elif width != classes:
+        raise ValueError(f"model must have one output a class, {classes}; got {width}")
+
+
+def task_of(
+    classes: tuple[TargetClass, ...],
+    *,
+    encoding: Encoding,
+    loss: object,
+    optimizer: object,
+    optimizer_options: Any,
+    steps: int | None,
+    epochs: int | None,
+    batch_size: int,
+    data: Any,
+    inputs: Any,
+    records: Any,
+    stop_accuracy: float | None,
+    patience: int | None,
+    tau: float,
+    dtype: Any,
+    device: Any,
+) -> Task:
+    """The task that the arguments pose.
+
+    Raises:
+        TypeError, ValueError: See `train`.
+    """
+    if not callable(encoding) or isinstance(encoding, type):
+        came = "nothing" if encoding is None else _validate.came(encoding)
+        raise TypeError(f"encoding must be one of barren.encodings or a function (x, p) -> array; got {came}")
+    protocol = protocols.from_spec(data)
+    batch = _validate.integer("batch_size", batch_size, low=1)
+    protocol.check(batch)
+    total = steps_of(steps, epochs, protocol, batch)
+    name = np.dtype(np.float32 if dtype is None else str(dtype).removeprefix("torch.")).name
+    task = Task(
+        classes,
+        classes[0].law_of(inputs),
+        encoding,
+        losses.from_spec(loss, list(classes)),
+        optimizers.from_spec(optimizer, optimizer_options),
+        protocol,
+        batch,
+        total,
+        records_of(records, total),
+        None if stop_accuracy is None else _validate.real("stop_accuracy", stop_accuracy, low=0.0, high=1.0),
+        None if patience is None else _validate.integer("patience", patience, low=1),
+        _validate.real("tau", tau, low=0.0, high=0.5),
+        _validate.choice("dtype", name, ["float32", "float64"]),
+        _device(device),
+    )
+    if task.stop_accuracy is not None and not task.is_classified:
+        raise ValueError("stop_accuracy needs a target of two values, or cross-entropy; got neither")
+    return task
+
+
+def _device(device: Any) -> str:
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise ValueError(f"device must be one that torch has here; got {device!r} ({reason})") from None
+    if chosen.type not in ("cpu", "cuda"):
+        raise ValueError(f"device must be 'cpu' or a CUDA device; got {device!r}")
+    return str(chosen)

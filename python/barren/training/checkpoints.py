@@ -1,0 +1,106 @@
+"""A folder that an ensemble saves itself to: its configuration, and a file a group of runs.
+
+`ensemble.json` says which ensemble it is; `group-000.npz` and so on hold arrays of numbers alone (nothing is unpickled).
+A file is written under another name and renamed, so that a kill at any moment leaves the last whole one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+import zlib
+from io import BytesIO
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+
+from barren import _files
+from barren.training.task import Array
+
+_FORMAT = 1
+
+
+class Checkpoints:
+    """The folder, open for one ensemble at a time.
+
+    Args:
+        path: The folder; made where there is none.
+        configuration: What the ensemble is, as plain values.
+
+    Raises:
+        ValueError: The folder holds another ensemble (the difference is named), is in use by another process, or
+            cannot be written to.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], configuration: dict[str, Any]) -> None:
+        self.path = _files.directory("save", path)
+        self._lock: IO[bytes] = (self.path / "lock").open("ab")
+        try:
+            if not _files.lock(self._lock):
+                raise ValueError(f"save must be a folder where nothing is trained now; {self.path.name!r} is in use")
+            self._agree({"format": _FORMAT, **configuration})
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.close()
+
+    def _agree(self, configuration: dict[str, Any]) -> None:
+        """Writes the configuration, or compares it with the one that is there."""
+        file = self.path / "ensemble.json"
+        ours = json.loads(json.dumps(configuration))
+        if not file.exists():
+            _files.replace(file, (json.dumps(configuration, indent=2) + "\n").encode())
+            return
+        try:
+            theirs = json.loads(file.read_text())
+        except ValueError:
+            raise ValueError(f"save holds a damaged {file.name} (cut short?); choose another folder") from None
+        if not isinstance(theirs, dict):
+            raise ValueError(f"save holds a damaged {file.name}; choose another folder")
+        for key in [*ours, *theirs]:
+            if ours.get(key) != theirs.get(key):
+                raise ValueError(
+                    f"save must hold a checkpoint of this very ensemble; {key} is {_short(theirs.get(key))} there and "
+                    f"{_short(ours.get(key))} here"
+                )
+
+    def read(self, number: int) -> dict[str, Array] | None:
+        """The arrays of a group, or None where it has not been saved.
+
+        Raises:
+            ValueError: The file is damaged.
+        """
+        file = self._file(number)
+        if not file.exists():
+            return None
+        try:
+            with np.load(file, allow_pickle=False) as saved:
+                return {name: saved[name] for name in saved.files}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError(
+                f"save holds a damaged {file.name} (cut short?): {error}; delete it to train its runs from the start"
+            ) from None
+
+    def write(self, number: int, arrays: dict[str, Array]) -> None:
+        """Replaces the arrays of a group."""
+        buffer = BytesIO()
+        np.savez(buffer, **arrays)
+        _files.replace(self._file(number), buffer.getvalue())
+
+    def _file(self, number: int) -> Path:
+        return self.path / f"group-{number:03d}.npz"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else text[:77] + "..."

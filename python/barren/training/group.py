@@ -1,0 +1,233 @@
+"""A group of runs advanced together: parameters, optimizer state, data and records, and how all that is kept and put back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from barren import _core
+from barren.training.feed import Feed
+from barren.training.networks import Networks, spare_copies
+from barren.training.optimizers import kept_state
+from barren.training.task import Array, Run, Task
+
+# Why a run ended.
+FINISHED, ACCURATE, IMPATIENT, DIVERGED = "all steps", "accurate", "no progress", "diverged"
+
+
+class Group:
+    """Runs that are advanced together. Each has the bits that it would have alone.
+
+    Args:
+        task: What they share.
+        runs: The runs; all of one learning rate.
+        modules: Their networks, initialised.
+        obstacle: Why they cannot be batched, or None.
+
+    Attributes:
+        step: Steps made.
+        active: Places of the runs that go on, in `runs`.
+        records: Metric -> run and record, float64 of shape (runs, len(task.records)); NaN where there is none.
+        ends: Why each run ended, "" before it does.
+        stops: After how many steps.
+        broken: The first step of a loss that was not finite, −1 where there was none.
+    """
+
+    def __init__(self, task: Task, runs: Sequence[Run], modules: Sequence[nn.Module], obstacle: str | None) -> None:
+        self.task, self.runs, self.step = task, list(runs), 0
+        smallest = min(task.batch_size, *self._batch_sizes(task, runs))
+        self.spare = 0 if obstacle else spare_copies(smallest)
+        self.networks = Networks(modules[0], [*modules, *[modules[-1]] * self.spare], obstacle)
+        self.feed = Feed(task, runs, self.spare)
+        self.active = list(range(len(runs)))
+        count = len(runs), len(task.records)
+        names = [f"{side}_{name}" for side in ("train", "test") for name in ("loss", *task.metric_names)]
+        self.records = {name: np.full(count, np.nan) for name in names}
+        self.ends, self.stops = [""] * len(runs), [0] * len(runs)
+        self.broken = np.full(len(runs), -1, dtype=np.int64)
+        self.final: dict[int, dict[str, Array]] = {}
+        self._make_optimizer()
+
+    @staticmethod
+    def _batch_sizes(task: Task, runs: Sequence[Run]) -> list[int]:
+        epoch = task.protocol.epoch(task.batch_size)
+        if epoch is None:
+            return [task.batch_size]
+        stream = task.protocol.stream(task.classes[0], task.law, runs[0].seed, task.batch_size)
+        return stream.batch_sizes(0, epoch)
+
+    def _make_optimizer(self) -> None:
+        self._leaves = list(self.networks.parameters.values())
+        self._optimizer = self.task.optimizer.make(self._leaves, self.runs[0].rate)
+
+    def advance(self, until: int) -> None:
+        """Makes the steps up to `until`; the loss of each is looked at."""
+        batches = self.feed.batches(self.step, until)
+        finite = []
+        for step, (features, labels) in enumerate(batches, self.step):
+            _core.checkpoint()
+            outputs = self.networks(features, train=True, reseed=self._reseed(step))
+            losses = self.task.loss(outputs, labels).mean(-1)
+            gradients = torch.autograd.grad(losses.sum(), self._leaves, allow_unused=True)
+            self._update([_dense(g, leaf) for g, leaf in zip(gradients, self._leaves, strict=True)])
+            finite.append(losses.detach().isfinite())
+        self._note_broken(finite)
+        self.step = until
+
+    def _update(self, gradients: list[Tensor]) -> None:
+        self.task.optimizer.step(self._optimizer, self._leaves, gradients)
+
+    def _note_broken(self, finite: list[Tensor]) -> None:
+        if not finite:
+            return
+        fine = torch.stack(finite).cpu().numpy()
+        for column, place in enumerate(self.active):
+            if self.broken[place] < 0 and not fine[:, column].all():
+                self.broken[place] = self.step + int(np.argmin(fine[:, column]))
+
+    def record(self) -> None:
+        """Measures every run at this step, and ends those that are done."""
+        column = self.task.records.index(self.step)
+        for side, pieces in (("train", self.feed.train(self.step)), ("test", self.feed.test())):
+            for name, values in self._measured(pieces).items():
+                self.records[f"{side}_{name}"][self.active, column] = values
+        self._end_runs(column)
+
+    def _measured(self, pieces: Iterator[tuple[Tensor, Tensor]]) -> dict[str, Array]:
+        outputs, labels, losses = [], [], []
+        with torch.no_grad():
+            for features, wanted in pieces:
+                _core.checkpoint()
+                found = self.networks(features, train=False, reseed=self._reseed(self.step))
+                losses.append(self.task.loss(found, wanted.to(found.dtype)).double().cpu().numpy())
+                outputs.append(found.double().cpu().numpy())
+                labels.append(wanted.cpu().numpy())
+        kept = slice(0, len(self.active))
+        mean = np.concatenate(losses, axis=1)[kept].mean(axis=1)
+        of_runs = [np.concatenate(parts, axis=1)[kept] for parts in (outputs, labels)]
+        return {"loss": mean, **self.task.measure(*of_runs, mean)}
+
+    def _end_runs(self, column: int) -> None:
+        """Runs that diverged, that reach the accuracy, that make no progress, or that are through."""
+        task, goes_on = self.task, []
+        for row, place in enumerate(self.active):
+            loss = self.records["test_loss"][place]
+            reason = ""
+            if self.broken[place] >= 0 or not np.isfinite(loss[column]):
+                reason = DIVERGED
+            elif task.stop_accuracy is not None and self.records["test_accuracy"][place, column] >= task.stop_accuracy:
+                reason = ACCURATE
+            elif task.patience is not None and column - int(np.argmin(loss[: column + 1])) >= task.patience:
+                reason = IMPATIENT
+            elif self.step >= task.steps:
+                reason = FINISHED
+            if not reason:
+                goes_on.append(row)
+                continue
+            self.ends[place], self.stops[place] = reason, self.step
+            self.final[place] = {name: t[row].detach().cpu().numpy().copy() for name, t in self._tensors().items()}
+        if len(goes_on) < len(self.active):
+            self._keep(goes_on)
+
+    def _keep(self, rows: list[int]) -> None:
+        self.active = [self.active[row] for row in rows]
+        if not rows:
+            return
+        chosen = torch.tensor(rows + rows[-1:] * self.spare, device=self.task.device)
+        states = kept_state(self._optimizer, self._leaves, chosen)
+        self.networks.keep(chosen)
+        self._make_optimizer()
+        for leaf, state in zip(self._leaves, states, strict=True):
+            self._optimizer.state[leaf] = state
+        self.feed.keep([self.runs[place] for place in self.active])
+
+    def _reseed(self, step: int) -> Callable[[int], None] | None:
+        """For runs that go one at a time: random numbers of a forward are drawn from the run's seed and the step."""
+        if self.networks.obstacle is None:
+            return None
+
+        def reseed(row: int) -> None:
+            seed = self.runs[self.active[row]].seed
+            torch.manual_seed(int(np.random.SeedSequence([seed, 0x0F0F, step]).generate_state(1, np.uint64)[0]))
+
+        return reseed
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {**self.networks.parameters, **self.networks.frozen}
+
+    # What a checkpoint holds.
+
+    def state(self) -> dict[str, Array]:
+        """Everything that training goes on from, as arrays."""
+        arrays: dict[str, Array] = {
+            "step": np.array(self.step),
+            "active": np.array(self.active, dtype=np.int64),
+            "broken": self.broken,
+            "stops": np.array(self.stops, dtype=np.int64),
+            "ends": np.array(self.ends, dtype="U16"),
+        }
+        arrays.update({f"record/{name}": values for name, values in self.records.items()})
+        for place, tensors in self.final.items():
+            arrays.update({f"final/{place}/{name}": values for name, values in tensors.items()})
+        if self.active:
+            arrays.update({f"tensor/{name}": t.detach().cpu().numpy() for name, t in self._tensors().items()})
+            names = list(self.networks.parameters)
+            for name, state in zip(names, kept_state(self._optimizer, self._leaves, None), strict=True):
+                for key, value in state.items():
+                    if value is not None:
+                        arrays[f"optimizer/{key}/{name}"] = value.cpu().numpy()
+        for seed, chain in self.feed.point_chains.items():
+            arrays[f"points/{seed}"] = np.frombuffer(chain, dtype=np.uint8)
+        for place, run in enumerate(self.runs):
+            arrays[f"labels/{place}"] = np.frombuffer(self.feed.label_chains[run], dtype=np.uint8)
+        return arrays
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """Goes on from a state that `state` gave."""
+        self.step = int(arrays["step"])
+        self.broken = arrays["broken"].copy()
+        self.stops, self.ends = arrays["stops"].tolist(), arrays["ends"].tolist()
+        for name in self.records:
+            self.records[name] = arrays[f"record/{name}"].copy()
+        for key, values in arrays.items():
+            if key.startswith("final/"):
+                _, place, name = key.split("/", 2)
+                self.final.setdefault(int(place), {})[name] = values
+        for seed in self.feed.point_chains:
+            self.feed.point_chains[seed] = arrays[f"points/{seed}"].tobytes()
+        for place, run in enumerate(self.runs):
+            self.feed.label_chains[run] = arrays[f"labels/{place}"].tobytes()
+        active = arrays["active"].tolist()
+        if len(active) < len(self.active):
+            self._keep(active)
+        if active:
+            self._restore_tensors(arrays)
+
+    def _restore_tensors(self, arrays: dict[str, Array]) -> None:
+        with torch.no_grad():
+            for name, tensor in self._tensors().items():
+                tensor.copy_(torch.from_numpy(arrays[f"tensor/{name}"]))
+        for name, leaf in self.networks.parameters.items():
+            state = {}
+            for key, values in arrays.items():
+                kind, _, rest = key.partition("/")
+                which, _, of = rest.partition("/")
+                if kind == "optimizer" and of == name:
+                    state[which] = torch.from_numpy(values.copy()).to(leaf.device)
+            if state:
+                self._optimizer.state[leaf] = state
+
+    def module(self, place: int) -> nn.Module:
+        """The network of a run as it ended."""
+        made = self.networks.skeleton()
+        state: dict[str, Any] = {name: torch.from_numpy(v.copy()) for name, v in self.final[place].items()}
+        made.load_state_dict(state, strict=False)
+        return made
+
+
+def _dense(gradient: Tensor | None, leaf: Tensor) -> Tensor:
+    return torch.zeros_like(leaf) if gradient is None else gradient

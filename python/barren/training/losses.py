@@ -1,0 +1,77 @@
+"""Losses of whole ensembles: one number a run and sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from barren import _validate
+from barren.classes import TargetClass
+
+NAMES = ("mse", "bce", "hinge", "cross-entropy")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """ℓ(N(x), h(x)), summed over the outputs.
+
+    Attributes:
+        name: One of `NAMES`, or the name of a function.
+        function: Of tensors (n,) of outputs and labels to (n,) losses, where one was given.
+        low, high: The two labels of a hinge loss.
+    """
+
+    name: str
+    function: Callable[[Tensor, Tensor], Tensor] | None = None
+    low: float = 0.0
+    high: float = 1.0
+
+    def __call__(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Losses of shape (runs, n) from outputs (runs, n, k) and labels of the same shape, (runs, n, 1) for classes."""
+        if self.function is not None:
+            return self.function(outputs.reshape(-1), labels.reshape(-1)).reshape(outputs.shape[:-1])
+        if self.name == "cross-entropy":
+            flat = functional.cross_entropy(outputs.flatten(0, -2), labels.flatten().long(), reduction="none")
+            return flat.reshape(outputs.shape[:-1])
+        if self.name == "bce":
+            each = functional.binary_cross_entropy_with_logits(outputs, labels, reduction="none")
+        elif self.name == "hinge":
+            signs = (labels - self.low) * (2.0 / (self.high - self.low)) - 1.0
+            each = (1.0 - signs * outputs).relu()
+        else:
+            each = 0.5 * (outputs - labels).square()
+        return each.sum(-1)
+
+
+def from_spec(loss: object, classes: list[TargetClass]) -> Loss:
+    """The loss of that name, or a function, after checking that it fits the labels.
+
+    Raises:
+        TypeError: neither a name nor a function.
+        ValueError: an unknown name, or labels that the loss is not made for.
+    """
+    if callable(loss):
+        if len(classes) > 1:
+            raise ValueError(f"loss must be one of {', '.join(NAMES)} for several classes; got a function")
+        return Loss(getattr(loss, "__name__", type(loss).__name__), loss)
+    if not isinstance(loss, str):
+        _validate.refuse(TypeError, "loss", f"one of {', '.join(NAMES)} or a function", _validate.came(loss))
+    name = _validate.choice("loss", loss, NAMES)
+    low, high = min(cls.range[0] for cls in classes), max(cls.range[1] for cls in classes)
+    if name == "bce" and (low < 0.0 or high > 1.0):
+        raise ValueError(f"loss='bce' needs labels in [0, 1]; got a target of values {low:g} to {high:g}")
+    if name == "hinge":
+        pairs = {cls.labels for cls in classes}
+        if len(pairs) != 1 or None in pairs:
+            raise ValueError("loss='hinge' needs a target of two values, the same for every class; got another")
+        return Loss(name, low=low, high=high)
+    if name == "cross-entropy" and (len(classes) > 1 or low < 0.0 or low != int(low) or high != int(high)):
+        raise ValueError(
+            "loss='cross-entropy' needs one class with labels 0, 1, …, such as targets.Residue() or targets.Bit(0); "
+            f"got {len(classes)} with values {low:g} to {high:g}"
+        )
+    return Loss(name)

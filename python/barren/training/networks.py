@@ -1,0 +1,109 @@
+"""Many copies of one network as batched tensors: parameters carry the run in their first dimension."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+# A run is one slice of a contiguous tensor. torch computes the last few numbers of a tensor with other instructions than
+# the rest, which changes the last bit of exp and its kin, and a product of one matrix otherwise than a batch of them.
+# Copies of the last run at the end keep both away from the runs that count: a run has the same bits in any company.
+_TAIL = 32
+
+
+def spare_copies(smallest_batch: int) -> int:
+    """How many copies of the last run a batch of runs carries, each at least one output of so many samples."""
+    return max(1, -(-_TAIL // smallest_batch))
+
+
+class Networks:
+    """N(·, w_r) for every run r of a group.
+
+    Attributes:
+        parameters: Name -> trainable tensor of shape (runs, ...), a leaf.
+        frozen: Name -> parameter without gradients or buffer, shape (runs, ...).
+        obstacle: Why the runs cannot be batched, or None where they are.
+    """
+
+    def __init__(self, module: nn.Module, states: Sequence[nn.Module], obstacle: str | None) -> None:
+        self._module = copy.deepcopy(module)  # its own: functional_call puts tensors into the module while it runs
+        parameters, buffers = stack_module_state(list(states))
+        trains = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+        self.parameters = {name: t.detach().clone().requires_grad_() for name, t in parameters.items() if name in trains}
+        self.frozen = {name: t.detach().clone() for name, t in parameters.items() if name not in trains}
+        self.frozen.update({name: t.detach().clone() for name, t in buffers.items()})
+        self.obstacle = obstacle
+        self._batched = vmap(self._one)
+
+    @property
+    def runs(self) -> int:
+        """How many runs, spare copies with them."""
+        return len(next(iter(self.parameters.values())))
+
+    def _one(self, parameters: dict[str, Tensor], frozen: dict[str, Tensor], features: Tensor) -> Tensor:
+        outputs: Tensor = functional_call(self._module, {**parameters, **frozen}, (features,))
+        return outputs
+
+    def __call__(self, features: Tensor, *, train: bool, reseed: Callable[[int], None] | None = None) -> Tensor:
+        """Outputs (runs, n, k) of features (runs, n, width); `reseed` is called before each run that goes alone."""
+        self._module.train(train)
+        if self.obstacle is None:
+            outputs = self._batched(self.parameters, self.frozen, features)
+        else:
+            outputs = torch.stack([self._alone(run, features[run], reseed) for run in range(self.runs)])
+        return outputs[..., None] if outputs.ndim == 2 else outputs
+
+    def _alone(self, run: int, features: Tensor, reseed: Callable[[int], None] | None) -> Tensor:
+        if reseed is not None:
+            reseed(run)
+        # Slices are views: a buffer that the forward updates in place, as batch norm does, is updated in its stack.
+        parameters = {name: tensor[run] for name, tensor in self.parameters.items()}
+        return self._one(parameters, {name: tensor[run] for name, tensor in self.frozen.items()}, features)
+
+    def keep(self, rows: Tensor) -> None:
+        """Drops every run but these."""
+        self.parameters = {name: t.detach()[rows].requires_grad_() for name, t in self.parameters.items()}
+        self.frozen = {name: t[rows] for name, t in self.frozen.items()}
+
+    def skeleton(self) -> nn.Module:
+        """A copy of the module, with weights that say nothing."""
+        return copy.deepcopy(self._module)
+
+
+def obstacle_of(module: nn.Module, features: Tensor) -> str | None:
+    """Why copies of a network cannot be batched, found on a few samples; None if they can.
+
+    Batched copies must give what the network itself gives, draw nothing at random and leave buffers alone in training.
+    """
+    for name, part in module.named_modules():
+        drops = isinstance(part, nn.modules.dropout._DropoutNd) and part.p > 0.0
+        if drops or getattr(part, "dropout", 0.0) not in (0.0, None) and isinstance(getattr(part, "dropout"), float):
+            return f"{name or 'the model'} drops at random"
+    before = torch.get_rng_state()
+    states = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    try:
+        with torch.no_grad():
+            module.train()
+            plain = module(features)
+            changed = [name for name, buffer in module.named_buffers() if not torch.equal(buffer, states[name])]
+            if changed:
+                return f"training updates the buffer {changed[0]!r}"
+            if not torch.equal(torch.get_rng_state(), before):
+                return "its forward draws random numbers"
+            batched = Networks(module, [module, module], None)(torch.stack([features, features]), train=True)[0]
+        plain = plain[..., None] if plain.ndim == 1 else plain
+        if batched.shape != plain.shape or not torch.allclose(batched, plain, rtol=1e-4, atol=1e-5, equal_nan=True):
+            return "batched copies give other outputs than the network itself"
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # whatever vmap or the module cannot do, one run at a time may still work
+        return " ".join(str(error).split())[:200] or type(error).__name__
+    finally:
+        torch.set_rng_state(before)
+        for name, buffer in module.named_buffers():
+            buffer.copy_(states[name])
+    return None

@@ -1,0 +1,301 @@
+"""Data protocols: where the points of training and test come from, stated and hashed (docs/experiments)."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from barren import _validate
+from barren.classes import TargetClass
+from barren.training.draws import Points, distinct, draw, generator
+
+__all__ = ["FixedSample", "GivenSets", "Population", "Protocol", "from_spec"]
+
+# Purposes of the draws of one seed: no two share a stream.
+_TRAIN, _TEST, _SAMPLE, _SHUFFLE, _SPLIT = range(1, 6)
+# Steps whose points are drawn by one generator.
+_BLOCK = 64
+
+
+class Stream(ABC):
+    """The data of one seed: the points of every step, and the test set.
+
+    Attributes:
+        test: The points of the test set.
+        size: How many points training has, or None where they are drawn afresh.
+    """
+
+    test: Points
+    size: int | None
+
+    @abstractmethod
+    def batch_sizes(self, first: int, last: int) -> list[int]:
+        """The number of points of the steps first..last−1."""
+
+    @abstractmethod
+    def points(self, first: int, last: int) -> Points:
+        """The points of the steps first..last−1, one after the other."""
+
+    @property
+    @abstractmethod
+    def train(self) -> Points | None:
+        """The training set, or None where there is none."""
+
+
+@dataclass(frozen=True)
+class Protocol(ABC):
+    """Where the points come from; `stream` makes the data of one seed."""
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether two seeds have different points."""
+        return True
+
+    @abstractmethod
+    def stream(self, cls: TargetClass, law: Any, seed: int, batch_size: int) -> Stream:
+        """The data of one seed, the same whatever else is trained beside it."""
+
+    @abstractmethod
+    def epoch(self, batch_size: int) -> int | None:
+        """Steps of an epoch, or None where there are no epochs."""
+
+    def check(self, batch_size: int) -> None:
+        """Refuses a batch that the training set cannot fill.
+
+        Raises:
+            ValueError: it cannot.
+        """
+
+
+@dataclass(frozen=True)
+class Population(Protocol):
+    """Every batch is drawn afresh from the law of x, and so, once a seed, is the test set: no training set to memorise.
+
+    Args:
+        test: points of the test set.
+
+    Raises:
+        TypeError: test is not an integer.
+        ValueError: test < 1.
+    """
+
+    test: int = 1000
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "test", _validate.integer("test", self.test, low=1))
+
+    def stream(self, cls: TargetClass, law: Any, seed: int, batch_size: int) -> Stream:
+        """See `Protocol.stream`."""
+        return _Fresh(cls, law, seed, batch_size, draw(cls, law, self.test, generator(seed, _TEST)))
+
+    def epoch(self, batch_size: int) -> int | None:
+        """None: there are no epochs."""
+        return None
+
+
+@dataclass(frozen=True)
+class FixedSample(Protocol):
+    """m distinct points drawn from the law of x, a share for training, the others for the test; shuffled every epoch.
+
+    The last batch of an epoch holds what is left.
+
+    Args:
+        m: the number of points, at least 2.
+        train: the share that trains, rounded to whole points, at least one on each side.
+
+    Raises:
+        TypeError: not numbers.
+        ValueError: m < 2, or no point left on a side.
+    """
+
+    m: int
+    train: float = 0.7
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "m", _validate.integer("m", self.m, low=2))
+        share = _validate.real("train", self.train)
+        object.__setattr__(self, "train", share)
+        if not (0.0 < share < 1.0 and 0 < self.count < self.m):
+            raise ValueError(
+                f"train must leave a point on each side of the split, 0 < train < 1; got {share:g} of {self.m} points"
+            )
+
+    @property
+    def count(self) -> int:
+        """Points that train."""
+        return round(self.train * self.m)
+
+    def stream(self, cls: TargetClass, law: Any, seed: int, batch_size: int) -> Stream:
+        """See `Protocol.stream`."""
+        points = distinct(cls, law, self.m, generator(seed, _SAMPLE))
+        points = points[generator(seed, _SPLIT).permutation(self.m)]
+        return _Shuffled(points[: self.count], points[self.count :], seed, batch_size)
+
+    def epoch(self, batch_size: int) -> int | None:
+        """⌈training points / batch⌉."""
+        return -(-self.count // batch_size)
+
+    def check(self, batch_size: int) -> None:
+        """See `Protocol.check`."""
+        _check_batch(batch_size, self.count)
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class GivenSets(Protocol):
+    """Training and test points that are given, the same for every seed; they may not overlap.
+
+    Args:
+        train: training points, shape (m,) or (m, d).
+        test: test points.
+
+    Raises:
+        TypeError: not numbers.
+        ValueError: an empty set, or a point in both.
+    """
+
+    def __init__(self, train: ArrayLike, test: ArrayLike) -> None:
+        sets = [np.array(points) for points in (train, test)]
+        for name, points in zip(("train", "test"), sets, strict=True):
+            if points.size == 0 or points.dtype.kind not in "iuf":
+                _validate.refuse(ValueError, name, "an array of points", _validate.came(points))
+            points.setflags(write=False)
+        both = np.intersect1d(*sets) if sets[0].ndim == 1 else _common_rows(*sets)
+        if len(both):
+            raise ValueError(f"train and test must share no point; got {len(both)} in both, such as {both[0]}")
+        object.__setattr__(self, "_train", sets[0])
+        object.__setattr__(self, "_test", sets[1])
+
+    _train: Points
+    _test: Points
+
+    @property
+    def is_drawn(self) -> bool:
+        """False: every seed has the given points."""
+        return False
+
+    def __repr__(self) -> str:
+        named = ", ".join(f"{digest(points)[:12]}" for points in (self._train, self._test))
+        return f"GivenSets({len(self._train)} and {len(self._test)} points, {named})"
+
+    def stream(self, cls: TargetClass, law: Any, seed: int, batch_size: int) -> Stream:
+        """See `Protocol.stream`."""
+        return _Shuffled(self._train, self._test, seed, batch_size)
+
+    def epoch(self, batch_size: int) -> int | None:
+        """⌈training points / batch⌉."""
+        return -(-len(self._train) // batch_size)
+
+    def check(self, batch_size: int) -> None:
+        """See `Protocol.check`."""
+        _check_batch(batch_size, len(self._train))
+
+
+class _Fresh(Stream):
+    """Points drawn afresh at every step, by a generator a block of steps."""
+
+    def __init__(self, cls: TargetClass, law: Any, seed: int, batch_size: int, test: Points) -> None:
+        self.test, self.size = test, None
+        self._cls, self._law, self._seed, self._batch = cls, law, seed, batch_size
+        self._block = -1
+        self._kept = test
+
+    @property
+    def train(self) -> Points | None:
+        """None."""
+        return None
+
+    def batch_sizes(self, first: int, last: int) -> list[int]:
+        """All the same."""
+        return [self._batch] * (last - first)
+
+    def points(self, first: int, last: int) -> Points:
+        """See `Stream.points`."""
+        parts = []
+        for block in range(first // _BLOCK, -(-last // _BLOCK)):
+            if block != self._block:
+                random = generator(self._seed, _TRAIN, block)
+                self._kept, self._block = draw(self._cls, self._law, _BLOCK * self._batch, random), block
+            start = block * _BLOCK
+            low, high = max(first, start) - start, min(last, start + _BLOCK) - start
+            parts.append(self._kept[low * self._batch : high * self._batch])
+        return np.concatenate(parts)
+
+
+class _Shuffled(Stream):
+    """A training set in another order every epoch."""
+
+    def __init__(self, train: Points, test: Points, seed: int, batch_size: int) -> None:
+        self.test, self.size = test, len(train)
+        self._train, self._seed, self._batch = train, seed, batch_size
+        self._epoch, self._order = -1, np.arange(len(train))
+
+    @property
+    def train(self) -> Points | None:
+        """The training set in the order in which it was drawn."""
+        return self._train
+
+    def batch_sizes(self, first: int, last: int) -> list[int]:
+        """The batch size; less at the end of an epoch."""
+        m, steps = len(self._train), -(-len(self._train) // self._batch)
+        return [min(self._batch, m - step % steps * self._batch) for step in range(first, last)]
+
+    def points(self, first: int, last: int) -> Points:
+        """See `Stream.points`."""
+        steps = -(-len(self._train) // self._batch)
+        parts = []
+        for epoch in range(first // steps, -(-last // steps)):
+            if epoch != self._epoch:
+                self._order = generator(self._seed, _SHUFFLE, epoch).permutation(len(self._train))
+                self._epoch = epoch
+            start = epoch * steps
+            low, high = max(first, start) - start, min(last, start + steps) - start
+            parts.append(self._train[self._order[low * self._batch : high * self._batch]])
+        return np.concatenate(parts)
+
+
+def from_spec(data: str | Protocol) -> Protocol:
+    """A protocol, or the one that a short text names: "population", "population:TEST", "sample:M" or "sample:M:SHARE".
+
+    Raises:
+        TypeError: it is neither.
+        ValueError: the text names none.
+    """
+    expected = '"population", "population:TEST", "sample:M", "sample:M:SHARE" or one of barren.training\'s protocols'
+    if isinstance(data, Protocol):
+        return data
+    if not isinstance(data, str):
+        _validate.refuse(TypeError, "data", expected, _validate.came(data))
+    name, *numbers = data.split(":")
+    try:
+        if name == "population" and len(numbers) <= 1:
+            return Population(*map(int, numbers))
+        if name == "sample" and 1 <= len(numbers) <= 2:
+            return FixedSample(int(numbers[0]), *map(float, numbers[1:]))
+    except ValueError as error:
+        raise ValueError(f"data must be {expected}; got {data!r} ({error})") from None
+    raise ValueError(f"data must be {expected}; got {data!r}")
+
+
+def digest(*arrays: np.ndarray[Any, np.dtype[Any]]) -> str:
+    """SHA-256 of the content, kind and shape of arrays, as hexadecimal digits."""
+    total = hashlib.sha256()
+    for array in arrays:
+        plain = np.ascontiguousarray(array)
+        total.update(f"{plain.dtype.str}{plain.shape}".encode())
+        total.update(plain.tobytes())
+    return total.hexdigest()
+
+
+def _check_batch(batch_size: int, points: int) -> None:
+    if batch_size > points:
+        raise ValueError(f"batch_size must be at most the {points} points that train; got {batch_size}")
+
+
+def _common_rows(x: Points, y: Points) -> Points:
+    known = {row.tobytes() for row in np.ascontiguousarray(x)}
+    return np.array([row for row in np.ascontiguousarray(y) if row.tobytes() in known])
