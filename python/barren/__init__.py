@@ -3,6 +3,8 @@
 Exact variance of a network's loss gradient over a whole class of targets such as x -> ψ(a·x mod p), all multipliers a.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from barren import encodings, inputs, spectra, targets
 from barren._core import __version__
 from barren.bounds import (
@@ -23,6 +25,9 @@ from barren.classes import Frequencies, ModularMultiplication
 from barren.config import configuration, show_config
 from barren.spectra import Spectrum, spectrum
 from barren.variance import GradientVariance, Plan, gradient_variance, plan
+
+if TYPE_CHECKING:
+    from barren.training import train
 
 __all__ = [
     "Correlations",
@@ -52,4 +57,14 @@ __all__ = [
     "sq_dimension",
     "sq_queries",
     "targets",
+    "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`train` is imported when it is first asked for: it needs torch, and the rest does not."""
+    if name == "train":
+        from barren.training import train
+
+        return train
+    raise AttributeError(f"module 'barren' has no attribute {name!r}")

@@ -7,7 +7,7 @@ Nothing in this file uses the compiled core, a Fourier transform, a discrete log
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -179,3 +179,54 @@ def _pointwise_loss(
     if callable(loss):
         return loss
     raise ValueError(f"loss must be 'mse', 'bce', 'cross-entropy' or a callable; got {loss!r}")
+
+
+def train(
+    cls: TargetClass,
+    model: torch.nn.Module,
+    member: Any,
+    batches: Iterable[np.ndarray],
+    *,
+    encoding: Callable[[np.ndarray, Any], np.ndarray],
+    loss: str = "bce",
+    optimizer: str = "adam",
+    lr: float = 1e-3,
+    optimizer_options: Mapping[str, Any] | None = None,
+) -> list[float]:
+    """One training run, the loop that everybody writes: a batch, a backward pass, a step of torch's optimizer.
+
+    The model is changed. "sign-sgd" is SGD on the signs of the gradients.
+
+    Returns:
+        The loss of every step.
+    """
+    import torch
+    from torch.nn import functional
+
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    makers = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD, "sign-sgd": torch.optim.SGD}
+    stepper = makers[optimizer](parameters, lr=lr, **(optimizer_options or {}))
+    low, high = cls.range
+    losses = []
+    model.train()
+    for x in batches:
+        features = torch.from_numpy(encoding(x, cls.period)).to(parameters[0].dtype)
+        labels = torch.from_numpy(values(cls, np.array([member]), x)[0]).to(parameters[0].dtype)
+        outputs = model(features).reshape(len(x), -1)
+        if loss == "cross-entropy":
+            value = functional.cross_entropy(outputs, labels.long())
+        elif loss == "bce":
+            value = functional.binary_cross_entropy_with_logits(outputs[:, 0], labels)
+        elif loss == "hinge":
+            value = torch.clamp(1.0 - (2.0 * (labels - low) / (high - low) - 1.0) * outputs[:, 0], min=0.0).mean()
+        else:
+            value = (0.5 * (outputs[:, 0] - labels) ** 2).mean()
+        stepper.zero_grad()
+        torch.autograd.backward([value])
+        if optimizer == "sign-sgd":
+            for parameter in parameters:
+                if parameter.grad is not None:
+                    parameter.grad = torch.sign(parameter.grad)
+        stepper.step()
+        losses.append(value.item())
+    return losses

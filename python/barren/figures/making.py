@@ -13,10 +13,10 @@ from typing import Any
 
 from barren import _files
 from barren._core import __version__
+from barren._progress import Progress
 from barren.config import configuration
 from barren.figures.base import Figure, Made, Row, Settings, canonical, digest
 from barren.figures.partial import Partial
-from barren._progress import Progress
 
 _ENDINGS = ("parquet", "png", "svg", "json")
 _PIXELS_PER_INCH = 150

@@ -1,4 +1,4 @@
-"""Training-failure experiments: many runs at once, their data stated and hashed, and what of them the variance predicts."""
+"""Training-failure experiments: many runs at once, their data stated and hashed."""
 
 from barren.training.ensembles import train
 from barren.training.protocols import FixedSample, GivenSets, Population, Protocol

@@ -85,7 +85,8 @@ def _draw_members(cls: TargetClass, count: int, random: np.random.Generator) -> 
         units = drawn[np.gcd(drawn, cls.p) == 1] if cls.multipliers == "units" else drawn
         return list(units.tolist())
     if isinstance(cls, Frequencies) and not cls.has_members:
-        return list(random.uniform(0.0, cls.A, size=count).tolist())
+        assert cls.A is not None
+        return list(random.uniform(0.0, float(cls.A), size=count).tolist())
     chosen: list[Any] = cls.members[random.integers(0, cls.size, size=count)].tolist()
     return chosen
 
@@ -155,7 +156,7 @@ def records_of(records: int | Sequence[int] | None, steps: int) -> tuple[int, ..
 
 
 def maker_of(model: nn.Module | str | Maker, task: Task, x: Array) -> Maker:
-    """seed -> network: by a text, by a function, or the given module as it is for every seed.
+    """The function seed -> network: by a text, by a function, or the given module as it is for every seed.
 
     Raises:
         TypeError: None of these.

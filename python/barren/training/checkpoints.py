@@ -1,7 +1,7 @@
 """A folder that an ensemble saves itself to: its configuration, and a file a group of runs.
 
-`ensemble.json` says which ensemble it is; `group-000.npz` and so on hold arrays of numbers alone (nothing is unpickled).
-A file is written under another name and renamed, so that a kill at any moment leaves the last whole one.
+`ensemble.json` says which ensemble it is; `group-000.npz` and so on hold arrays alone: nothing is unpickled. A file is
+written under another name and renamed, so that a kill at any moment leaves the last whole one.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Checkpoints:
     def write(self, number: int, arrays: dict[str, Array]) -> None:
         """Replaces the arrays of a group."""
         buffer = BytesIO()
-        np.savez(buffer, **arrays)
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
         _files.replace(self._file(number), buffer.getvalue())
 
     def _file(self, number: int) -> Path:

@@ -1,4 +1,4 @@
-"""Random draws from a law of x, by a generator whose seed names what is drawn: nothing depends on what was drawn before."""
+"""Random draws from a law of x, each by a generator of its own: nothing depends on what was drawn before."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def generator(seed: int, *purpose: int) -> Generator:
 def draw(cls: TargetClass, law: Any, count: int, random: Generator) -> Points:
     """Points of the law, independent, shape ``(count,)`` or ``(count, d)``.
 
-    Exact for `Uniform`, `RandomBits`, `Grid` and a uniform or Gaussian `Density` without a seed, which are drawn from the
-    law itself and not from the nodes of its rule; other laws are drawn from their points by their weights.
+    `Uniform`, `RandomBits`, `Grid` and a uniform or Gaussian `Density` without a seed are drawn from the law itself and
+    not from the nodes of its rule; other laws from their points by their weights.
     """
     p = cls.period
     if isinstance(law, inputs.Uniform):
         return random.integers(0 if law.zero else 1, int(p), size=count)
     if isinstance(law, inputs.RandomBits) and law.n <= 63:
-        return random.integers(0, 2**law.n, size=count, dtype=np.int64 if law.n < 63 else np.uint64).astype(np.int64) % p
+        return random.integers(0, 2**law.n, size=count, dtype=np.uint64).astype(np.int64) % p
     if isinstance(law, inputs.Grid):
         return random.integers(0, law.M, size=count) / float(law.M)
     if isinstance(law, inputs.Density) and law.seed is None and law.density == "uniform":

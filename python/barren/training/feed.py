@@ -21,7 +21,9 @@ _PIECE = 1024
 
 
 class Feed:
-    """Batches for a group of runs. Runs of one seed are shown the same points, each with the labels of its member.
+    """Batches for a group of runs.
+
+    Runs of one seed are shown the same points, each with the labels of its member.
 
     Args:
         task: What the runs share.
@@ -31,6 +33,7 @@ class Feed:
     Attributes:
         point_chains: Seed -> hash of all points drawn afresh so far.
         label_chains: Run -> hash of all their labels.
+        ended: Run that has ended -> the hash of the points up to then.
     """
 
     def __init__(self, task: Task, runs: Sequence[Run], spare: int) -> None:
@@ -42,10 +45,13 @@ class Feed:
         self.fresh = next(iter(self.streams.values())).train is None
         self.point_chains = dict.fromkeys(self.seeds, b"")
         self.label_chains = {run: b"" for run in runs}
+        self.ended: dict[Run, bytes] = {}
         self._select(runs)
 
     def keep(self, runs: Sequence[Run]) -> None:
-        """Drops every run but these; the chains of the others stay as they are."""
+        """Drops every run but these; the hashes of the others stay as they are."""
+        for run in set(self.runs) - set(runs):
+            self.ended[run] = self.point_chains[run.seed]
         self._select(runs)
 
     def _select(self, runs: Sequence[Run]) -> None:
@@ -88,14 +94,14 @@ class Feed:
         width = task.features(self.streams[self._active[0]].test[:1]).shape[1]
         members = sum(map(len, self._members.values()))
         numbers = task.batch_size * (len(self._active) * width + members * len(task.classes))
-        return max(1, min(64, _BYTES // (8 * numbers)))
+        return max(1, min(64, int(_BYTES // (8 * numbers))))
 
     def test(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The test sets of all runs, in pieces."""
         yield from self._pieces({seed: self.streams[seed].test for seed in self._active})
 
     def train(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The first points of the training sets; where they are drawn afresh, those of the last steps before this one."""
+        """The first points of the training sets; where they are drawn afresh, those of the last steps."""
         points = {}
         for seed in self._active:
             whole = self.streams[seed].train
@@ -131,13 +137,25 @@ class Feed:
         for run, row in zip(self.runs, self._rows, strict=True):
             self.label_chains[run] = _link(self.label_chains[run], labels[row, rows])
 
+    def chains(self, run: Run) -> dict[str, bytes]:
+        """The hashes so far of what a run was shown, where it is drawn afresh."""
+        return {"points": self.ended.get(run, self.point_chains[run.seed]), "labels": self.label_chains[run]}
+
+    def restore(self, run: Run, points: bytes, labels: bytes, *, ended: bool) -> None:
+        """Puts back what `chains` gave."""
+        self.label_chains[run] = labels
+        if ended:
+            self.ended[run] = points
+        else:
+            self.point_chains[run.seed] = points
+
     def hashes(self, run: Run) -> dict[str, str]:
         """SHA-256 of the points and the labels that a run was trained and tested on."""
         stream, member = self.streams[run.seed], np.array([run.member])
         found = {"test_points": digest(stream.test), "test_labels": digest(self.task.values(member, stream.test)[0])}
         train = stream.train
         if train is None:
-            chains = self.point_chains[run.seed].hex(), self.label_chains[run].hex()
+            chains = tuple(chain.hex() for chain in self.chains(run).values())
         else:
             chains = digest(train), digest(self.task.values(member, train)[0])
         return {"train_points": chains[0], "train_labels": chains[1], **found}

@@ -1,4 +1,4 @@
-"""A group of runs advanced together: parameters, optimizer state, data and records, and how all that is kept and put back."""
+"""A group of runs advanced together: parameters, optimizer, data and records, and how they are kept and put back."""
 
 from __future__ import annotations
 
@@ -71,12 +71,18 @@ class Group:
         for step, (features, labels) in enumerate(batches, self.step):
             _core.checkpoint()
             outputs = self.networks(features, train=True, reseed=self._reseed(step))
-            losses = self.task.loss(outputs, labels).mean(-1)
+            losses = self._losses(outputs, labels).mean(-1)
             gradients = torch.autograd.grad(losses.sum(), self._leaves, allow_unused=True)
-            self._update([_dense(g, leaf) for g, leaf in zip(gradients, self._leaves, strict=True)])
+            self._update([_laid_out(g, leaf) for g, leaf in zip(gradients, self._leaves, strict=True)])
             finite.append(losses.detach().isfinite())
         self._note_broken(finite)
         self.step = until
+
+    def _losses(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Losses (runs, n); runs that are trained one at a time have no spare copies behind them, so one by one."""
+        if self.networks.obstacle is None:
+            return self.task.loss(outputs, labels)
+        return torch.cat([self.task.loss(outputs[[run]], labels[[run]]) for run in range(len(outputs))])
 
     def _update(self, gradients: list[Tensor]) -> None:
         self.task.optimizer.step(self._optimizer, self._leaves, gradients)
@@ -100,16 +106,16 @@ class Group:
     def _measured(self, pieces: Iterator[tuple[Tensor, Tensor]]) -> dict[str, Array]:
         outputs, labels, losses = [], [], []
         with torch.no_grad():
-            for features, wanted in pieces:
+            for features, given in pieces:
                 _core.checkpoint()
                 found = self.networks(features, train=False, reseed=self._reseed(self.step))
-                losses.append(self.task.loss(found, wanted.to(found.dtype)).double().cpu().numpy())
+                losses.append(self._losses(found, given.to(found.dtype)).double().cpu().numpy())
                 outputs.append(found.double().cpu().numpy())
-                labels.append(wanted.cpu().numpy())
+                labels.append(given.cpu().numpy())
         kept = slice(0, len(self.active))
         mean = np.concatenate(losses, axis=1)[kept].mean(axis=1)
-        of_runs = [np.concatenate(parts, axis=1)[kept] for parts in (outputs, labels)]
-        return {"loss": mean, **self.task.measure(*of_runs, mean)}
+        shown, wanted = (np.concatenate(parts, axis=1)[kept] for parts in (outputs, labels))
+        return {"loss": mean, **self.task.measure(shown, wanted, mean)}
 
     def _end_runs(self, column: int) -> None:
         """Runs that diverged, that reach the accuracy, that make no progress, or that are through."""
@@ -119,6 +125,7 @@ class Group:
             reason = ""
             if self.broken[place] >= 0 or not np.isfinite(loss[column]):
                 reason = DIVERGED
+                self.broken[place] = self.step if self.broken[place] < 0 else self.broken[place]
             elif task.stop_accuracy is not None and self.records["test_accuracy"][place, column] >= task.stop_accuracy:
                 reason = ACCURATE
             elif task.patience is not None and column - int(np.argmin(loss[: column + 1])) >= task.patience:
@@ -136,6 +143,7 @@ class Group:
     def _keep(self, rows: list[int]) -> None:
         self.active = [self.active[row] for row in rows]
         if not rows:
+            self.feed.keep([])
             return
         chosen = torch.tensor(rows + rows[-1:] * self.spare, device=self.task.device)
         states = kept_state(self._optimizer, self._leaves, chosen)
@@ -180,10 +188,9 @@ class Group:
                 for key, value in state.items():
                     if value is not None:
                         arrays[f"optimizer/{key}/{name}"] = value.cpu().numpy()
-        for seed, chain in self.feed.point_chains.items():
-            arrays[f"points/{seed}"] = np.frombuffer(chain, dtype=np.uint8)
         for place, run in enumerate(self.runs):
-            arrays[f"labels/{place}"] = np.frombuffer(self.feed.label_chains[run], dtype=np.uint8)
+            for kind, chain in self.feed.chains(run).items():
+                arrays[f"{kind}/{place}"] = np.frombuffer(chain, dtype=np.uint8)
         return arrays
 
     def restore(self, arrays: dict[str, Array]) -> None:
@@ -195,15 +202,14 @@ class Group:
             self.records[name] = arrays[f"record/{name}"].copy()
         for key, values in arrays.items():
             if key.startswith("final/"):
-                _, place, name = key.split("/", 2)
-                self.final.setdefault(int(place), {})[name] = values
-        for seed in self.feed.point_chains:
-            self.feed.point_chains[seed] = arrays[f"points/{seed}"].tobytes()
-        for place, run in enumerate(self.runs):
-            self.feed.label_chains[run] = arrays[f"labels/{place}"].tobytes()
+                _, which, name = key.split("/", 2)
+                self.final.setdefault(int(which), {})[name] = values
         active = arrays["active"].tolist()
         if len(active) < len(self.active):
             self._keep(active)
+        for place, run in enumerate(self.runs):
+            chains = (arrays[f"{kind}/{place}"].tobytes() for kind in ("points", "labels"))
+            self.feed.restore(run, *chains, ended=place not in active)
         if active:
             self._restore_tensors(arrays)
 
@@ -215,9 +221,9 @@ class Group:
             state = {}
             for key, values in arrays.items():
                 kind, _, rest = key.partition("/")
-                which, _, of = rest.partition("/")
+                entry, _, of = rest.partition("/")
                 if kind == "optimizer" and of == name:
-                    state[which] = torch.from_numpy(values.copy()).to(leaf.device)
+                    state[entry] = torch.from_numpy(values.copy()).to(leaf.device)
             if state:
                 self._optimizer.state[leaf] = state
 
@@ -229,5 +235,8 @@ class Group:
         return made
 
 
-def _dense(gradient: Tensor | None, leaf: Tensor) -> Tensor:
-    return torch.zeros_like(leaf) if gradient is None else gradient
+def _laid_out(gradient: Tensor | None, leaf: Tensor) -> Tensor:
+    """As the parameter lies in memory: torch's fused updates go through both in the order of memory, whatever it is."""
+    if gradient is None:
+        return torch.zeros_like(leaf)
+    return gradient.to_dense().contiguous() if gradient.layout != torch.strided else gradient.contiguous()

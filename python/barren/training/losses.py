@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -31,7 +30,7 @@ class Loss:
     high: float = 1.0
 
     def __call__(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Losses of shape (runs, n) from outputs (runs, n, k) and labels of the same shape, (runs, n, 1) for classes."""
+        """Losses (runs, n) from outputs (runs, n, k) and as many labels, or classes (runs, n, 1)."""
         if self.function is not None:
             return self.function(outputs.reshape(-1), labels.reshape(-1)).reshape(outputs.shape[:-1])
         if self.name == "cross-entropy":

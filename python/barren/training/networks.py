@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-# A run is one slice of a contiguous tensor. torch computes the last few numbers of a tensor with other instructions than
-# the rest, which changes the last bit of exp and its kin, and a product of one matrix otherwise than a batch of them.
+# A run is one slice of a contiguous tensor. torch computes the last few numbers of a tensor with other instructions
+# than the rest, which changes the last bit of exp, and a product of one matrix otherwise than a batch of them.
 # Copies of the last run at the end keep both away from the runs that count: a run has the same bits in any company.
 _TAIL = 32
 
@@ -33,7 +33,9 @@ class Networks:
         self._module = copy.deepcopy(module)  # its own: functional_call puts tensors into the module while it runs
         parameters, buffers = stack_module_state(list(states))
         trains = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
-        self.parameters = {name: t.detach().clone().requires_grad_() for name, t in parameters.items() if name in trains}
+        self.parameters = {
+            name: t.detach().clone().requires_grad_() for name, t in parameters.items() if name in trains
+        }
         self.frozen = {name: t.detach().clone() for name, t in parameters.items() if name not in trains}
         self.frozen.update({name: t.detach().clone() for name, t in buffers.items()})
         self.obstacle = obstacle
@@ -80,8 +82,7 @@ def obstacle_of(module: nn.Module, features: Tensor) -> str | None:
     Batched copies must give what the network itself gives, draw nothing at random and leave buffers alone in training.
     """
     for name, part in module.named_modules():
-        drops = isinstance(part, nn.modules.dropout._DropoutNd) and part.p > 0.0
-        if drops or getattr(part, "dropout", 0.0) not in (0.0, None) and isinstance(getattr(part, "dropout"), float):
+        if isinstance(part, nn.modules.dropout._DropoutNd) and part.p > 0.0:
             return f"{name or 'the model'} drops at random"
     before = torch.get_rng_state()
     states = {name: buffer.clone() for name, buffer in module.named_buffers()}

@@ -60,9 +60,15 @@ class Protocol(ABC):
     def stream(self, cls: TargetClass, law: Any, seed: int, batch_size: int) -> Stream:
         """The data of one seed, the same whatever else is trained beside it."""
 
-    @abstractmethod
+    @property
+    def training_points(self) -> int | None:
+        """How many points train, or None where they are drawn afresh."""
+        return None
+
     def epoch(self, batch_size: int) -> int | None:
-        """Steps of an epoch, or None where there are no epochs."""
+        """⌈training points / batch⌉ steps, or None where there are no epochs."""
+        points = self.training_points
+        return None if points is None else -(-points // batch_size)
 
     def check(self, batch_size: int) -> None:
         """Refuses a batch that the training set cannot fill.
@@ -70,6 +76,9 @@ class Protocol(ABC):
         Raises:
             ValueError: it cannot.
         """
+        points = self.training_points
+        if points is not None and batch_size > points:
+            raise ValueError(f"batch_size must be at most the {points} points that train; got {batch_size}")
 
 
 @dataclass(frozen=True)
@@ -92,10 +101,6 @@ class Population(Protocol):
     def stream(self, cls: TargetClass, law: Any, seed: int, batch_size: int) -> Stream:
         """See `Protocol.stream`."""
         return _Fresh(cls, law, seed, batch_size, draw(cls, law, self.test, generator(seed, _TEST)))
-
-    def epoch(self, batch_size: int) -> int | None:
-        """None: there are no epochs."""
-        return None
 
 
 @dataclass(frozen=True)
@@ -120,29 +125,21 @@ class FixedSample(Protocol):
         object.__setattr__(self, "m", _validate.integer("m", self.m, low=2))
         share = _validate.real("train", self.train)
         object.__setattr__(self, "train", share)
-        if not (0.0 < share < 1.0 and 0 < self.count < self.m):
+        if not (0.0 < share < 1.0 and 0 < self.training_points < self.m):
             raise ValueError(
                 f"train must leave a point on each side of the split, 0 < train < 1; got {share:g} of {self.m} points"
             )
 
     @property
-    def count(self) -> int:
-        """Points that train."""
+    def training_points(self) -> int:
+        """The share of m, rounded."""
         return round(self.train * self.m)
 
     def stream(self, cls: TargetClass, law: Any, seed: int, batch_size: int) -> Stream:
         """See `Protocol.stream`."""
         points = distinct(cls, law, self.m, generator(seed, _SAMPLE))
         points = points[generator(seed, _SPLIT).permutation(self.m)]
-        return _Shuffled(points[: self.count], points[self.count :], seed, batch_size)
-
-    def epoch(self, batch_size: int) -> int | None:
-        """⌈training points / batch⌉."""
-        return -(-self.count // batch_size)
-
-    def check(self, batch_size: int) -> None:
-        """See `Protocol.check`."""
-        _check_batch(batch_size, self.count)
+        return _Shuffled(points[: self.training_points], points[self.training_points :], seed, batch_size)
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -164,7 +161,7 @@ class GivenSets(Protocol):
             if points.size == 0 or points.dtype.kind not in "iuf":
                 _validate.refuse(ValueError, name, "an array of points", _validate.came(points))
             points.setflags(write=False)
-        both = np.intersect1d(*sets) if sets[0].ndim == 1 else _common_rows(*sets)
+        both = np.intersect1d(sets[0], sets[1]) if sets[0].ndim == 1 else _common_rows(*sets)
         if len(both):
             raise ValueError(f"train and test must share no point; got {len(both)} in both, such as {both[0]}")
         object.__setattr__(self, "_train", sets[0])
@@ -182,17 +179,14 @@ class GivenSets(Protocol):
         named = ", ".join(f"{digest(points)[:12]}" for points in (self._train, self._test))
         return f"GivenSets({len(self._train)} and {len(self._test)} points, {named})"
 
+    @property
+    def training_points(self) -> int:
+        """Those given."""
+        return len(self._train)
+
     def stream(self, cls: TargetClass, law: Any, seed: int, batch_size: int) -> Stream:
         """See `Protocol.stream`."""
         return _Shuffled(self._train, self._test, seed, batch_size)
-
-    def epoch(self, batch_size: int) -> int | None:
-        """⌈training points / batch⌉."""
-        return -(-len(self._train) // batch_size)
-
-    def check(self, batch_size: int) -> None:
-        """See `Protocol.check`."""
-        _check_batch(batch_size, len(self._train))
 
 
 class _Fresh(Stream):
@@ -289,11 +283,6 @@ def digest(*arrays: np.ndarray[Any, np.dtype[Any]]) -> str:
         total.update(f"{plain.dtype.str}{plain.shape}".encode())
         total.update(plain.tobytes())
     return total.hexdigest()
-
-
-def _check_batch(batch_size: int, points: int) -> None:
-    if batch_size > points:
-        raise ValueError(f"batch_size must be at most the {points} points that train; got {batch_size}")
 
 
 def _common_rows(x: Points, y: Points) -> Points:

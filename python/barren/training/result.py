@@ -32,7 +32,9 @@ class Ensemble:
         self, task: Task, runs: Sequence[Run], groups: Sequence[Group], parts: Sequence[Sequence[int]], note: str
     ) -> None:
         self.note, self.records = note, np.array(task.records)
-        self._where = {place: (group, row) for group, part in zip(groups, parts, strict=True) for row, place in enumerate(part)}
+        self._where = {
+            place: (group, row) for group, part in zip(groups, parts, strict=True) for row, place in enumerate(part)
+        }
         names = groups[0].records
         self.history: dict[str, Array] = {name: self._gathered(name, len(runs)) for name in names}
         self.rows: list[dict[str, Any]] = self._rows(task, runs)
@@ -127,7 +129,9 @@ def check_data(rows: Sequence[dict[str, Any]]) -> None:
             claim = (part, row["data"], row["data_seed"])
             other = claims.setdefault(row[f"{part}_points"], claim)
             if other != claim:
-                told = " and ".join(f"the {which} points of {data}, seed {seed}" for which, data, seed in (other, claim))
+                told = " and ".join(
+                    f"the {which} points of {data}, seed {seed}" for which, data, seed in (other, claim)
+                )
                 raise ValueError(
                     f"data must differ between seeds and between training and test; {told} are the same, in the same "
                     f"order (hash {row[f'{part}_points'][:16]}…): too few points to draw from, or one set used twice"

@@ -86,7 +86,7 @@ class Task:
         """The modulus, where the target is the residue itself."""
         cls = self.classes[0]
         is_residue = isinstance(cls, ModularMultiplication) and isinstance(cls.target, Residue)
-        return cls.p if is_residue and len(self.classes) == 1 else None
+        return int(cls.period) if is_residue and len(self.classes) == 1 else None
 
     @cached_property
     def pair(self) -> tuple[float, float] | None:
@@ -116,7 +116,7 @@ class Task:
 
         `losses` are the mean losses, (runs,). With several outputs the accuracy and chance are means over them.
         """
-        finite = np.isfinite(outputs).all(axis=(1, 2))
+        finite: Array = np.asarray(np.isfinite(outputs).all(axis=(1, 2)))
         found = {"relative_loss": losses / self._constant(labels)}
         if self.loss.name == "cross-entropy":
             classes = labels[..., 0].astype(np.int64)
@@ -139,7 +139,7 @@ class Task:
         return {name: np.where(finite, found[name], np.nan) for name in self.metric_names}
 
     def _constant(self, labels: Array) -> Array:
-        """The loss of the best constant output, by the empirical labels; NaN for a function, whose best is not known."""
+        """The loss of the best constant output for these labels; NaN for a function, whose best is not known."""
         if self.loss.function is not None:
             return np.full(len(labels), np.nan)
         if self.loss.name == "cross-entropy":
