@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from barren import _validate
 from barren._validate import Floats
-from barren.training.metrics import _check_shape, _classes, _finite_runs, _mark
+from barren.training import shapes
 
 FORMS = ("residue", "scalar", "angle")
 """How outputs say a residue ŷ: "residue" ŷ = N; "scalar" ŷ = p·N, as `encodings.Scalar` shows residues; "angle" two
@@ -77,8 +77,8 @@ def circular_distance(predicted: object, labels: object, p: int) -> Floats:
     """
     p = _validate.integer("p", p, low=3, high=_LARGEST)
     found = _validate.array("predicted", predicted, dimensions=(1, 2), finite=False)
-    given = _classes("labels", labels, p)
-    _check_shape(given, found.shape, 1)
+    given = shapes.class_numbers("labels", labels, p)
+    shapes.check_shape(given, found.shape, 1)
     rest = np.mod(np.where(np.isfinite(found), found, np.nan) - given, float(p))
     distance: Floats = np.minimum(rest, p - rest)
     return distance
@@ -107,7 +107,7 @@ def circular_error(outputs: object, labels: object, p: int, form: str = "angle")
         array(0.125)
     """
     distances, finite = _run_distances(outputs, labels, p, form)
-    return _mark(distances.mean(axis=-1) / p, finite)
+    return shapes.marked(distances.mean(axis=-1) / p, finite)
 
 
 def accuracy_within(outputs: object, labels: object, p: int, tau: float, form: str = "angle") -> Floats:
@@ -137,7 +137,7 @@ def accuracy_within(outputs: object, labels: object, p: int, tau: float, form: s
     """
     tau = _validate.real("tau", tau, low=0.0, high=0.5)
     distances, finite = _run_distances(outputs, labels, p, form)
-    return _mark((distances <= tau * p).mean(axis=-1), finite)
+    return shapes.marked((distances <= tau * p).mean(axis=-1), finite)
 
 
 def constant_within(labels: object, p: int, tau: float) -> Floats:
@@ -162,7 +162,7 @@ def constant_within(labels: object, p: int, tau: float) -> Floats:
         array(0.75)
     """
     p = _validate.integer("p", p, low=3, high=_LARGEST)
-    given = _classes("labels", labels, p)
+    given = shapes.class_numbers("labels", labels, p)
     length = 2.0 * _validate.real("tau", tau, low=0.0, high=0.5) * p
     largest = []
     for run in np.atleast_2d(given):
@@ -174,4 +174,4 @@ def constant_within(labels: object, p: int, tau: float) -> Floats:
 
 def _run_distances(outputs: object, labels: object, p: int, form: str) -> tuple[Floats, NDArray[np.bool_]]:
     distances = circular_distance(residue_of(outputs, p, form), labels, p)
-    return _finite_runs(distances, 1)
+    return shapes.finite_runs(distances, 1)

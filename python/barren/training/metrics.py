@@ -7,18 +7,14 @@ finite has the metric NaN, and the others are as if it were not there. The formu
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
-from numpy.typing import NDArray
 
 from barren import _validate
 from barren._validate import Floats
+from barren.training import shapes
 
 LOSSES = ("mse", "bce", "hinge", "cross-entropy")
 """mse is ½(N − y)², as everywhere in barren; bce and cross-entropy take logits; hinge takes labels −1 and 1."""
-
-Flags: TypeAlias = NDArray[np.bool_]
 
 
 def mean_loss(outputs: object, labels: object, loss: str, *, several: bool = False) -> Floats:
@@ -49,14 +45,14 @@ def mean_loss(outputs: object, labels: object, loss: str, *, several: bool = Fal
     name = _validate.choice("loss", loss, LOSSES)
     several = _validate.boolean("several", several)
     if name == "cross-entropy":
-        found, classes = _logits(outputs, labels)
-        found, finite = _finite_runs(found, 2)
+        found, classes = shapes.logits_with_classes(outputs, labels)
+        found, finite = shapes.finite_runs(found, 2)
         with np.errstate(over="ignore"):
             losses = _log_sum_exp(found) - np.take_along_axis(found, classes[..., np.newaxis], axis=-1)[..., 0]
-            return _mark(losses.mean(axis=-1), finite)
-    found, given = _pair(outputs, labels, several)
+            return shapes.marked(losses.mean(axis=-1), finite)
+    found, given = shapes.pair(outputs, labels, several)
     _check_labels(given, name)
-    found, finite = _finite_runs(found, 2 if several else 1)
+    found, finite = shapes.finite_runs(found, 2 if several else 1)
     with np.errstate(over="ignore"):
         if name == "mse":
             losses = 0.5 * (found - given) ** 2
@@ -64,7 +60,7 @@ def mean_loss(outputs: object, labels: object, loss: str, *, several: bool = Fal
             losses = np.logaddexp(0.0, found) - given * found
         else:
             losses = np.maximum(0.0, 1.0 - given * found)
-        return _mark((losses.sum(axis=-1) if several else losses).mean(axis=-1), finite)
+        return shapes.marked((losses.sum(axis=-1) if several else losses).mean(axis=-1), finite)
 
 
 def constant_loss(labels: object, loss: str, *, several: bool = False) -> Floats:
@@ -95,7 +91,7 @@ def constant_loss(labels: object, loss: str, *, several: bool = False) -> Floats
 
     name = _validate.choice("loss", loss, LOSSES)
     if name == "cross-entropy":
-        classes = _classes("labels", labels, _validate.WORD_LIMIT)
+        classes = shapes.class_numbers("labels", labels, _validate.WORD_LIMIT)
         parts = [np.unique(run, return_counts=True)[1] / run.size for run in np.atleast_2d(classes)]
         return np.array([entr(part).sum() for part in parts]).reshape(classes.shape[:-1])
     inner = 2 if _validate.boolean("several", several) else 1
@@ -216,9 +212,9 @@ def top_accuracy(outputs: object, labels: object) -> Floats:
         >>> top_accuracy([[0.0, 1.0, 0.5], [2.0, 2.0, 0.0]], [1, 1])
         array(0.5)
     """
-    found, classes = _logits(outputs, labels)
-    found, finite = _finite_runs(found, 2)
-    return _mark((found.argmax(axis=-1) == classes).mean(axis=-1), finite)
+    found, classes = shapes.logits_with_classes(outputs, labels)
+    found, finite = shapes.finite_runs(found, 2)
+    return shapes.marked((found.argmax(axis=-1) == classes).mean(axis=-1), finite)
 
 
 def constant_accuracy(labels: object, *, several: bool = False) -> Floats:
@@ -274,7 +270,7 @@ def steps_to(steps: object, history: object, threshold: float, *, rising: bool =
         >>> steps_to([0, 10, 100], [[0.5, 0.9, 1.0], [0.5, 0.5, 0.6]], 0.9)
         array([10., nan])
     """
-    at = _steps(steps)
+    at = shapes.step_numbers(steps)
     values = _validate.array("history", history, dimensions=(1, 2), finite=False)
     if values.shape[-1] != len(at):
         expected = f"an array of shape ({len(at)},) or (R, {len(at)}), a record a step"
@@ -289,17 +285,10 @@ def steps_to(steps: object, history: object, threshold: float, *, rising: bool =
     return np.where(starts.any(axis=-1), at[starts.argmax(axis=-1)], np.nan)
 
 
-def _steps(steps: object) -> Floats:
-    at = _validate.array("steps", steps, dimensions=(1,))
-    if at[0] < 0 or (np.diff(at) <= 0).any():
-        _validate.refuse(ValueError, "steps", "increasing and at least 0", _validate.came(steps))
-    return at
-
-
 def _guessed(
     outputs: object, labels: object, values: tuple[float, float], threshold: float | None, *, several: bool
 ) -> Floats:
-    found, given = _pair(outputs, labels, several)
+    found, given = shapes.pair(outputs, labels, several)
     low, high = _validate.vector("values", values, length=2).tolist()
     if low >= high:
         _validate.refuse(ValueError, "values", "the smaller and the larger value", _validate.came(values))
@@ -308,41 +297,9 @@ def _guessed(
     if strange.size:
         _validate.refuse(ValueError, "labels", f"{low:g} or {high:g}", repr(float(given.flat[strange[0]])))
     inner = 2 if several else 1
-    found, finite = _finite_runs(found, inner)
+    found, finite = shapes.finite_runs(found, inner)
     right = ((found > cut) == (given == high)).mean(axis=-inner)
-    return _mark(right, finite[..., np.newaxis] if several else finite)
-
-
-def _pair(outputs: object, labels: object, several: bool) -> tuple[Floats, Floats]:
-    """Outputs and their labels: of the same shape, or labels of one run."""
-    inner = 2 if several else 1
-    found = _validate.array("outputs", outputs, dimensions=(inner, inner + 1), finite=False)
-    given = _validate.array("labels", labels, dimensions=(inner, inner + 1))
-    _check_shape(given, found.shape, inner)
-    return found, given
-
-
-def _logits(outputs: object, labels: object) -> tuple[Floats, NDArray[np.int64]]:
-    """Logits and the class of each point, both with the axis of runs where one has it."""
-    found = _validate.array("outputs", outputs, dimensions=(2, 3), finite=False)
-    classes = _classes("labels", labels, found.shape[-1])
-    _check_shape(classes, found.shape[:-1], 1)
-    return found, np.broadcast_to(classes, found.shape[:-1])
-
-
-def _classes(name: str, labels: object, count: int) -> NDArray[np.int64]:
-    classes = _validate.residues(name, labels, count, any_shape=True)
-    if classes.ndim not in (1, 2) or classes.size == 0:
-        expected = "an array of integers of shape (n,) or (R, n), at least one"
-        _validate.refuse(ValueError, name, expected, _validate.came(classes))
-    return classes
-
-
-def _check_shape(labels: NDArray[np.float64] | NDArray[np.int64], shape: tuple[int, ...], inner: int) -> None:
-    """Labels are those of all runs, or those of one that all share."""
-    if labels.shape not in (shape, shape[-inner:]):
-        expected = f"of shape {shape[-inner:]}" + ("" if len(shape) == inner else f" or {shape}") + ", as the outputs"
-        _validate.refuse(ValueError, "labels", expected, _validate.came(labels))
+    return shapes.marked(right, finite[..., np.newaxis] if several else finite)
 
 
 def _check_labels(labels: Floats, loss: str) -> None:
@@ -354,17 +311,6 @@ def _check_labels(labels: Floats, loss: str) -> None:
     if wrong.any():
         expected = "in [0, 1] for loss='bce'" if loss == "bce" else "-1 or 1 for loss='hinge'"
         _validate.refuse(ValueError, "labels", expected, repr(float(labels[wrong][0])))
-
-
-def _finite_runs(outputs: Floats, inner: int) -> tuple[Floats, Flags]:
-    """The outputs with zeros in place of runs that are not finite, and which runs are."""
-    finite = np.isfinite(outputs).all(axis=tuple(range(-inner, 0)))
-    kept = finite.reshape(finite.shape + (1,) * inner)
-    return np.where(kept, outputs, 0.0), np.asarray(finite)
-
-
-def _mark(metric: Floats | np.float64, finite: Flags) -> Floats:
-    return np.where(finite, metric, np.nan)
 
 
 def _log_sum_exp(logits: Floats) -> Floats:

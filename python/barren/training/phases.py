@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from barren import _validate
 from barren._validate import Floats
-from barren.training.metrics import _steps, steps_to
+from barren.training import shapes
+from barren.training.metrics import steps_to
 
 PHASES = ("fails", "memorises", "generalises", "generalises late", "diverged")
 
@@ -18,7 +19,7 @@ PHASES = ("fails", "memorises", "generalises", "generalises late", "diverged")
 class Thresholds:
     """Where the phases of a run begin. The defaults are for accuracies.
 
-    For `constant_loss` ratios a choice is ``Thresholds(train=0.05, test=0.1, rising=False)``.
+    For relative losses a choice is ``Thresholds(train=0.05, test=0.1, rising=False)``.
 
     Args:
         train: what the metric on the training set is to reach.
@@ -84,7 +85,7 @@ def phases(
         >>> phases([0, 10, 100, 1000], [learnt, learnt, learnt], [learnt, late, [0.5, 0.5, 0.5, 0.5]]).tolist()
         ['generalises', 'generalises late', 'memorises']
     """
-    at = _steps(steps)
+    at = shapes.step_numbers(steps)
     chosen = Thresholds() if thresholds is None else thresholds
     _validate.instance("thresholds", chosen, Thresholds, "Thresholds or None")
     histories = [_history(name, value, len(at)) for name, value in (("train", train), ("test", test))]
@@ -94,11 +95,7 @@ def phases(
         )
     lost = ~np.isfinite(histories).all(axis=(0, -1))
     if diverged is not None:
-        lost = np.asarray(diverged)
-        if lost.dtype != np.bool_:
-            _validate.refuse(TypeError, "diverged", "None or bools", _validate.came(diverged))
-        if lost.shape != histories[0].shape[:-1]:
-            _validate.refuse(ValueError, "diverged", f"of shape {histories[0].shape[:-1]}", _validate.came(lost))
+        lost = shapes.flags("diverged", diverged, histories[0].shape[:-1])
     memorised, generalised = (
         steps_to(at, history, level, rising=chosen.rising, records=chosen.records)
         for history, level in zip(histories, (chosen.train, chosen.test), strict=True)
@@ -149,7 +146,7 @@ def lower_bound(accuracy: object, points: object, *, level: float = 0.99) -> Flo
     from scipy.stats import beta
 
     right, n = _counts(accuracy, points)
-    level = _level(level)
+    level = shapes.confidence(level)
     inside = right > 0
     safe = np.where(inside, right, 1.0)
     bound = np.where(inside, beta.ppf(1.0 - level, safe, n - safe + 1.0), 0.0)
@@ -210,7 +207,7 @@ def accuracy_interval(accuracy: float, points: int, *, level: float = 0.95) -> I
     """
     n = _validate.integer("points", points, low=1)
     number = _validate.real("accuracy", accuracy, low=0.0, high=1.0)
-    return _exact(round(float(_counts(number, n)[0])), n, _level(level))
+    return _exact(round(float(_counts(number, n)[0])), n, shapes.confidence(level))
 
 
 @dataclass(frozen=True)
@@ -276,10 +273,10 @@ def pooled_accuracy(
     """
     share = _validate.array("accuracies", accuracies, dimensions=(1,))
     right, n = _counts(share, points)
-    level = _level(level)
+    level = shapes.confidence(level)
     resamples = _validate.integer("resamples", resamples, low=100)
     rng = np.random.default_rng(_validate.integer("seed", seed, low=0))
-    which = _groups("groups", groups, len(share))
+    which = shapes.group_numbers("groups", groups, len(share))
     sizes = np.bincount(which).astype(np.float64)
     sums = np.bincount(which, weights=share).astype(np.float64)
     total, correct = int(n.sum()), int(right.sum())
@@ -339,18 +336,6 @@ def _counts(accuracy: object, points: object) -> tuple[Floats, Floats]:
     return right, np.broadcast_to(n, share.shape)
 
 
-def _groups(name: str, groups: object, rows: int) -> NDArray[np.int64]:
-    """The number of each row's group; every row its own for None."""
-    if groups is None:
-        return np.arange(rows)
-    given = np.asarray(groups)
-    if given.dtype.kind not in "biufU":
-        _validate.refuse(TypeError, name, "numbers or strings", _validate.came(groups))
-    if given.shape != (rows,):
-        _validate.refuse(ValueError, name, f"of shape ({rows},)", _validate.came(groups))
-    return np.unique(given, return_inverse=True)[1].astype(np.int64)
-
-
 def _history(name: str, value: object, records: int) -> Floats:
     found = _validate.array(name, value, dimensions=(1, 2), finite=False)
     if found.shape[-1] != records:
@@ -363,10 +348,3 @@ def _history(name: str, value: object, records: int) -> Floats:
 def _check_fits(name: str, array: Floats, shape: tuple[int, ...]) -> None:
     if array.shape not in ((), shape):
         _validate.refuse(ValueError, name, f"one number or of shape {shape}", _validate.came(array))
-
-
-def _level(level: float) -> float:
-    number = _validate.real("level", level)
-    if not 0.0 < number < 1.0:
-        _validate.refuse(ValueError, "level", "between 0 and 1", repr(level))
-    return number

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from barren import _validate
 from barren._validate import Floats
 from barren.bounds.queries import oracle_horizon
-from barren.training import ranks
-from barren.training.phases import Interval, _groups, _level
+from barren.training import ranks, shapes
+from barren.training.phases import Interval
 
 _BLOCK = 1 << 21  # weights of resamples held at once
 _MOST_FOR_KENDALL = 2000  # rows up to which τ's resamples are cheap: each costs n² products
@@ -84,7 +84,7 @@ def auc(scores: object, positive: object) -> float:
         0.875
     """
     values = _validate.array("scores", scores, dimensions=(1,))
-    flags = _flags("positive", positive, len(values))
+    flags = shapes.flags("positive", positive, values.shape)
     return float(ranks.auc(ranks.order_of(values), flags, np.ones((1, len(values))))[0])
 
 
@@ -130,11 +130,11 @@ def predict(
     """
     given = _validate.array("scores", scores, dimensions=(1,))
     final = _validate.vector("outcomes", outcomes, length=len(given))
-    flags = _flags("learned", learned, len(given))
-    which = _groups("members", members, len(given))
+    flags = shapes.flags("learned", learned, given.shape)
+    which = shapes.group_numbers("members", members, len(given))
     plan = _Resampling(
         which,
-        _level(level),
+        shapes.confidence(level),
         _validate.integer("resamples", resamples, low=100),
         _validate.integer("seed", seed, low=0),
     )
@@ -265,15 +265,6 @@ class _Resampling:
         for rng, part in zip(streams, (strata, ~strata), strict=True):
             weights[:, part] = _drawn(rng, count, int(part.sum()))
         return weights
-
-
-def _flags(name: str, value: object, length: int) -> NDArray[np.bool_]:
-    flags = np.asarray(value)
-    if flags.dtype != np.bool_:
-        _validate.refuse(TypeError, name, "an array of bools", _validate.came(value))
-    if flags.shape != (length,):
-        _validate.refuse(ValueError, name, f"of shape ({length},), as scores", _validate.came(flags))
-    return flags
 
 
 def _drawn(rng: np.random.Generator, count: int, n: int) -> Floats:
