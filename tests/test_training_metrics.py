@@ -140,6 +140,12 @@ def test_accuracy(threshold):
     assert np.array_equal(signs, expected)
 
 
+def test_an_output_at_the_threshold_guesses_the_smaller_value():
+    assert metrics.accuracy([0.0, 0.0], [0, 1]) == 0.5
+    assert metrics.accuracy([0.0, 0.0, 0.0], [0, 0, 1]) == pytest.approx(2 / 3)
+    assert metrics.accuracy([0.5, 0.5, 0.5], [0, 0, 1], threshold=None) == pytest.approx(2 / 3)
+
+
 def test_accuracy_of_every_bit():
     outputs, labels = outputs_for((RUNS, POINTS, WIDTH)), labels_for("bce", (POINTS, WIDTH))
     found = metrics.bit_accuracy(outputs, labels)

@@ -147,6 +147,13 @@ def test_a_diverged_run_did_not_learn():
     assert phases.learned(1.0, 100, 0.5).shape == ()
 
 
+def test_a_bound_at_chance_is_not_above_it():
+    bound = phases.lower_bound(0.75, 100)
+    assert not phases.learned(0.75, 100, bound)
+    assert phases.learned(0.75, 100, np.nextafter(bound, 0.0))
+    assert not phases.learned(0.0, 10, 0.0)
+
+
 def test_pooled_intervals_by_hand():
     shares, n = np.array([0.9, 1.0, 0.5, 0.6]), [10, 20, 10, 10]
     found = phases.pooled_accuracy(shares, n, level=0.9)
@@ -176,6 +183,15 @@ def test_pooled_by_groups():
     assert (found.bootstrap.low, found.bootstrap.high) == pytest.approx((alone.bootstrap.low, alone.bootstrap.high))
     narrow = phases.pooled_accuracy(repeated, 100).over_runs
     assert narrow.high - narrow.low < 0.6 * (found.over_runs.high - found.over_runs.low)
+
+
+def test_the_bootstrap_draws_groups_with_all_their_runs():
+    """Of two groups half of the resamples hold both, and then the mean is that over all runs."""
+    shares, groups = [0.9, 0.5, 0.6, 0.7], [1, 0, 0, 0]
+    middle = phases.pooled_accuracy(shares, 10, groups=groups, level=0.3).bootstrap
+    assert (middle.low, middle.high) == pytest.approx((0.675, 0.675))
+    ends = phases.pooled_accuracy(shares, 10, groups=groups, level=0.95).bootstrap
+    assert (ends.low, ends.high) == pytest.approx((0.6, 0.9))
 
 
 def test_one_run_has_no_interval_over_runs():

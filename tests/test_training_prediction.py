@@ -149,6 +149,26 @@ def test_blocks_of_resamples_change_nothing(monkeypatch):
     assert predict(x, y, learned) == whole
 
 
+def test_the_bootstrap_of_the_auc_keeps_both_classes(monkeypatch):
+    """Within each class where a member is a row; whole members where it has several."""
+    drawn = []
+    plain = ranks.auc
+
+    def watched(scores, positive, weights):
+        drawn.append(weights)
+        return plain(scores, positive, weights)
+
+    monkeypatch.setattr(ranks, "auc", watched)
+    x, y, learned = sample(12, 0, False)
+    predict(x, y, learned, resamples=SHORT)
+    assert (drawn[1][:, learned].sum(axis=1) == learned.sum()).all()
+    assert (drawn[1][:, ~learned].sum(axis=1) == (~learned).sum()).all()
+    predict(x, y, learned, members=np.repeat([3, 1, 2], 4), resamples=SHORT)
+    assert (drawn[3].sum(axis=1) == 12).all()
+    assert (drawn[3].reshape(SHORT, 3, 4) == drawn[3].reshape(SHORT, 3, 4)[:, :, :1]).all()
+    assert np.ptp(drawn[3][:, learned].sum(axis=1)) > 0
+
+
 def held_by(found: prediction.Statistic, truth: float) -> bool:
     return found.interval.low <= truth <= found.interval.high
 
