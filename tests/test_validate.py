@@ -260,3 +260,18 @@ def test_came_is_short():
 
     values = [Thing(), "x" * 1000, list(range(1000)), 2**10000, {1: 2}, np.ones((3, 4)), object]
     assert all(len(_validate.came(value)) < 100 for value in values)
+
+
+def test_array_takes_the_axes_that_are_named():
+    found = _validate.array("history", [[1, 2]], dimensions=(1, 2))
+    assert (found.shape, found.dtype) == ((1, 2), np.float64)
+    assert np.isnan(_validate.array("history", [np.nan], dimensions=(1,), finite=False)[0])
+    expected = "history must be an array of finite numbers with 1 axis and at least one entry"
+    with refuses(ValueError, f"{expected}; got an array of shape () and dtype float64"):
+        _validate.array("history", 3.0, dimensions=(1,))
+    with pytest.raises(ValueError, match="with 1 or 2 axes and at least one entry"):
+        _validate.array("history", np.ones((0, 3)), dimensions=(1, 2))
+    with pytest.raises(ValueError, match=r"finite numbers .*; got nan at index \(0, 1\)"):
+        _validate.array("history", [[1.0, np.nan]], dimensions=(1, 2))
+    with pytest.raises(TypeError, match="history must be an array of numbers"):
+        _validate.array("history", ["a"], dimensions=(1,), finite=False)

@@ -273,6 +273,33 @@ def vector(name: str, value: object, *, length: int | None = None) -> Floats:
     return out
 
 
+def array(name: str, value: object, *, dimensions: Sequence[int], finite: bool = True) -> Floats:
+    """``value`` as an array of numbers with one of these numbers of axes, and at least one entry.
+
+    Args:
+        name: the argument's name.
+        value: numbers, an array or whatever numpy makes one of.
+        dimensions: how many axes it may have.
+        finite: whether a NaN and an infinity are refused.
+
+    Returns:
+        float64, C-contiguous, of the shape of ``value``.
+
+    Raises:
+        TypeError: they are not real numbers.
+        ValueError: another number of axes, no entry, or one that is not finite.
+    """
+    axes = " or ".join(map(str, dimensions)) + (" axis" if list(dimensions) == [1] else " axes")
+    expected = f"an array of {'finite ' if finite else ''}numbers with {axes} and at least one entry"
+    found = _array(name, value, expected, "biuf")
+    if found.ndim not in dimensions or found.size == 0:
+        refuse(ValueError, name, expected, came(found))
+    out: Floats = np.asarray(found, dtype=np.float64, order="C")
+    if finite:
+        _check_finite(name, expected, out)
+    return out
+
+
 def coordinates(name: str, value: object, *, dimension: int | None = None) -> Floats:
     """``value`` as points of the real line, or of R^d: finite numbers of shape ``(n,)`` or ``(n, d)``.
 
