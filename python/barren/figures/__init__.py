@@ -12,9 +12,11 @@ from barren.figures import (
     character_spectrum,
     easy_multipliers,
     log_covariance,
+    parity_training,
     spectral_norm,
     variance_vs_frequency,
     variance_vs_modulus,
+    wave_training,
 )
 from barren.figures.base import Figure, Made
 from barren.figures.making import make
@@ -31,6 +33,8 @@ FIGURES: dict[str, Figure] = {
         character_spectrum,
         log_covariance,
         spectral_norm,
+        parity_training,
+        wave_training,
     )
 }
 
