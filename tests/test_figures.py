@@ -34,6 +34,37 @@ TINY: dict[str, Settings] = {
     "character-spectrum": {"p": 53, "model": "mlp:8x8:relu"},
     "log-covariance": {"primes": [3, 5, 11, 53, 503]},
     "spectral-norm": {"primes": [3, 11, 53]},
+    "parity-training": {
+        "primes": {"5": [17, 19], "8": [131, 139]},
+        "seeds": [0, 1],
+        "laws": ["uniform", "random-bits"],
+        "bits": [0, 1],
+        "hidden": [16],
+        "data": "population:60",
+        "steps": 40,
+        "batch_size": 10,
+        "lr": 0.01,
+        "records": 4,
+    },
+    "wave-training": {
+        "frequencies": [1, 64],
+        "seeds": [0, 1],
+        "hidden": [16],
+        "data": "population:60",
+        "steps": 60,
+        "batch_size": 20,
+        "records": 4,
+    },
+    "predictability": {
+        "primes": [23, 31],
+        "easy": [1, -1, 2, 3],
+        "random": 4,
+        "seeds": [0, 1],
+        "hidden": [16],
+        "steps": 60,
+        "batch_size": 5,
+        "records": 4,
+    },
 }
 
 

@@ -13,6 +13,7 @@ from barren.figures import (
     easy_multipliers,
     log_covariance,
     parity_training,
+    predictability,
     spectral_norm,
     variance_vs_frequency,
     variance_vs_modulus,
@@ -35,6 +36,7 @@ FIGURES: dict[str, Figure] = {
         spectral_norm,
         parity_training,
         wave_training,
+        predictability,
     )
 }
 
