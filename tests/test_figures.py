@@ -12,10 +12,12 @@ import matplotlib.pyplot
 import numpy as np
 import pyarrow.parquet
 import pytest
+import torch
+from matplotlib.figure import Figure as Canvas
 
 import barren
 from barren import figures
-from barren.figures import base, easy_multipliers, progress
+from barren.figures import base, easy_multipliers, progress, trained
 from barren.figures.base import Cell, Figure, Row, Settings
 
 TINY: dict[str, Settings] = {
@@ -63,6 +65,16 @@ TINY: dict[str, Settings] = {
         "hidden": [16],
         "steps": 60,
         "batch_size": 5,
+        "records": 4,
+    },
+    "all-bits-training": {
+        "n": 6,
+        "primes": [37, 61],
+        "seeds": [0, 1],
+        "hidden": [16],
+        "data": "sample:36:0.7",
+        "steps": 60,
+        "batch_size": 10,
         "records": 4,
     },
 }
@@ -257,11 +269,124 @@ def test_spectral_norm_is_the_largest_singular_value(p: int, every: dict[str, tu
     assert row["norm"] <= row["proven"]
 
 
+def test_parity_training_is_that_of_the_package(every: dict[str, tuple[Path, figures.Made]]) -> None:
+    from barren import models
+
+    rows = rows_of(every["parity-training"][0], "parity-training")
+    # Every prime has seeds of its own, so no two share their data.
+    seeds = {p: {row["seed"] for row in rows if row["p"] == p} for p in (17, 19, 131, 139)}
+    assert seeds == {17: {0, 1}, 19: {2, 3}, 131: {4, 5}, 139: {6, 7}}
+    part = base.where(rows, law="random-bits", p=139, seed=7)
+    ensemble = barren.train(
+        [barren.ModularMultiplication(139, barren.targets.Bit(bit)) for bit in (0, 1)],
+        lambda seed: models.mlp(8, (16,), "relu", outputs=2, seed=seed),
+        encoding=barren.encodings.Bits(8),
+        members=[part[0]["a"]],
+        seeds=[7],
+        inputs=barren.inputs.RandomBits(7),
+        data="population:60",
+        steps=40,
+        batch_size=10,
+        lr=0.01,
+        records=4,
+    )
+    for bit in (0, 1):
+        of_bit = base.where(part, bit=bit)
+        assert [row["step"] for row in of_bit] == ensemble.records.tolist()
+        assert [row["test_accuracy"] for row in of_bit] == ensemble.history[f"test_accuracy_{bit}"][0].tolist()
+        assert [row["test_chance"] for row in of_bit] == ensemble.history[f"test_chance_{bit}"][0].tolist()
+
+
+def test_training_settings_are_the_published_ones_in_full() -> None:
+    parity = figures.FIGURES["parity-training"].settings(True, 0)
+    assert sorted(map(int, parity["primes"])) == list(range(16, 27))
+    assert all(2 ** (int(n) - 1) < p < 2 ** int(n) for n, primes in parity["primes"].items() for p in primes)
+    assert {len(set(primes)) for primes in parity["primes"].values()} == {5}
+    published = {"data": "sample:5000:0.7", "lr": 1e-3, "batch_size": 100, "epochs": 2000, "bits": [0, 1, 2]}
+    assert {name: parity[name] for name in published} == published
+    assert parity["laws"] == ["random-bits", "uniform"]
+    bits = figures.FIGURES["all-bits-training"].settings(True, 0)
+    assert (bits["n"], bits["data"], bits["batch_size"]) == (40, "sample:500000:0.7", 1000)
+    with pytest.raises(ValueError, match="5 primes of so many; got 4"):
+        trained.random_primes(4, 5, 0)
+
+
+def test_parity_training_in_epochs_of_a_sample() -> None:
+    figure = figures.FIGURES["parity-training"]
+    settings = {**tiny("parity-training"), "primes": {"8": [131]}, "laws": ["uniform"], "data": "sample:100:0.7"}
+    settings |= {"steps": None, "epochs": 3}
+    rows = [row for cell in figure.cells(settings) for row in figure.compute(cell)]
+    assert {row["step"] / row["epoch"] for row in rows if row["step"]} == {7.0}
+    assert max(row["epoch"] for row in rows) == 3.0
+    assert {row["points"] for row in rows} == {30}
+    figure.draw(rows, settings, Canvas())
+
+
+def test_wave_training_loses_the_high_frequency(every: dict[str, tuple[Path, figures.Made]]) -> None:
+    rows = rows_of(every["wave-training"][0], "wave-training")
+    last = trained.last_rows(rows, ("target", "frequency", "seed"))
+    assert len(last) == 3 * 2 * 2
+    assert {row["step"] for row in last} == {60}
+    losses = {a: [row["test_relative_loss"] for row in base.where(last, frequency=a)] for a in (1, 64)}
+    assert max(losses[1]) < min(losses[64])
+
+
+def test_predictability_rows_are_those_of_the_package(every: dict[str, tuple[Path, figures.Made]]) -> None:
+    from barren import models
+
+    rows = base.where(rows_of(every["predictability"][0], "predictability"), p=31, seed=1)
+    module = models.mlp(5, (16,), "relu", seed=1)
+    cls = barren.ModularMultiplication(31, barren.targets.Bit(0))
+    answer = barren.gradient_variance(
+        cls, module, encoding=barren.encodings.Bits(), loss="bce", method="direct", dtype="float64"
+    )
+    deviations = dict(zip(answer.members, answer.deviations, strict=True))
+    assert {row["a"] for row in rows if row["kind"] == "easy"} == {1, 30, 2, 3}
+    assert len({row["a"] for row in rows}) == 8
+    for row in rows:
+        assert row["deviation"] == pytest.approx(deviations[row["a"]], rel=1e-9)
+        assert row["variance"] == pytest.approx(float(answer), rel=1e-9)
+        assert row["horizon"] == np.floor(0.5 * row["error"] ** 2 / row["variance"])
+    assert rows[0]["error"] == pytest.approx(_gradient_size(module, cls, sorted({row["a"] for row in rows})) / 5**0.5)
+
+
+def _gradient_size(module: torch.nn.Module, cls: barren.ModularMultiplication, members: list[int]) -> float:
+    """The root mean square of ‖∇ℓ‖ over members and x, one backward pass each."""
+    network, squares = module.double(), []
+    shown = torch.from_numpy(barren.encodings.Bits()(np.arange(cls.p), cls.p))
+    for labels in cls.values(members, np.arange(cls.p)):
+        for x, y in zip(shown, torch.from_numpy(labels), strict=True):
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(network(x)[0], y)
+            gradients = torch.autograd.grad(loss, list(network.parameters()))
+            squares.append(sum(float(g.square().sum()) for g in gradients))
+    return float(np.mean(squares) ** 0.5)
+
+
+def test_all_bits_training_has_every_bit(every: dict[str, tuple[Path, figures.Made]]) -> None:
+    rows = rows_of(every["all-bits-training"][0], "all-bits-training")
+    runs = {(row["p"], row["seed"]) for row in rows}
+    assert runs == {(37, 0), (37, 1), (61, 2), (61, 3)}
+    last = [row for row in rows if row["step"] == 60]
+    assert sorted(row["bit"] for row in last) == sorted(4 * list(range(6)))
+    for row in last:
+        assert (row["test_accuracy"] * row["points"]) % 1.0 == pytest.approx(0.0, abs=1e-9)
+        assert 0.5 <= row["test_chance"] <= 1.0
+
+
+def test_runs_that_diverged_are_drawn_and_counted(name: str, every: dict[str, tuple[Path, figures.Made]]) -> None:
+    metric = {"parity-training": "test_accuracy", "wave-training": "test_relative_loss"}.get(name, "test_accuracy")
+    rows = rows_of(every[name][0], name)
+    if metric not in rows[0]:
+        return
+    seeds = {row["seed"] for row in rows}
+    for lost in (rows[0]["seed"], *seeds):  # one seed, then all one after the other
+        rows = [{**row, metric: None} if row["seed"] == lost and row["step"] > 1 else row for row in rows]
+        figures.FIGURES[name].draw(rows, tiny(name), Canvas())
+
+
 def test_drawing_needs_the_rows_only(
     name: str, every: dict[str, tuple[Path, figures.Made]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from matplotlib.figure import Figure as Canvas
-
     for verb in ("gradient_variance", "sharp_bound", "bounds"):
         monkeypatch.setattr(barren, verb, None)
     figures.FIGURES[name].draw(rows_of(every[name][0], name), tiny(name), Canvas())

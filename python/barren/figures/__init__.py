@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from barren import specs
 from barren.figures import (
+    all_bits_training,
     bound_ladder,
     character_spectrum,
     easy_multipliers,
@@ -37,6 +38,7 @@ FIGURES: dict[str, Figure] = {
         parity_training,
         wave_training,
         predictability,
+        all_bits_training,
     )
 }
 

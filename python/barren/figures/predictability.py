@@ -50,7 +50,7 @@ def settings(full: bool, seed: int) -> Settings:
         "batch_size": 32,
         "optimizer": "adam",
         "lr": 1e-3,
-        "records": 24 if full else 14,
+        "records": 24 if full else 18,
         "reach": 0.75,
         "probability": 0.5,
     }
@@ -291,7 +291,9 @@ def _horizons(axes: Axes, last: Sequence[Row], settings: Settings) -> None:
     for kind, (mark, shade, label) in _KINDS.items():
         part = kinds == kind
         y = np.where(np.isnan(steps[part]), never, np.maximum(steps[part], 1.0))
-        x = horizon[part] * (0.97 if kind == "easy" else 1.03)  # side by side: one horizon a prime and seed
+        x = np.maximum(horizon[part], 0.5) * (
+            0.97 if kind == "easy" else 1.03
+        )  # side by side: one horizon a prime and seed
         fill = shade if kind == "random" else "none"
         axes.plot(
             x, y, mark, linestyle="none", markersize=4.5, markeredgecolor=shade, markerfacecolor=fill, label=label
@@ -302,6 +304,7 @@ def _horizons(axes: Axes, last: Sequence[Row], settings: Settings) -> None:
     axes.annotate("never", (0.01, never), xycoords=("axes fraction", "data"), fontsize=9, va="bottom")
     axes.set_xscale("log")
     axes.set_yscale("log")
+    _plain(axes, ends)
     axes.set_ylim(0.8, 20.0 * never)
     sooner = sum(one.sooner for one in compared)
     axes.set_title(
@@ -313,6 +316,16 @@ def _horizons(axes: Axes, last: Sequence[Row], settings: Settings) -> None:
     axes.set_ylabel(f"steps to a test accuracy of {settings['reach']:g}")
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left", fontsize=8.5, ncols=2)
+
+
+def _plain(axes: Axes, ends: np.ndarray) -> None:
+    """Plain numbers at 1, 2 and 5 times powers of ten, which a logarithmic axis of one decade lacks."""
+    from matplotlib.ticker import FixedLocator, NullFormatter, StrMethodFormatter
+
+    ticks = [digit * 10**power for power in range(8) for digit in (1, 2, 5)]
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if ends[0] <= tick <= ends[1]]))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 FIGURE = Figure(
