@@ -357,7 +357,7 @@ def test_train_on_waves_and_with_epochs() -> None:
         (["--p", "13", "--optimizer", "adagrad"], "optimizer must be one of"),
         (["--p", "13", "--members", "x"], "members must be a count"),
         (["--p", "13", "--lr", "fast"], "lr must be numbers"),
-        (["--p", "13", "--data", "sample:99"], "at most the number of points"),
+        (["--p", "13", "--data", "sample:99", "--batch-size", "5"], "at most the number of points"),
         (["--frequencies", "4", "--inputs", "uniform"], "--inputs goes with --p"),
     ],
 )
