@@ -24,8 +24,8 @@ def network(seed: int) -> Any:
 def plain_loop(cls: Any, module: Any, member: int, seed: int, steps: int) -> Any:
     """What a user writes: fresh points, their encoding and labels, a backward pass, a step of torch's Adam.
 
-    The points are those of the ensemble's run, drawn 64 steps at a time as there; torch uses one thread, with which this
-    loop is faster than with two.
+    The points are those of the ensemble's run, drawn 64 steps at a time as there; torch uses one thread, with which
+    this loop is faster than with two.
     """
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits
@@ -81,7 +81,7 @@ def ensemble(quick: bool) -> Record:
                     "rival": sorted(times["plain"])[len(times["plain"]) // 2], "runs": len(times["ours"])},
         "others": {"against barren.train run by run": _ratio(times["alone"], times["ours"])},
         "difference": largest,
-        "case": f"64 × (16 bits → 100 → 100 → 1, ReLU), {steps} steps of Adam, batch {_BATCH}, float32, with metrics at "
+        "case": f"64 × (16 bits → 100 → 100 → 1, ReLU), {steps} steps of Adam, batch {_BATCH}, float32, metrics at "
         "22 records; the rival is a loop of plain torch without metrics, one thread, timed on every eighth run",
     }  # fmt: skip
 
