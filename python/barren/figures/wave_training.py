@@ -89,7 +89,7 @@ def draw(rows: Sequence[Row], settings: Settings, canvas: Canvas) -> None:
     _last(grid[0], rows, settings)
     for axes, target in zip(grid[1:], listed, strict=False):
         _histories(axes, where(rows, target=target), settings)
-        axes.set_title(f"ψ = {target}: along training", fontsize=10.5)
+        axes.set_title(f"ψ = {target}: along training (bands: least to largest)", fontsize=10.5)
     for axes in grid[1 + len(listed) :]:
         axes.set_visible(False)
     network = "→".join(["1", *map(str, settings["hidden"]), "1"])

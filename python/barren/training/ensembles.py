@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from barren import _core, _pool, _validate, encodings
-from barren._progress import Progress
+from barren._progress import Progress, for_terminal
 from barren.classes import TargetClass
 from barren.tangents.snapshot import at_most, plain_autograd
 from barren.training import arguments
@@ -24,7 +24,7 @@ from barren.training.group import Group
 from barren.training.networks import obstacle_of
 from barren.training.protocols import digest
 from barren.training.result import Ensemble
-from barren.training.task import Encoding, Run, Task
+from barren.training.task import Array, Encoding, Run, Task
 
 # Runs advanced together at most: enough that the calls of torch are not what costs, few enough for the caches.
 _TOGETHER = 32
@@ -61,7 +61,7 @@ def train(
     threads: int | None = None,
     save: str | os.PathLike[str] | None = None,
     save_every: float = 30.0,
-    progress: Progress | None = None,
+    progress: bool | Progress = False,
 ) -> Ensemble:
     """Trains one architecture on many targets of a class, with many seeds and learning rates, all runs together.
 
@@ -99,7 +99,7 @@ def train(
         threads: threads; default all that the process may use. They change nothing in the result.
         save: a folder to save to; called again with the same arguments `train` goes on from there, to the same numbers.
         save_every: seconds between two savings.
-        progress: shows how far it is; default nothing.
+        progress: whether to show how far it is, on standard error.
 
     Returns:
         An `Ensemble`: `.rows`, a dictionary a run; `.history`; `.model(i)`; `.note`.
@@ -151,7 +151,8 @@ def train(
     ]
     workers = _core.available_threads() if threads is None else _validate.integer("threads", threads, low=1, high=4096)
     pause = _validate.real("save_every", save_every, low=0.0)
-    return _Training(task, model, listed, workers, Progress() if progress is None else progress).run(save, pause)
+    shows = progress if isinstance(progress, Progress) else for_terminal(not _validate.boolean("progress", progress))
+    return _Training(task, model, listed, workers, shows).run(save, pause)
 
 
 def _default_encoding(cls: TargetClass) -> Encoding:
@@ -196,6 +197,15 @@ class _Training:
         sizes = [len(part) for part in self.parts]
         return f"{len(self.runs)} runs in {len(sizes)} batched group{'s' * (len(sizes) > 1)} of up to {max(sizes)}"
 
+    def _first_outputs(self, x: Array) -> Array:
+        """Of the first network, which tell functions apart that its text and its weights do not."""
+        module, task = next(iter(self.modules.values())), self.task
+        module.eval()
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), at_most(1):
+            outputs: Array = module(torch.from_numpy(np.array(task.features(x))).to(task.device)).cpu().numpy()
+        module.train()
+        return outputs
+
     def _configuration(self) -> dict[str, Any]:
         """What makes this ensemble this one, as plain values; weights and data by their hashes."""
         task = self.task
@@ -223,9 +233,11 @@ class _Training:
             "tau": task.tau,
             "dtype": task.dtype,
             "device": task.device.partition(":")[0],
-            "weights": weights,
             "test_points": [digest(stream.test) for stream in streams],
             "first_features": digest(task.features(first)),
+            "model": repr(next(iter(self.modules.values()))),
+            "weights": weights,
+            "first_outputs": digest(self._first_outputs(first)),
             "batched": self.obstacle is None,
         }
 
