@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-_LAWS = {"uniform": "x uniform on 0..p−1", "random-bits": "x of n−1 random bits"}
+LAWS = {"uniform": "x uniform on 0..p−1", "random-bits": "x of n−1 random bits"}
 _SHARED = ("bits", "hidden", "activation", "data", "steps", "epochs", "batch_size", "optimizer", "lr", "records")
 
 
@@ -106,7 +106,7 @@ def draw(rows: Sequence[Row], settings: Settings, canvas: Canvas) -> None:
         part = where(rows, law=law, bit=bit)
         _histories(left, part, settings)
         _last(right, part)
-        left.set_title(f"bit {bit} of a·x mod p, {_LAWS[law]}", fontsize=10.5)
+        left.set_title(f"bit {bit} of a·x mod p, {LAWS[law]}", fontsize=10.5)
         right.set_title("at the last step, every run", fontsize=10.5)
     network = "→".join(["n", *map(str, settings["hidden"]), str(len(settings["bits"]))])
     data = settings["data"].split(":")

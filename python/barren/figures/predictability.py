@@ -237,11 +237,11 @@ def _scatter(axes: Axes, rows: Sequence[Row], p: int) -> None:
     for name, part in (("all", ended), ("random only", where(ended, kind="random"))):
         found = predictions(part)
         if found is not None:
-            lines += [f"{name}: Spearman {_told(found.spearman)}", f"{name}: AUC {_told(found.auc)}"]
+            lines += [f"{name}: Spearman {told(found.spearman)}", f"{name}: AUC {told(found.auc)}"]
     axes.text(0.02, 0.985, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=8.5)
 
 
-def _told(found: Statistic) -> str:
+def told(found: Statistic) -> str:
     """A value with its interval, or why there is none."""
     if np.isnan(found.value):
         return f"undefined: {found.reason}"

@@ -1,0 +1,194 @@
+"""Makes the figures of training into docs/results and writes their headline numbers into docs/experiments.md.
+
+Without options every figure that docs/results does not hold at the default settings is made. --check makes nothing: it
+fails where a result is missing, is of other settings or another table than its record says, or differs from the text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyarrow import parquet
+
+from barren import figures
+from barren._progress import Lines
+from barren.figures import parity_training, predictability, trained
+from barren.figures.base import column, digest, where
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "docs" / "results"
+PAGE = ROOT / "docs" / "experiments.md"
+Rows = Sequence[dict[str, Any]]
+Headlines = list[tuple[str, str]]
+
+
+def _accuracy(rows: Rows) -> str:
+    """Mean accuracy with its t interval over primes, beside that of the best constant."""
+    found = trained.pooled(rows, "test_accuracy", "p")
+    if found is None:
+        return "every run diverged"
+    chance = np.mean([row["test_chance"] for row in trained.finished(rows, "test_accuracy")])
+    return (
+        f"**{found.accuracy:.3f}** [{found.over_runs.low:.3f}, {found.over_runs.high:.3f}], {found.runs} runs of "
+        f"{found.groups} primes; best constant {chance:.3f}"
+    )
+
+
+def parity(rows: Rows) -> Headlines:
+    """The smallest and the largest bit length."""
+    last = trained.last_rows(rows, ("law", "p", "a", "seed", "bit"))
+    lines = []
+    for law in dict.fromkeys(row["law"] for row in last):
+        for bit in sorted({row["bit"] for row in last}):
+            part = where(last, law=law, bit=bit)
+            for n in sorted({row["n"] for row in part}):
+                name = f"bit {bit}, n = {n}, {parity_training.LAWS[law]}: accuracy, 95 % interval over primes"
+                lines.append((name, _accuracy(where(part, n=n))))
+    return lines
+
+
+def all_bits(rows: Rows) -> Headlines:
+    """Three bits, and how many of each half were learnt."""
+    last = trained.last_rows(rows, ("p", "a", "seed", "bit"))
+    n = last[0]["n"]
+    lines = [(f"bit {bit} of {n}: accuracy", _accuracy(where(last, bit=bit))) for bit in (0, n // 2, n - 1)]
+    for name, part in (("lower", range(n // 2)), ("upper", range(n // 2, n))):
+        half = [row for row in trained.finished(last, "test_accuracy") if row["bit"] in part]
+        gains = column(half, "test_accuracy") - column(half, "test_chance")
+        told = f"**{int(column(half, 'learned').sum())} of {len(half)}**; mean accuracy above the best constant "
+        lines.append((f"{name} half: bits of a run that were learnt", f"{told}{gains.mean():.3f}"))
+    return lines
+
+
+def wave(rows: Rows) -> Headlines:
+    """Every ψ at the lowest and the largest frequency."""
+    last = trained.last_rows(rows, ("target", "frequency", "seed"))
+    lines = []
+    for target in dict.fromkeys(row["target"] for row in last):
+        frequencies = sorted({row["frequency"] for row in last})
+        told = []
+        for a in (frequencies[0], frequencies[-1]):
+            ended = trained.finished(where(last, target=target, frequency=a), "test_relative_loss")
+            losses = [row["test_relative_loss"] for row in ended]
+            values = f"**{np.mean(losses):.4f}** ({min(losses):.4f} to {max(losses):.4f}), {len(losses)} seeds"
+            told.append(f"a = {a}: {values if losses else 'every run diverged'}")
+        lines.append((f"ψ = {target}: loss over that of the best constant", "; ".join(told)))
+    return lines
+
+
+def predicted(rows: Rows) -> Headlines:
+    """Correlations and AUC of every prime, of all members and of the random ones; horizons."""
+    last = trained.last_rows(rows, ("p", "a", "seed"))
+    lines = []
+    for p in sorted({row["p"] for row in last}):
+        for kind, part in (("all", where(last, p=p)), ("random", where(last, p=p, kind="random"))):
+            found = predictability.predictions(part)
+            if found is None:
+                lines.append((f"p = {p}, {kind} members", "every run diverged"))
+                continue
+            told = f"Spearman {predictability.told(found.spearman)}, AUC {predictability.told(found.auc)}"
+            lines.append((f"p = {p}, {kind} members: {found.learned} of {found.rows} runs learnt", told))
+    there = [row for row in last if row["steps_needed"] is not None]
+    sooner = sum(row["steps_needed"] < row["horizon"] for row in there)
+    counted = f"**{sooner} of {len(there)}**; {len(last) - len(there)} never got there"
+    lines.append(("runs that reached their accuracy before the oracle horizon", counted))
+    return lines
+
+
+def along(rows: Rows) -> Headlines:
+    """Share and accuracy before the first and after the last step, easy multipliers and others."""
+    lines = []
+    for p in sorted({row["p"] for row in rows}):
+        for easy, name in ((1, "easy"), (0, "other")):
+            part = where(rows, p=p, easy=easy)
+            ends = [where(part, step=step) for step in (0, max(row["step"] for row in part))]
+            for what, title in (("normalised", "Var/B²"), ("share", "d(a)/Var"), ("test_accuracy", "accuracy")):
+                first, then = (np.median(column(trained.finished(end, what), what)) for end in ends)
+                lines.append(
+                    (f"p = {p}, {name} multipliers: median {title}", f"{first:.3g} at first, {then:.3g} at last")
+                )
+    return lines
+
+
+def parities(rows: Rows) -> Headlines:
+    """Var over B² of the smallest and the largest number of bits, times the size of the class."""
+    lines = []
+    for members in dict.fromkeys(row["members"] for row in rows):
+        for bits in (min(row["bits"] for row in rows), max(row["bits"] for row in rows)):
+            part = trained.finished(where(rows, members=members, bits=bits), "variance")
+            scaled = column(part, "variance") * column(part, "size") / column(part, "mean_squared_norm")
+            lines.append((f"{members} parities of {bits} bits: Var·size/B², at most 1", f"{scaled.mean():.3g}"))
+    return lines
+
+
+HEADLINES: dict[str, Callable[[Rows], Headlines]] = {
+    "parity-training": parity,
+    "all-bits-training": all_bits,
+    "wave-training": wave,
+    "predictability": predicted,
+    "parity-functions": parities,
+    "gradient-along-training": along,
+}
+
+
+def listed() -> list[str]:
+    """The figures of training that this version has."""
+    return [name for name in HEADLINES if name in figures.FIGURES]
+
+
+def fault(name: str) -> str | None:
+    """What is wrong with the result of a figure, or None."""
+    record, table = RESULTS / f"{name}.json", RESULTS / f"{name}.parquet"
+    if not record.exists():
+        return "is not there"
+    known = json.loads(record.read_text())
+    if known["settings_sha256"] != digest(figures.FIGURES[name].settings(False, 0)):
+        return "is of other settings than the default"
+    if not table.exists() or hashlib.sha256(table.read_bytes()).hexdigest() != known["files"][table.name]:
+        return "has another table than its record says"
+    return None
+
+
+def section(name: str) -> str:
+    """Numbers and picture of one figure."""
+    rows = parquet.read_table(RESULTS / f"{name}.parquet").to_pylist()
+    record = json.loads((RESULTS / f"{name}.json").read_text())
+    lines = [f"### {name}", "", f"`{record['command']}`, version {record['version']}.", "", "| what | measured |"]
+    lines += ["|---|---|", *(f"| {what} | {measured} |" for what, measured in HEADLINES[name](rows)), ""]
+    return "\n".join([*lines, f"![{record['summary']}](results/{name}.png)"])
+
+
+def main() -> None:
+    """Makes and writes, or checks."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--only", metavar="NAME", choices=listed(), help="make no figure but this one")
+    parser.add_argument("--force", action="store_true", help="make figures that are there again")
+    given = parser.parse_args()
+    for name in [] if given.check else [given.only] if given.only else listed():
+        if given.force or fault(name) is not None:
+            command = f"barren figure {name} --out docs/results"
+            figures.make(figures.FIGURES[name], RESULTS, force=True, progress=Lines(), command=command)
+    faults = {name: fault(name) for name in listed()}
+    if given.check and any(faults.values()):
+        told = "; ".join(f"{name} {text}" for name, text in faults.items() if text)
+        sys.exit(f"docs/results: {told}: run python scripts/make_experiments.py")
+    content = "\n\n".join(section(name) for name, text in faults.items() if text is None)
+    old = PAGE.read_text()
+    before, rest = old.split("<!-- results -->\n", 1)
+    _, after = rest.split("<!-- /results -->", 1)
+    new = f"{before}<!-- results -->\n{content or 'No run is committed.'}\n<!-- /results -->{after}"
+    if given.check and new != old:
+        sys.exit(f"{PAGE.name} is not what the results say: run python scripts/make_experiments.py")
+    PAGE.write_text(new)
+
+
+if __name__ == "__main__":
+    main()
