@@ -72,6 +72,7 @@ TINY: dict[str, Settings] = {
         "n": 6,
         "primes": [37, 61],
         "seeds": [0, 1],
+        "multipliers": 2,
         "hidden": [16],
         "data": "sample:36:0.7",
         "steps": 60,
@@ -365,10 +366,11 @@ def _gradient_size(module: torch.nn.Module, cls: barren.ModularMultiplication, m
 
 def test_all_bits_training_has_every_bit(every: dict[str, tuple[Path, figures.Made]]) -> None:
     rows = rows_of(every["all-bits-training"][0], "all-bits-training")
-    runs = {(row["p"], row["seed"]) for row in rows}
-    assert runs == {(37, 0), (37, 1), (61, 2), (61, 3)}
+    runs = {(row["p"], row["a"], row["seed"]) for row in rows}
+    assert {run[::2] for run in runs} == {(37, 0), (37, 1), (61, 2), (61, 3)}
+    assert len(runs) == 8
     last = [row for row in rows if row["step"] == 60]
-    assert sorted(row["bit"] for row in last) == sorted(4 * list(range(6)))
+    assert sorted(row["bit"] for row in last) == sorted(8 * list(range(6)))
     for row in last:
         assert (row["test_accuracy"] * row["points"]) % 1.0 == pytest.approx(0.0, abs=1e-9)
         assert 0.5 <= row["test_chance"] <= 1.0

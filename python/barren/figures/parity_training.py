@@ -68,7 +68,7 @@ def compute(cell: Cell) -> list[Row]:
         [barren.ModularMultiplication(p, targets.Bit(bit)) for bit in bits],
         trained.perceptron(n, cell["hidden"], cell["activation"], len(bits)),
         encoding=encodings.Bits(n),
-        members=[trained.random_multiplier(p, cell["seeds"][0])],
+        members=trained.random_multipliers(p, 1, cell["seeds"][0]),
         seeds=cell["seeds"],
         inputs=inputs.Uniform() if cell["law"] == "uniform" else inputs.RandomBits(n - 1),
         **{name: cell[name] for name in _SHARED[3:]},

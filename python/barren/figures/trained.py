@@ -44,9 +44,13 @@ def random_primes(bits: int, count: int, seed: int) -> list[int]:
     return list(found)
 
 
-def random_multiplier(p: int, seed: int) -> int:
-    """A multiplier in 1..p−1, uniform, the same every time."""
-    return int(np.random.default_rng([seed, p]).integers(1, p))
+def random_multipliers(p: int, count: int, seed: int) -> list[int]:
+    """Different multipliers in 1..p−1, uniform, the first of a stream; the same every time."""
+    random = np.random.default_rng([seed, p])
+    found: dict[int, None] = {}
+    while len(found) < min(count, p - 1):
+        found.setdefault(int(random.integers(1, p)))
+    return list(found)
 
 
 def seeds_of_part(seeds: Sequence[int], part: int) -> list[int]:
