@@ -24,8 +24,21 @@ TARGETS = [
     targets.Square(),
     targets.Triangle(),
     targets.Table([0.5, -1.0, 2.0, 0.0, 0.25]),
+    targets.QuantileBit(1),
+    targets.QuantileBit(5),
 ]
-TOLERANCE = {targets.Cosine: 2e-14}
+SUMS = [
+    2 * targets.Sawtooth(),
+    1 - 2 * targets.Threshold(0.5),
+    targets.Cosine(1) + targets.Cosine(3),
+    targets.Cosine(2) - 0.5 * targets.Cosine(-5) + 3,
+    targets.Sawtooth() - 0.25 * targets.Cosine(2),
+    targets.QuantileBit(2) + 2 * targets.QuantileBit(1) - 1,
+    targets.Square() + targets.Triangle() - targets.Table([0.5, -1.0, 2.0]) + 0.3,
+]
+TARGETS += SUMS
+OF_LINES = [t for t in TARGETS if all(wave.pieces is not None for _, wave in t.circle().terms)]
+TOLERANCE = {targets.Cosine: 2e-14, targets.Combination: 4e-14}
 REALS = st.floats(-1e6, 1e6, allow_subnormal=False).filter(lambda x: x == 0.0 or abs(x) > 1e-150)
 HUGE = st.floats(1e15, 1e25) | st.floats(-1e25, -1e15)
 SIXTHS = st.integers(-60, 60).map(lambda j: j / 6)
@@ -79,6 +92,17 @@ def test_cosines_at_consecutive_frequencies_keep_their_digits(kernel_set):
     cls = Frequencies(target=targets.Cosine(), frequencies=np.arange(10**6, 10**6 + 96))
     expected = reference.values(cls, cls.members, x)
     assert np.abs(cls.values(cls.members, x) - expected).max() < 2e-14
+
+
+@pytest.mark.parametrize("k", [3, 2**20, 2**51 - 1])
+def test_harmonics_cost_no_digits(k, kernel_set):
+    """The fraction of a·x is multiplied by k as the sum of two doubles; that of a rounded one is off by k·1e-16."""
+    random = np.random.default_rng(14)
+    a, x = random.uniform(-99, 99, 60), np.concatenate([random.standard_normal(60) * 10.0, [0.0, 1 / 3, 1e9 + 0.1]])
+    cls = Frequencies(target=targets.Cosine(k), frequencies=a)
+    assert np.abs(cls.values(a, x) - reference.values(cls, a, x)).max() < 1e-15
+    ordered = Frequencies(96, targets.Cosine(k))
+    assert np.abs(ordered.values(ordered.members, x) - reference.values(ordered, ordered.members, x)).max() < 4e-14
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -140,7 +164,7 @@ def test_interval_against_the_midpoint_rule(target):
     np.testing.assert_allclose(cls.kernel(x, y), kernel, rtol=0.0, atol=2e-4)
 
 
-@pytest.mark.parametrize("target", [t for t in TARGETS if t.circle().pieces is not None], ids=repr)
+@pytest.mark.parametrize("target", OF_LINES, ids=repr)
 @settings(max_examples=20, deadline=None)
 @given(
     A=st.fractions(Fraction(1, 8), 5, max_denominator=8),
@@ -150,9 +174,12 @@ def test_interval_in_exact_arithmetic(target, A, points):
     """Between the jumps the product of two lines is a parabola, which Simpson's rule integrates in fractions."""
     circle, (x, y) = target.circle(), points
     breaks = {Fraction(0), A}
-    cuts = [Fraction(0), circle.cut, *(Fraction(k, circle.table.size) for k in range(circle.table.size))]
-    if circle.shape == "triangle":
-        cuts.append(Fraction(1, 2))
+    cuts = {
+        (start + turn) / wave.harmonic
+        for _, wave in circle.terms
+        for start in wave.starts
+        for turn in range(wave.harmonic)
+    }
     for point in points:
         ends = sorted([Fraction(0), A * point])
         for turn in range(int(ends[0]) - 1, int(ends[1]) + 2):
@@ -246,8 +273,6 @@ def test_on_a_grid_the_class_is_modular(target, M, A):
 
 def test_what_is_no_modular_class():
     cls = Frequencies(12)
-    with pytest.raises(ValueError, match="a grid on which all frequencies differ"):
-        cls.modular(inputs.Grid(11))  # 1 and 12 are the same multiplier
     assert cls.modular(inputs.RealSample([0.5])) is None
     assert Frequencies(3.0, integer=False).modular(inputs.Grid(11)) is None
     assert Frequencies(frequencies=[0.5, 1.0]).modular(inputs.Grid(11)) is None
@@ -288,9 +313,12 @@ def test_repr_equality_and_pickle():
         ({"frequencies": [1.0], "integer": True}, ValueError, "integer must be left out"),
         ({"A": 3, "target": targets.Bit(0)}, ValueError, "target must be a function on the circle"),
         ({"A": 3, "target": targets.Residue()}, ValueError, "target must be a function on the circle"),
+        ({"A": 3, "target": 1 - 2 * targets.Bit(1)}, ValueError, r"it depends on p \(QuantileBit"),
+        ({"A": 3, "target": targets.QuantileBit() - targets.Threshold()}, ValueError, "whose terms cancel there"),
+        ({"A": 3, "dimension": 2, "target": targets.Cosine() + targets.Square()}, ValueError, "or a sum of them"),
         ({"A": 3, "target": targets.Table([1.0, 1.0, 1.0])}, ValueError, "values must be different"),
         ({"A": 3, "target": 5}, TypeError, "target must be"),
-        ({"A": 3, "dimension": 2}, ValueError, r"target must be targets.Cosine\(k\) on a sphere"),
+        ({"A": 3, "dimension": 2}, ValueError, r"target must be targets.Cosine\(k\) or a sum of them"),
         ({"A": 3, "dimension": 2, "integer": True, "target": targets.Cosine()}, ValueError, "integer must be left out"),
         ({"A": 3, "dimension": 0}, ValueError, "dimension must be"),
     ],
@@ -327,8 +355,9 @@ def test_the_core_refuses_what_would_crash_it():
     J, w, none = np.ones((2, 1)), np.ones(2), np.empty(0)
     x = np.ones((2, 1))
 
-    def call(frequencies=x, points=x, shape="sawtooth", parameter=(1.0, 0.0), table=none, weights=w, jacobian=J):
-        return _core.frequency_responses(frequencies, points, shape, parameter, (0.0, 0.0), table, weights, jacobian)
+    def call(frequencies=x, points=x, shape="sawtooth", harmonic=1.0, table=none, weights=w, jacobian=J, factor=1.0):
+        waves = [(factor, shape, harmonic, (0.5, 0.0), (-0.5, 0.0), table)]
+        return _core.frequency_responses(frequencies, points, waves, weights, jacobian)
 
     assert call().shape == (2, 1)
     for wrong in (
@@ -341,14 +370,25 @@ def test_the_core_refuses_what_would_crash_it():
         {"points": np.full((2, 1), 1e32)},
         {"weights": np.ones(3)},
         {"jacobian": np.ones((3, 1))},
-        {"shape": "cosine", "parameter": (np.nan, 0.0)},
+        {"shape": "cosine", "harmonic": np.nan},
+        {"shape": "cosine", "harmonic": 1.5},
+        {"shape": "cosine", "harmonic": 2.0**52},
+        {"shape": "square", "harmonic": 2.0},
+        {"factor": np.inf},
     ):
-        with pytest.raises(ValueError, match=r"must|needs|unknown"):
+        with pytest.raises(ValueError, match=r"must|needs|unknown|are of"):
             call(**wrong)
+    with pytest.raises(ValueError, match="waves must be at least one"):
+        _core.frequency_responses(x, x, [], w, J)
     line = np.array([[0.0, 1.0, 0.0]])
     for wrong in ((np.zeros(1), w, line), (w, np.array([np.nan]), line), (w, w, line[:0]), (w, w, line + 0.5)):
+        points, pieces = wrong[:2], wrong[2]
         with pytest.raises(ValueError, match="must"):
-            _core.interval_products(*wrong)
+            _core.interval_products(*points, pieces, pieces)
+        with pytest.raises(ValueError, match="must"):
+            _core.interval_products(*points[::-1], line, pieces if pieces is not line else line[:0])
+        with pytest.raises(ValueError, match="must"):
+            _core.interval_cosines(*points, pieces)
 
 
 @pytest.mark.parametrize("kernel_set", _core.available_kernels())
@@ -369,9 +409,11 @@ def test_products_whose_rounding_is_half_an_integer(target, kernel_set):
 
 
 def test_harmonics_that_leave_too_few_digits_are_refused():
-    assert Frequencies(3, targets.Cosine(2**20)).size == 3
-    with pytest.raises(ValueError, match=r"k must be at most 2\^20 in size for frequencies"):
-        Frequencies(3, targets.Cosine(-(2**20) - 1))
+    assert Frequencies(3, targets.Cosine(2**51)).size == 3
+    with pytest.raises(ValueError, match=r"k must be at most 2\^51 in size for frequencies"):
+        Frequencies(3, targets.Cosine(-(2**51) - 1))
+    with pytest.raises(ValueError, match="i must be at most 52 for frequencies"):
+        Frequencies(3, targets.QuantileBit(53))
 
 
 @pytest.mark.parametrize("interval", [3, (0, 1, 2)])

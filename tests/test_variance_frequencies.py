@@ -23,6 +23,10 @@ TARGETS = [
     targets.Square(),
     targets.Triangle(),
     targets.Table([0.5, -1.0, 2.0, 0.0, 0.25]),
+    targets.QuantileBit(3),
+    1 - 2 * targets.Threshold(0.5),
+    targets.Cosine(1) + 0.5 * targets.Cosine(3) - 2,
+    targets.Sawtooth() - 0.25 * targets.Cosine(2),
 ]
 METHODS = ("direct", "nufft", "kernel")
 COORDINATES = (
@@ -287,5 +291,18 @@ def test_members_that_do_not_fit_are_refused_before_they_are_made():
 
 def test_the_default_law_resolves_every_frequency_or_is_refused():
     assert Frequencies(2000).default_law.size() == 16000
-    with pytest.raises(ValueError, match="inputs must be given for frequencies above 2048"):
-        barren.gradient_variance(Frequencies(2049), jacobian=np.ones((4, 1)))
+    assert Frequencies(100, targets.Cosine(1) + targets.Cosine(3)).default_law.size() == 2400
+    assert Frequencies(5000, targets.QuantileBit(2)).default_law.size() == 80_000
+    with pytest.raises(ValueError, match=r"inputs must be given where 8 nodes a period do not fit.* Grid\(M\)"):
+        barren.gradient_variance(Frequencies(10**12), jacobian=np.ones((4, 1)))
+    with pytest.raises(ValueError, match=r"give inputs= fewer points, such as Grid\(M\) or Density"):
+        barren.gradient_variance(Frequencies(10**6, targets.Cosine()), jacobian=np.ones((4, 1)), memory_limit=2**20)
+
+
+@pytest.mark.parametrize(("target", "tolerance"), [(targets.Cosine(), 1e-10), (targets.Square(), 0.05)], ids=repr)
+def test_lambda_of_the_default_law_is_near_that_of_the_uniform_one(target, tolerance):
+    cls = Frequencies(150, target)
+    v = barren.gradient_variance(cls, jacobian=np.ones((1200, 1)))
+    assert v.bound == barren.sharp_bound(cls, cls.default_law) * v.mean_squared_norm
+    assert v.bound == pytest.approx(barren.sharp_bound(cls), rel=tolerance)
+    assert "λ is that of the 1200 points of" in v.explain()

@@ -28,6 +28,7 @@ __all__: list[str] = [
     "gather_sums",
     "gcd_product",
     "gram_block",
+    "interval_cosines",
     "interval_products",
     "kernel",
     "level_counts",
@@ -181,10 +182,9 @@ def fold(
 def frequency_quadratic_forms(
     frequencies: numpy.typing.NDArray[numpy.float64],
     points: numpy.typing.NDArray[numpy.float64],
-    shape: str,
-    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    table: numpy.typing.NDArray[numpy.float64],
+    waves: list[
+        tuple[float, str, float, tuple[float, float], tuple[float, float], numpy.typing.NDArray[numpy.float64]]
+    ],
     offset: numpy.typing.NDArray[numpy.float64],
     ntk: numpy.typing.NDArray[numpy.float32],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
@@ -198,10 +198,9 @@ def frequency_quadratic_forms(
 def frequency_quadratic_forms(
     frequencies: numpy.typing.NDArray[numpy.float64],
     points: numpy.typing.NDArray[numpy.float64],
-    shape: str,
-    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    table: numpy.typing.NDArray[numpy.float64],
+    waves: list[
+        tuple[float, str, float, tuple[float, float], tuple[float, float], numpy.typing.NDArray[numpy.float64]]
+    ],
     offset: numpy.typing.NDArray[numpy.float64],
     ntk: numpy.typing.NDArray[numpy.float64],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
@@ -215,10 +214,9 @@ def frequency_quadratic_forms(
 def frequency_responses(
     frequencies: numpy.typing.NDArray[numpy.float64],
     points: numpy.typing.NDArray[numpy.float64],
-    shape: str,
-    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    table: numpy.typing.NDArray[numpy.float64],
+    waves: list[
+        tuple[float, str, float, tuple[float, float], tuple[float, float], numpy.typing.NDArray[numpy.float64]]
+    ],
     weights: numpy.typing.NDArray[numpy.float64],
     jacobian: numpy.typing.NDArray[numpy.float32],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
@@ -232,10 +230,9 @@ def frequency_responses(
 def frequency_responses(
     frequencies: numpy.typing.NDArray[numpy.float64],
     points: numpy.typing.NDArray[numpy.float64],
-    shape: str,
-    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    table: numpy.typing.NDArray[numpy.float64],
+    waves: list[
+        tuple[float, str, float, tuple[float, float], tuple[float, float], numpy.typing.NDArray[numpy.float64]]
+    ],
     weights: numpy.typing.NDArray[numpy.float64],
     jacobian: numpy.typing.NDArray[numpy.float64],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
@@ -248,14 +245,14 @@ def frequency_responses(
 def frequency_values(
     frequencies: numpy.typing.NDArray[numpy.float64],
     points: numpy.typing.NDArray[numpy.float64],
-    shape: str,
-    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    table: numpy.typing.NDArray[numpy.float64],
+    waves: list[
+        tuple[float, str, float, tuple[float, float], tuple[float, float], numpy.typing.NDArray[numpy.float64]]
+    ],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    ψ(⟨a, x⟩), float64 of shape (members, points).
+    ψ(⟨a, x⟩) − shift, ψ a sum of waves (coefficient, shape, harmonic, cut, cut less one, table); float64 of shape (members, points).
     """
 
 @typing.overload
@@ -401,14 +398,25 @@ def gram_block(
     The entrywise product of two such blocks.
     """
 
-def interval_products(
+def interval_cosines(
     x: numpy.typing.NDArray[numpy.float64],
     y: numpy.typing.NDArray[numpy.float64],
-    pieces: numpy.typing.NDArray[numpy.float64],
+    of_y: numpy.typing.NDArray[numpy.float64],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    ∫₀¹ ψ(u·x)·ψ(u·y) du for a ψ of lines, rows (start, value, slope); float64 of shape (len(x), len(y)).
+    ∫₀¹ cos(2πu·x)·φ(u·y) du for a φ of lines, rows (start, value, slope); float64 of shape (len(x), len(y)).
+    """
+
+def interval_products(
+    x: numpy.typing.NDArray[numpy.float64],
+    y: numpy.typing.NDArray[numpy.float64],
+    of_x: numpy.typing.NDArray[numpy.float64],
+    of_y: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    ∫₀¹ ψ(u·x)·φ(u·y) du for ψ and φ of lines, rows (start, value, slope); float64 of shape (len(x), len(y)).
     """
 
 def kernel() -> str:

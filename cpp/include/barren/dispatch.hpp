@@ -34,7 +34,7 @@ enum class Shape { sawtooth, cosine, threshold, square, triangle, steps };
 
 struct Wave {
     Shape shape = Shape::sawtooth;
-    double harmonic = 1.0;  // cosine: cos(2π·harmonic·t)
+    double harmonic = 1.0;  // k: the shape at k·t; other than 1 for cosines, and a power of two for thresholds
     double shift = 0.0;
     // threshold: the first t with ψ = 1 is cut + cut_rest, in twice the digits of a double; one less is below + ...
     double cut = 0.5, cut_rest = 0.0, below = -0.5, below_rest = 0.0;

@@ -8,7 +8,7 @@ from barren.bounds import modular
 from barren.bounds.finite import at_points
 from barren.bounds.gcd import gcd_spectral_radius
 from barren.bounds.sharp import gram_of, resolved, sharp_bound
-from barren.classes import ModularMultiplication, TargetClass
+from barren.classes import Frequencies, ModularMultiplication, TargetClass
 from barren.inputs import Law, RealLaw
 
 
@@ -81,8 +81,9 @@ def _of_units(cls: ModularMultiplication, law: Law | RealLaw) -> tuple[Rung, ...
 
 
 def _of_frequencies(cls: TargetClass) -> tuple[Rung, ...]:
+    assert isinstance(cls, Frequencies)
     inner, A = gram_of(cls), cls.size
-    variation = cls.target.circle().variation  # type: ignore[attr-defined]
+    variation = cls.circle.variation
     proven = [
         _sharp(inner.largest()[0]),
         _boas_bellman(inner.boas_bellman()),

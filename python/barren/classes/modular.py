@@ -157,6 +157,15 @@ class ModularMultiplication(TargetClass):
         checked = self.law_of(law)
         return checked.points(self.p), checked.weights(self.p)
 
+    @classmethod
+    def with_repeats(cls, p: int, target: Target, residues: Integers) -> ModularMultiplication:
+        """The class of given residues of which some may be equal, each a member: what frequencies are on a grid."""
+        made = cls(p, target, residues[:1])
+        given = np.array(residues, dtype=np.int64)
+        given.setflags(write=False)
+        object.__setattr__(made, "_given", given)
+        return made
+
     def with_multipliers(self, multipliers: str | ArrayLike) -> ModularMultiplication:
         """The class of the same p and ψ with other multipliers.
 

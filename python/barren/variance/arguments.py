@@ -98,8 +98,9 @@ def _check_frequencies_fit(cls: Frequencies, law: RealLaw, limit: int, deviation
         members = cls.size if cls.has_members else 0
         raise ValueError(
             f"memory_limit must hold the list of members and points; got {readable_bytes(limit)}, and {members} "
-            f"frequencies with {law.size()} points need {readable_bytes(48 * members + points)} (give frequencies= or "
-            "a RealSample; a cosine needs no list with deviations=False)"
+            f"frequencies with {law.size()} points need {readable_bytes(48 * members + points)} (give frequencies= "
+            "fewer members; give inputs= fewer points, such as Grid(M) or Density(nodes=, seed=); cosines need no list "
+            "with deviations=False)"
         )
     return False
 

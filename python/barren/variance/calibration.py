@@ -264,10 +264,11 @@ def _frequencies(threads: int, random: np.random.Generator) -> dict[str, float]:
     x, weights, column = random.random(n), np.full(n, 1 / n), random.standard_normal((n, 1))
     cls, waves = Frequencies(1024, Square()), Frequencies(n, Cosine())
     wave = seconds(lambda: cls.responses(x, weights, column, threads=threads)) / (cls.size * n)
-    pieces, ends = cls.circle.pieces, 64.0 * (x[:few] + 1.0)
+    ((_, square),) = cls.circle.terms
+    pieces, ends = square.pieces, 64.0 * (x[:few] + 1.0)
     assert pieces is not None
     steps = 2.0 * len(pieces) * ends.mean() * few**2
-    line = seconds(lambda: _core.interval_products(ends, ends, pieces, threads)) / steps
+    line = seconds(lambda: _core.interval_products(ends, ends, pieces, pieces, threads)) / steps
     if _nufft.backend() is None:
         return {"wave": wave, "line": line, "scattered": wave, "modes": wave}  # not used: there is no such method
 
