@@ -351,6 +351,57 @@ def test_refusals_of_points():
         Frequencies(1e10, integer=False).kernel([1e5], [1.0])
 
 
+def test_integrals_that_would_run_for_hours_are_refused():
+    """4·10⁴ points near A·x = 10⁶ have 10¹⁵ lines in all their pairs."""
+    cls = Frequencies(1e6, integer=False)
+    with pytest.raises(
+        ValueError, match=r"x must be points with at most 2\^38 .* lines of ψ\(ax\) .* got 3.2e\+15 lines"
+    ):
+        cls.kernel(np.ones(40_000), np.ones(40_000))
+    with pytest.raises(ValueError, match="x must be such that A·x stays below"):
+        Frequencies(2.0**30, targets.QuantileBit(12), integer=False).kernel([1.0], [1.0])
+    closed = Frequencies(1e9, targets.Cosine(1) + targets.Cosine(3), integer=False)  # needs no lines
+    assert closed.kernel([1e5, 1.0], [1.0]).shape == (2, 1)
+
+
+@pytest.mark.parametrize("dimension", [2, 5])
+def test_a_sum_of_cosines_on_a_sphere(dimension):
+    """Against a sample of the sphere, and a sum of waves at one frequency against the wave."""
+    random = np.random.default_rng(6)
+    directions = random.standard_normal((200_000, dimension))
+    sphere = 0.8 * directions / np.linalg.norm(directions, axis=1)[:, None]
+    target = targets.Cosine(1) - 0.5 * targets.Cosine(2) + 1
+    cls, sample = Frequencies(0.8, target, dimension=dimension), Frequencies(target=target, frequencies=sphere)
+    x = np.concatenate([random.standard_normal((5, dimension)), np.zeros((1, dimension))])
+    np.testing.assert_allclose(cls.mean(x), sample.mean(x), rtol=0.0, atol=0.015)
+    np.testing.assert_allclose(cls.kernel(x, x[:3]), sample.kernel(x, x[:3]), rtol=0.0, atol=0.015)
+    twice, once = (
+        Frequencies(0.8, targets.Cosine(k), dimension=dimension).kernel(points, points)
+        for k, points in ((2, x), (1, 2 * x))
+    )
+    np.testing.assert_allclose(twice, once, rtol=0.0, atol=1e-15)
+
+
+def test_labels_range_and_variation_of_sums():
+    def of(target):
+        circle = target.circle()
+        return circle.labels, circle.range, circle.variation
+
+    assert of(1 - 2 * targets.Threshold(0.5)) == ((-1.0, 1.0), (-1.0, 1.0), 4.0)
+    assert of(2 * targets.Sawtooth() + 1) == (None, (0.0, 2.0), 4.0)
+    two_bits = targets.QuantileBit(1) + 2 * targets.QuantileBit(2)
+    assert of(two_bits) == (None, (0.0, 3.0), 8.0)  # 0, 2, 1, 3, and back to 0
+    assert of(targets.QuantileBit(1) - targets.Threshold(0.25)) == ((-1.0, 0.0), (-1.0, 0.0), 2.0)
+    labels, (low, high), variation = of(targets.Cosine(1) + targets.Cosine(2))
+    assert labels is None
+    assert (low, high) == (pytest.approx(-1.125, abs=1e-14), pytest.approx(2.0, abs=1e-14))  # 2u² + u − 1, u = cos
+    assert variation == pytest.approx(2 * (3.125 + 1.125), abs=1e-12)  # 2, −9/8, 0, −9/8
+    for far in (targets.QuantileBit(40) + targets.Sawtooth(), targets.Cosine(2**20) + targets.Cosine(1)):
+        assert Frequencies(2, far).labels is None
+        with pytest.raises(ValueError, match="target must be"):
+            _ = Frequencies(2, far).range
+
+
 def test_the_core_refuses_what_would_crash_it():
     J, w, none = np.ones((2, 1)), np.ones(2), np.empty(0)
     x = np.ones((2, 1))

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from barren import encodings, inputs, targets
 
-__all__ = ["encoding", "law", "modulus", "multipliers", "nearest", "target"]
+__all__ = ["encoding", "law", "modulus", "multipliers", "nearest", "real_law", "target"]
 
 _T = TypeVar("_T")
 _MOST_BITS = 1 << 14  # of a power in a modulus
@@ -84,6 +84,24 @@ def law(text: str) -> inputs.Law:
         Uniform(zero=False)
     """
     return _parse("inputs", text, _LAWS)
+
+
+def real_law(text: str) -> inputs.RealLaw | None:
+    """The law of x on the real line that a text names; None for the default one of a class of frequencies.
+
+    Args:
+        text: "uniform" (the default nodes on [0, 1]), "uniform:N" (so many nodes), "gaussian:SCALE[:N]" (N nodes, 1024
+            where none are named; SCALE the standard deviation) or "grid:M" (0, 1/M, …, (M−1)/M).
+
+    Raises:
+        TypeError: not a string.
+        ValueError: as for `target`.
+
+    Example:
+        >>> real_law("grid:101"), real_law("uniform")
+        (Grid(M=101), None)
+    """
+    return _parse("inputs", text, _REAL_LAWS)
 
 
 def multipliers(text: str) -> str | list[int]:
@@ -186,6 +204,10 @@ def _fraction(text: str) -> Fraction:
     return Fraction(text)
 
 
+def _gaussian(scale: str, nodes: str = "1024") -> inputs.RealLaw:
+    return inputs.Density("gaussian", _integer(nodes), scale=float(_fraction(scale)))
+
+
 def _harmonics(text: str) -> int | list[int]:
     pieces = _integers(text.split(","))
     return pieces if "," in text else pieces[0]
@@ -220,4 +242,12 @@ _LAWS: dict[str, _Word[inputs.Law]] = {
     "powers-of-two": _Word("powers-of-two", lambda _: inputs.PowersOfTwo()),
     "small": _Word("small:N", lambda given: inputs.SmallIntegers(_integer(given[0])), 1, 1),
     "low-weight": _Word("low-weight:W[:COUNT[:SEED]]", lambda given: inputs.LowWeight(*_integers(given)), 1, 3),
+}
+
+_REAL_LAWS: dict[str, _Word[inputs.RealLaw | None]] = {
+    "uniform": _Word(
+        "uniform[:N]", lambda given: inputs.Density("uniform", _integer(given[0])) if given else None, 0, 1
+    ),
+    "gaussian": _Word("gaussian:SCALE[:N]", lambda given: _gaussian(*given), 1, 2),
+    "grid": _Word("grid:M", lambda given: inputs.Grid(_integer(given[0])), 1, 1),
 }

@@ -171,9 +171,7 @@ class Frequencies(TargetClass):
         fastest = max(max(wave.harmonic, wave.table.size // 2) for _, wave in self.circle.terms)
         nodes = _NODES_A_PERIOD * fastest * highest
         if 16.0 * nodes > (_validate.physical_memory() or 2**33):
-            expected = (
-                "given where 8 nodes a period do not fit in memory: Grid(M), Density(nodes=, seed=), RealSample"
-            )
+            expected = "given where 8 nodes a period do not fit in memory: Grid(M), Density(nodes=, seed=), RealSample"
             _validate.refuse(ValueError, "inputs", expected, f"none, with {self!r} ({nodes:.3g} nodes)")
         return Density("uniform", nodes=max(1024, math.ceil(nodes)))
 

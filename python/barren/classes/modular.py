@@ -90,6 +90,11 @@ class ModularMultiplication(TargetClass):
         return (self.p,) if self.is_prime else tuple(int(q) for q in sympy.primefactors(self.p))
 
     @cached_property
+    def has_repeats(self) -> bool:
+        """Whether a multiplier is there more than once, as frequencies are that are equal on a grid."""
+        return self._given is not None and len(np.unique(self._given)) < self._given.size
+
+    @cached_property
     def size(self) -> int:
         """The number of members: φ(p) (which needs the factors of p), p, or how many were given."""
         if self._given is not None:
