@@ -202,6 +202,35 @@ def test_interval_in_exact_arithmetic(target, A, points):
     np.testing.assert_allclose(cls.kernel([x], [y])[0, 0], expected, rtol=0.0, atol=1e-13)
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    A=st.floats(0.1, 9.0),
+    x=st.floats(-4, 4).filter(lambda v: abs(v) > 1e-3),
+    y=st.floats(-4, 4).filter(lambda v: abs(v) > 1e-3),
+    k=st.integers(1, 4),
+    target=st.sampled_from([targets.Sawtooth(), targets.Triangle(), targets.Threshold(0.3), targets.QuantileBit(2)]),
+)
+def test_a_cosine_and_lines_over_an_interval(A, x, y, k, target):
+    """A Gauss rule of 40 nodes between the jumps and kinks of both sums, in a: exact to rounding there."""
+    both = target - 2 * targets.Cosine(k)
+    ((_, wave),) = target.circle().terms
+    cuts = [float(start) for start in wave.starts]
+    edges = {0.0, A}
+    for point in (x, y):
+        turns = np.arange(-1, int(A * abs(point) * wave.harmonic) + 2)
+        places = (np.add.outer(turns, cuts) / (wave.harmonic * abs(point))).ravel()
+        mirrored = (np.add.outer(turns, [1.0 - cut for cut in cuts]) / (wave.harmonic * abs(point))).ravel()
+        edges |= {float(a) for a in (places if point > 0 else mirrored) if 0.0 < a < A}
+    ends = np.array(sorted(edges))
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    half, middle = 0.5 * np.diff(ends), 0.5 * (ends[:-1] + ends[1:])
+    a, c = (middle[:, None] + half[:, None] * nodes).ravel(), (half[:, None] * weights).ravel() / A
+    f, g = Frequencies(target=both, frequencies=[1.0]).values(a, [x, y]).T
+    cls = Frequencies(A, both, integer=False)
+    np.testing.assert_allclose(cls.mean([x, y]), [c @ f, c @ g], rtol=0.0, atol=2e-12)
+    np.testing.assert_allclose(cls.kernel([x], [y])[0, 0], c @ (f * g) - (c @ f) * (c @ g), rtol=0.0, atol=1e-11)
+
+
 @pytest.mark.parametrize("dimension", [2, 3, 7])
 def test_sphere_against_a_sample(dimension):
     random = np.random.default_rng(6)
