@@ -282,7 +282,7 @@ inline void store_values(float* out, Doubles values) {
 
 // Cosines at frequencies in arithmetic progression: cos(θ + δ) = 2·cos δ·cos θ − cos(θ − δ) with δ the phase from one
 // vector of lanes to the next. After `run` vectors it starts anew, so that errors grow by no more than about run².
-template <class T>
+template <bool First, class T>
 inline void ordered_cosines(const Wave& wave, const double* frequencies, const double* points, std::size_t count,
                             T* values) {
     constexpr std::size_t run = 6, vectors = lanes / doubles;
@@ -291,10 +291,11 @@ inline void ordered_cosines(const Wave& wave, const double* frequencies, const d
     unshifted.shift = 0.0;
     const ShapeOf<Shape::cosine> of_fraction(unshifted);
     const Harmonic<Shape::cosine> of_multiple(unshifted);
-    const bool first_harmonic = wave.harmonic == 1.0;
     const auto cosine = [&](Doubles a, Doubles x) {
-        return first_harmonic ? of_fraction(near_fraction_of_product(a, x))
-                              : value_at(of_multiple, fraction_of_product(a, x));
+        if constexpr (First)
+            return of_fraction(near_fraction_of_product(a, x));
+        else
+            return value_at(of_multiple, fraction_of_product(a, x));
     };
     const double stride = (frequencies[1] - frequencies[0]) * static_cast<double>(doubles);
     for (std::size_t first = 0; first < count; first += doubles) {
@@ -325,7 +326,10 @@ inline void ordered_cosines(const Wave& wave, const double* frequencies, const d
 template <class T>
 void waves(const Wave& wave, const double* frequencies, std::size_t dimension, bool ordered, const double* points,
            std::size_t count, T* values) {
-    if (ordered && wave.shape == Shape::cosine) return ordered_cosines(wave, frequencies, points, count, values);
+    if (ordered && wave.shape == Shape::cosine) {
+        if (wave.harmonic == 1.0) return ordered_cosines<true>(wave, frequencies, points, count, values);
+        return ordered_cosines<false>(wave, frequencies, points, count, values);
+    }
     with_shape(wave, [&](const auto evaluator) {
         if (dimension != 1) {
             for (std::size_t i = 0; i < count; ++i)
