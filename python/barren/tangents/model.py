@@ -273,12 +273,12 @@ class ModelTangent(Tangent):
             yield slice(start, min(start + step, n))
 
     def _with_rules(self, compute: Callable[[], _T]) -> _T:
-        """Without rules if a batch shows that the calls of the forward change with the inputs."""
-        try:
-            return compute()
-        except ChangedCallsError as error:
-            self._routes.abandon(str(error))
-            return compute()
+        """Without the rules of layers that a batch uses otherwise than the probe did; it begins again then."""
+        while True:
+            try:
+                return compute()
+            except ChangedCallsError as error:
+                self._routes.abandon(error.reasons)
 
     def ready(self, threads: int) -> None:
         """Captures the factors of Θ, chunks of samples on several threads, each on one."""
