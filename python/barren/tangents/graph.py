@@ -1,4 +1,4 @@
-"""Who reads a parameter, by the graph of a forward pass: a use that gives no gradient at these inputs shows in it too."""
+"""Who reads a parameter, by the graph of a forward pass: a use that gives no gradient here shows in it too."""
 
 from __future__ import annotations
 

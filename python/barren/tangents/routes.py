@@ -1,7 +1,7 @@
 """Which layers of a model have a rule: found on a probe, compared there with reverse mode, and watched ever after.
 
-Two things make a rule right. Its formula is compared with reverse mode on the probe. That nothing else uses the parameter
-is no matter of numbers, which could be zero on the probe: it is read from the graph of every batch.
+Two things make a rule right. Its formula is compared with reverse mode on the probe. That nothing else uses the
+parameter is no matter of numbers, which could be zero on the probe: it is read from the graph of every batch.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -129,6 +130,8 @@ def gradient_variance(
         squared_norms = pairing.squared_norms
         if squared_norms is None:
             squared_norms = problem.tangent.squared_norms()
+        problem.tangent.check_unchanged()
+    plan = replace(plan, note=problem.tangent.note)  # a batch may have sent a layer another way
     tangent, labels = problem.tangent, problem.labels
     _check_sound(pairing, float(problem.weights @ squared_norms), given=ntk is not None)
     return GradientVariance(
