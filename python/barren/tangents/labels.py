@@ -71,7 +71,7 @@ def loss_slopes(
             "probabilities needs a model that ends in a sigmoid)"
         )
     with plain_autograd(torch.device(device)):
-        _check_pointwise(loss, labels, leaf.detach(), slopes)
+        _check_pointwise(loss, np.asarray(labels, dtype=np.float64), leaf.detach(), slopes)
     return slopes
 
 
@@ -106,20 +106,13 @@ def _gradient(losses: torch.Tensor, leaf: torch.Tensor, weights: torch.Tensor | 
     """The derivative of the sum, or of a weighted one, in every output."""
     import torch
 
-    (slope,) = torch.autograd.grad(
-        losses,
-        leaf,
-        losses.new_ones(()).expand_as(losses) if weights is None else weights,
-        allow_unused=True,
-        retain_graph=True,
-    )
+    weights = torch.ones_like(losses) if weights is None else weights
+    (slope,) = torch.autograd.grad(losses, leaf, weights, allow_unused=True, retain_graph=True)
     found: Doubles = np.zeros(len(leaf)) if slope is None else slope.double().cpu().numpy()
     return found
 
 
-def _check_pointwise(
-    loss: PointwiseLoss, labels: Sequence[float] | Doubles, outputs: torch.Tensor, slopes: Doubles
-) -> None:
+def _check_pointwise(loss: PointwiseLoss, labels: Doubles, outputs: torch.Tensor, slopes: Doubles) -> None:
     """A loss must give a sample the same wherever it stands: among samples of other labels, in fewer, or once more.
 
     Every label is met by one sample at least. In a weighted sum of losses each derivative takes the weight of its own
@@ -130,21 +123,21 @@ def _check_pointwise(
     n, count = slopes.shape
     generator = np.random.default_rng(20231018)
     order, shuffled = generator.permutation(n), generator.permutation(count)
-    weights = generator.uniform(0.5, 1.5, n)
+    weights: Doubles = np.asarray(generator.uniform(0.5, 1.5, n))
     scales = np.abs(slopes).max(axis=0)
     tolerance = float(torch.finfo(outputs.dtype).eps) ** 0.5
     for first in range(0, count, n):
         levels = shuffled[np.arange(first, first + n) % count]
         for kept in (slice(None), slice(0, max(min(n, 2), n // 2))):  # everyone, and some of them
             rows, chosen, weight = order[kept], levels[kept], weights[kept]
-            plain, weighted = _among_others(loss, outputs[torch.from_numpy(rows)], np.asarray(labels)[chosen], weight)
+            plain, weighted = _among_others(loss, outputs[torch.from_numpy(rows)], labels[chosen], weight)
             for found in (plain, weighted / weight):
                 wrong = ~(np.abs(found - slopes[rows, chosen]) <= tolerance * scales[chosen])
                 if wrong.any():
                     i = int(np.flatnonzero(wrong)[0])
                     raise ValueError(
                         f"{_POINTWISE}; got the derivatives {slopes[rows[i], chosen[i]]:.9g} and {found[i]:.9g} at the "
-                        f"same output and label {float(labels[chosen[i]]):g}, among other samples or in another call: "
+                        f"same output and label {labels[chosen[i]]:g}, among other samples or in another call: "
                         "take out means over the batch, noise and states"
                     )
 
