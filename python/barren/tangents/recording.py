@@ -154,7 +154,7 @@ class _Recorder(TorchFunctionMode):
                 edge = get_gradient_edge(output) if output.requires_grad else None
                 given = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
                 # One that is an input too, or in two roles, has more of a gradient than its piece.
-                plain = sum(id(tensor) in self._names for tensor in given) == len(roles)
+                plain = sum(id(tensor) in self._names for tensor in given) == len(set(roles.values()))
                 nodes = nodes_between(output, given) if plain else ()
                 writes = tuple((tensor, tensor._version) for tensor in given)
                 like = output.detach().new_empty(0)
