@@ -123,7 +123,7 @@ def test_variance_over_a_set_warns_in_one_line_and_has_a_standard_error() -> Non
         (["variance", "--p", "23", "--multipliers", "23"], "multipliers"),
         (["variance", "--p", "23", "--model", "cnn"], "model must be"),
         (["variance", "--p", "23", "--model", "mlp:8:cube"], "model must be"),
-        (["variance", "--p", "23", "--loss", "hinge"], "loss must be one of 'mse', 'bce', 'cross-entropy'; got"),
+        (["variance", "--p", "23", "--loss", "huber"], "loss must be one of 'mse', 'bce', 'cross-entropy', 'hinge'; got"),
         (["variance", "--p", "23", "--target", "sawtooth"], "labels in [0, 1]"),
         (["variance", "--p", "23", "--method", "fastest"], "method must be one of"),
         (["variance", "--p", "24", "--method", "character"], "composite"),

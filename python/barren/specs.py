@@ -54,7 +54,7 @@ def encoding(text: str) -> encodings.Encoding:
     """The encoding that a text names.
 
     Args:
-        text: "bits[:WIDTH]", "digits[:BASE[:WIDTH]]", "one-hot", "scalar", "angular[:H]" (harmonics 1..H, or a list
+        text: "bits[:WIDTH]", "signs[:WIDTH]" (bits as ±1), "digits[:BASE[:WIDTH]]", "one-hot", "scalar", "angular[:H]" (harmonics 1..H, or a list
             such as 1,5,7) or "group-element:GENERATOR:MODULUS".
 
     Raises:
@@ -204,6 +204,7 @@ _TARGETS: dict[str, _Word[targets.Target]] = {
 
 _ENCODINGS: dict[str, _Word[encodings.Encoding]] = {
     "bits": _Word("bits[:WIDTH]", lambda given: encodings.Bits(*_integers(given)), 0, 1),
+    "signs": _Word("signs[:WIDTH]", lambda given: encodings.Signs(*_integers(given)), 0, 1),
     "digits": _Word("digits[:BASE[:WIDTH]]", lambda given: encodings.Digits(*_integers(given)), 0, 2),
     "one-hot": _Word("one-hot", lambda _: encodings.OneHot()),
     "scalar": _Word("scalar", lambda _: encodings.Scalar()),

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 PointwiseLoss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 
 
+def hinge(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """max(0, 1 − y·N), one loss a sample, for labels −1 and 1."""
+    import torch
+
+    return torch.relu(1.0 - labels * outputs)
+
+
 def loss_slopes(
     loss: PointwiseLoss,
     labels: Sequence[float] | Doubles,
