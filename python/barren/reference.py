@@ -132,8 +132,8 @@ def gradients(
 ) -> Iterator[np.ndarray]:
     """G_a = ∇_w Σ_x c_x·ℓ(N(w, x), h_a(x)) for each member: a forward and a backward pass of the true loss each.
 
-    The loss is "mse", "bce", "hinge" (labels −1 and 1), "cross-entropy" (of logits, shape (n, m), with h_a(x) the index of a logit) or any
-    callable (outputs, labels) -> one loss a sample; targets may take any number of values.
+    The loss is "mse", "bce", "hinge" (labels −1 and 1), "cross-entropy" (of logits, shape (n, m), with h_a(x) the index
+    of a logit) or any callable (outputs, labels) -> one loss a sample; targets may take any number of values.
 
     Yields:
         The gradient over the trainable parameters, flattened, float64, shape (d,), computed in the model's own dtype.

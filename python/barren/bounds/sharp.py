@@ -20,8 +20,8 @@ def sharp_bound(cls: TargetClass, inputs: Law | RealLaw | None = None) -> float:
     For a prime p, x uniform on Z_p and multipliers "units", λ = max_{χ≠0} |P[χ]|²/(p(p−1)). For "all" the trivial
     character joins with (p−1)²/p³·(ψ(0) − mean ψ)². For frequencies 1..A and no law given, x is uniform on [0, 1] and λ
     the largest eigenvalue of the centred Gram matrix over A, known in closed form. For ±1 parities and x uniform on
-    {0,1}^n it is 1/|H|, and for all 2^n of them under any law the largest probability of a point other than 0; a quarter
-    of that for values 0 and 1. For any other law, set or modulus it is the largest eigenvalue of
+    {0,1}^n it is 1/|H|, and for all 2^n of them under any law the largest probability of a point other than 0; a
+    quarter of that for values 0 and 1. For any other law, set or modulus it is the largest eigenvalue of
     [√c_i K(x_i,x_j) √c_j].
 
     Args:
@@ -98,15 +98,15 @@ def extremal_jacobian(cls: TargetClass, inputs: Law | RealLaw | None = None) -> 
         return parity.extremal(cls)[:, None]
     at = at_points(cls, law)
     diagonal = parity.diagonal(cls, at.points, at.weights)
-    if diagonal is not None:
-        # The point of the largest mass alone, in all its rows.
-        value, vector = diagonal[0], np.sqrt(at.weights) * (at.points == at.points[diagonal[1]])
-    else:
+    if diagonal is None:
         value, vector = at.largest()
+    else:
+        value, row = diagonal
+        vector = np.sqrt(at.weights) * (at.points == at.points[row])  # the point of the largest mass alone
     if value == 0.0:
         return np.ones((at.n, 1))
     # A point of weight 0 has any gradient that one likes.
-    column = np.divide(vector, np.sqrt(at.weights), out=np.zeros(at.n), where=at.weights > 0.0)
+    column: Floats = np.divide(vector, np.sqrt(at.weights), out=np.zeros(at.n), where=at.weights > 0.0)
     column /= np.sqrt(at.weights @ column**2)
     return column[:, None]
 

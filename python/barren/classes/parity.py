@@ -172,8 +172,8 @@ class Parity(TargetClass):
         Cost: O(A·m).
         """
         rows, points = self._words("a", a), self._words("x", x)
-        odd = _core.common_ones(rows, points, _validate.threads(threads)) & 1
-        return 1.0 - 2.0 * odd if self.signed else odd.astype(np.float64)
+        odd = (_core.common_ones(rows, points, _validate.threads(threads)) & 1).astype(np.float64)
+        return 1.0 - 2.0 * odd if self.signed else odd
 
     def mean(self, x: ArrayLike, *, threads: int | None = None) -> Floats:
         """E_v h_v(x), float64 of shape ``(m,)``, in closed form.

@@ -113,8 +113,8 @@ def _check_parities_fit(cls: Parity, law: Law, limit: int, deviations: bool | No
     points = 24 * law.size(cls.points)
     if points > limit:
         raise ValueError(
-            f"memory_limit must hold the list of points; got {readable_bytes(limit)}, and {law.size(cls.points)} points "
-            f"need {readable_bytes(points)} (give a Sample)"
+            f"memory_limit must hold the list of points; got {readable_bytes(limit)}, and {law.size(cls.points)} "
+            f"points need {readable_bytes(points)} (give a Sample)"
         )
     listed = 8 * cls.size + points <= limit
     if deviations and not listed:

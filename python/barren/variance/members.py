@@ -30,7 +30,7 @@ class Members(Protocol):
 
 
 def members_of(problem: Problem) -> Members:
-    """By frequencies on the real line, by transforms for parities, by correlation on a prime modulus, or by residues."""
+    """By frequencies on the real line, transforms for parities, correlation on a prime modulus, or by residues."""
     cls: object = problem.cls
     if isinstance(cls, Parity):
         from barren.variance.parity.probes import ByParities

@@ -134,7 +134,13 @@ def _pair(problem: Problem) -> PairBlock:
         # All of Θ at once: columns from the row's own block on.
         parts = (slice(first, min(stop, first + step)) for first in range(start, stop, step))
         return sum(
-            float(np.einsum("rc,rc->", block_of(some.start, some), block[some.start - start : some.stop - start, some.start - start :]))
+            float(
+                np.einsum(
+                    "rc,rc->",
+                    block_of(some.start, some),
+                    block[some.start - start : some.stop - start, some.start - start :],
+                )
+            )
             for some in parts
         )
 
