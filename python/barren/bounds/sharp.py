@@ -106,9 +106,10 @@ def extremal_jacobian(cls: TargetClass, inputs: Law | RealLaw | None = None) -> 
     if value == 0.0:
         return np.ones((at.n, 1))
     # A point of weight 0 has any gradient that one likes.
-    column: Floats = np.divide(vector, np.sqrt(at.weights), out=np.zeros(at.n), where=at.weights > 0.0)
+    column = np.divide(vector, np.sqrt(at.weights), out=np.zeros(at.n), where=at.weights > 0.0)
     column /= np.sqrt(at.weights @ column**2)
-    return column[:, None]
+    extremal: Floats = column[:, None]
+    return extremal
 
 
 def resolved(cls: TargetClass, inputs: Law | RealLaw | None) -> tuple[TargetClass, Law | RealLaw | None]:
