@@ -108,8 +108,7 @@ def extremal_jacobian(cls: TargetClass, inputs: Law | RealLaw | None = None) -> 
     # A point of weight 0 has any gradient that one likes.
     column = np.divide(vector, np.sqrt(at.weights), out=np.zeros(at.n), where=at.weights > 0.0)
     column /= np.sqrt(at.weights @ column**2)
-    extremal: Floats = column[:, None]
-    return extremal
+    return np.asarray(column[:, None])
 
 
 def resolved(cls: TargetClass, inputs: Law | RealLaw | None) -> tuple[TargetClass, Law | RealLaw | None]:

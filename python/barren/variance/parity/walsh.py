@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from barren import _core
+from barren._products import pieces
 from barren._validate import Floats, Integers
 from barren.classes import Parity
 from barren.variance.frequency.columns import MOST_COLUMNS, columns_within, pairing_of
@@ -18,6 +19,10 @@ from barren.variance.speeds import Speeds
 
 # Passes over the table of a column beside its transform: cleared, filled, centred, squared for members and columns.
 _PASSES = 6.0
+# Tables of the columns taken together take about so many bytes: more save no time, and a pass over them stays short.
+_TABLE_BYTES = 1 << 28
+# Entries that are passed over while one is added at a place that may repeat.
+_ADDED = 16.0
 
 
 def transform(cls: Parity, places: Integers, block: np.ndarray, threads: int) -> Floats:
@@ -26,7 +31,8 @@ def transform(cls: Parity, places: Integers, block: np.ndarray, threads: int) ->
     if np.all(places[1:] > places[:-1]):
         table[places] = block
     else:
-        np.add.at(table, places, block)
+        for rows in pieces(len(places), _ADDED * block.shape[1]):
+            np.add.at(table, places[rows], block[rows])
     _core.walsh_hadamard(table, threads)
     return table
 
@@ -65,7 +71,8 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
 
 
 def _columns(problem: Problem) -> int:
-    return min(MOST_COLUMNS, columns_within(problem, smallest_memory(problem), bytes_a_column(problem)))
+    most = min(MOST_COLUMNS, max(1, _TABLE_BYTES // (8 * parity_of(problem).points)))
+    return min(most, columns_within(problem, smallest_memory(problem), bytes_a_column(problem)))
 
 
 def _needs_no_transform(problem: Problem) -> bool:
