@@ -10,13 +10,15 @@ import numpy as np
 
 from barren import _core
 from barren._products import product
-from barren.variance.frequency.columns import MOST_COLUMNS, TILE, columns_within, pairing_of
+from barren.variance.frequency.columns import TILE, columns_within, pairing_of
 from barren.variance.parity.sides import parity_of, varying_weights
 from barren.variance.problem import Pairing, Problem
 from barren.variance.speeds import Speeds
 
 # Values of the members that are made together, at 9 bytes each.
-_BLOCK_BYTES = 1 << 25
+_BLOCK_BYTES = 1 << 24
+# Jacobian columns taken together at most: values are made anew for each block, which is a small part of the work.
+_MOST_COLUMNS = 128
 # Passes over a value while it is made.
 _PASSES = 8.0
 
@@ -47,7 +49,7 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
 
 
 def _columns(problem: Problem) -> int:
-    return min(MOST_COLUMNS, columns_within(problem, smallest_memory(problem), _bytes_a_column(problem)))
+    return min(_MOST_COLUMNS, columns_within(problem, smallest_memory(problem), _bytes_a_column(problem)))
 
 
 def _members_together(problem: Problem) -> int:
