@@ -27,7 +27,7 @@ from barren.variance.theta import least_block_bytes, rows_a_block
 # Rows of a block on the diagonal of Θ, where nothing else of it is needed.
 _DIAGONAL_ROWS = 32
 # Passes over an entry of a layer's Θ beside its products, over one of K as it is made, and over one of D.
-_PASSES, _KERNEL, _FOLDING = 3.0, 12.0, 8.0
+_PASSES, _KERNEL, _FOLDING = 3.0, 16.0, 30.0
 # Entries of Θ that are folded into D together.
 _FOLDED = 1 << 21
 

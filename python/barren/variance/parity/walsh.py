@@ -66,7 +66,7 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
     making = speeds.columns(problem.tangent.dtype.itemsize * n * _columns(problem)) + n * speeds.backward
     if _needs_no_transform(problem):
         return making + d * n * rates.entry
-    a_point = cls.n * rates.butterfly + _PASSES * rates.entry
+    a_point = cls.n * rates.butterfly + _PASSES * rates.entry + rates.fresh
     return making + d * (cls.points * a_point + 2.0 * n * rates.entry)
 
 
