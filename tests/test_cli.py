@@ -123,7 +123,7 @@ def test_variance_over_a_set_warns_in_one_line_and_has_a_standard_error() -> Non
         (["variance", "--p", "23", "--multipliers", "23"], "multipliers"),
         (["variance", "--p", "23", "--model", "cnn"], "model must be"),
         (["variance", "--p", "23", "--model", "mlp:8:cube"], "model must be"),
-        (["variance", "--p", "23", "--loss", "hinge"], "loss must be one of 'mse', 'bce', 'cross-entropy'; got"),
+        (["variance", "--p", "23", "--loss", "huber"], "one of 'mse', 'bce', 'cross-entropy', 'hinge'; got"),
         (["variance", "--p", "23", "--target", "sawtooth"], "labels in [0, 1]"),
         (["variance", "--p", "23", "--method", "fastest"], "method must be one of"),
         (["variance", "--p", "24", "--method", "character"], "composite"),
@@ -139,7 +139,13 @@ def test_variance_over_a_set_warns_in_one_line_and_has_a_standard_error() -> Non
         (["figure"], "a figure needs its name and --out DIR"),
         (["figure", "bound-ladder"], "a figure needs its name and --out DIR"),
         (["figure", "bounds", "--out", "nowhere"], "name must be one of"),
-        (["variance"], "Missing option"),
+        (["variance", "--parity", "10:3:4"], "parity must be written"),
+        (["variance", "--parity", "1"], "n must be an integer in 2..63; got 1"),
+        (["variance", "--parity", "5:6"], "size must be an integer in 1..5; got 6"),
+        (["variance", "--parity", "5", "--target", "square"], "go with --p"),
+        (["variance", "--parity", "5", "--loss", "hinge"], "labels -1 and 1"),
+        (["variance", "--parity", "63"], "(give a Sample)"),
+        (["variance"], "one of --p and --parity is needed"),
         (["variance", "--p", "many"], "p must be an integer such as"),
         (["variance", "--p", "23", "--top", "-1"], "--top"),
         (["nothing"], "No such command"),
@@ -153,6 +159,19 @@ def test_mistakes_are_one_clear_line_and_status_2(arguments: list[str], message:
     assert "Traceback" not in err
     if err.startswith("barren: "):
         assert err.count("\n") == 1
+
+
+def test_parities() -> None:
+    code, out, err = run("variance", "--parity", "5:2:signed", "--loss", "hinge", "--model", "mlp:8:relu")
+    assert (code, err) == (0, "")
+    assert "10 parities v (5:2:signed)" in out
+    assert "easiest parities, of all" in out
+    code, out, _ = run("variance", "--parity", "5", "--model", "mlp:8:relu", "--json")
+    found = json.loads(out)
+    assert (code, found["parity"], found["members"], found["sharp_bound"]) == (0, "5", 32, 1 / 128)
+    code, out, _ = run("bounds", "--parity", "5:2:signed", "--json")
+    rungs = {rung["name"]: rung["value"] for rung in json.loads(out)["bounds"]}
+    assert (code, rungs["sharp"], rungs["orthogonal"]) == (0, 0.1, 0.1)
 
 
 def test_a_fault_of_the_package_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

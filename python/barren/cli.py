@@ -18,6 +18,7 @@ from rich.table import Table
 import barren
 from barren import check as checks
 from barren import report, specs
+from barren.classes import TargetClass
 
 _Params = ParamSpec("_Params")
 _MISTAKE = 2
@@ -89,7 +90,13 @@ def _stop(message: str) -> typer.Exit:
     return typer.Exit(_MISTAKE)
 
 
-_Modulus = Annotated[str, typer.Option("--p", help="The modulus p, 3 or more: 1009, or 2^255-19.", metavar="P")]
+_Modulus = Annotated[str | None, typer.Option("--p", help="The modulus p, 3 or more: 1009, or 2^255-19.", metavar="P")]
+_Parity = Annotated[
+    str | None,
+    typer.Option(
+        help="In place of p: parities of N bits, or of SIZE of them; values ±1 if signed.", metavar="N[:SIZE]"
+    ),
+]
 _Target = Annotated[
     str,
     typer.Option(help="sawtooth, cosine[:K], bit:J, quantile-bit[:I], threshold[:C], square or triangle.", metavar="ψ"),
@@ -107,17 +114,19 @@ _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 @app.command()
 @_plainly
 def variance(
-    p: _Modulus,
+    p: _Modulus = None,
+    parity: _Parity = None,
     target: _Target = "bit:0",
     encoding: Annotated[
-        str, typer.Option(help="bits[:W], digits[:B[:W]], one-hot, scalar, angular[:H] or group-element:G:M.")
+        str,
+        typer.Option(help="bits[:W], signs[:W], digits[:B[:W]], one-hot, scalar, angular[:H] or group-element:G:M."),
     ] = "bits",
     model: Annotated[str, typer.Option(help="mlp:WIDTHS[:ACTIVATION] or linear.")] = "mlp:1000x1000:sigmoid",
-    loss: Annotated[str, typer.Option(help="bce (on the logit) or mse.")] = "bce",
+    loss: Annotated[str, typer.Option(help="bce (on the logit), mse, or hinge (labels ±1).")] = "bce",
     seed: Annotated[int, typer.Option(help="Seed of the initialisation.")] = 0,
     inputs: _Inputs = "uniform",
     multipliers: _Multipliers = "units",
-    method: Annotated[str, typer.Option(help="auto, direct, character, kernel, table or probes.")] = "auto",
+    method: Annotated[str, typer.Option(help="auto, direct, character, walsh, kernel, table or probes.")] = "auto",
     rtol: Annotated[float | None, typer.Option(help="Relative standard error that will do; default exact.")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     top: Annotated[int, typer.Option(help="How many of the easiest multipliers to print.", min=0)] = 10,
@@ -125,9 +134,9 @@ def variance(
     as_json: _Json = False,
 ) -> None:
     """Exact gradient variance of a model at its initialisation, over every multiplier."""
-    cls = barren.ModularMultiplication(specs.modulus(p), specs.target(target), specs.multipliers(multipliers))
+    cls, asked = _class(p, parity, target, multipliers)
     law, shown = specs.law(inputs), specs.encoding(encoding)
-    width = shown.width(cls.p)
+    width = shown.width(int(cls.period))
     from barren import models  # torch, after everything that can be refused without it
 
     options: dict[str, Any] = {"encoding": shown, "loss": loss, "inputs": law, "method": method, "dtype": dtype}
@@ -136,13 +145,25 @@ def variance(
         typer.echo(str(barren.plan(cls, network, rtol=rtol, **options)))
         return
     answer = barren.gradient_variance(cls, network, rtol=rtol, seed=seed, **options)
-    asked = {"p": cls.p, "target": target, "encoding": encoding, "model": model, "loss": loss, "seed": seed}
-    asked |= {"inputs": inputs, "multipliers": multipliers, "dtype": dtype}
+    asked |= {"encoding": encoding, "model": model, "loss": loss, "seed": seed, "inputs": inputs, "dtype": dtype}
     found = report.variance_report(answer, top)
     if as_json:
         _print_json({**asked, **found})
     else:
         typer.echo("\n".join(report.variance_lines(asked, found)))
+
+
+def _class(p: str | None, parity: str | None, target: str, multipliers: str) -> tuple[TargetClass, dict[str, Any]]:
+    """The class asked for, and how it was."""
+    if (p is None) == (parity is None):
+        raise ValueError("one of --p and --parity is needed")
+    if p is not None:
+        cls = barren.ModularMultiplication(specs.modulus(p), specs.target(target), specs.multipliers(multipliers))
+        return cls, {"p": cls.p, "target": target, "multipliers": multipliers}
+    assert parity is not None
+    if (target, multipliers) != ("bit:0", "units"):
+        raise ValueError("--target and --multipliers go with --p; a parity has neither")
+    return specs.parity(parity), {"parity": parity}
 
 
 @app.command()
@@ -152,6 +173,7 @@ def bounds(
     frequencies: Annotated[
         int | None, typer.Option(help="In place of p: frequencies 1..A, x uniform on [0, 1].", metavar="A")
     ] = None,
+    parity: _Parity = None,
     target: Annotated[
         str | None, typer.Option(help="As for variance; default bit:0, or sawtooth.", metavar="ψ")
     ] = None,
@@ -160,10 +182,15 @@ def bounds(
     as_json: _Json = False,
 ) -> None:
     """The ladder of bounds on Var/B², from the class alone."""
-    if (p is None) == (frequencies is None):
-        raise ValueError("bounds needs one of --p and --frequencies")
+    if [p, frequencies, parity].count(None) != 2:
+        raise ValueError("bounds needs one of --p and --frequencies, or --parity")
     asked: dict[str, Any]
-    if p is not None:
+    if parity is not None:
+        parities, asked = _class(p, parity, target or "bit:0", multipliers)
+        size, ladder = parities.size, barren.bounds(parities, specs.law(inputs))
+        asked |= {"inputs": inputs}
+        symbol, title = "|H|", f"{parities!r}, x {inputs}"
+    elif p is not None:
         modulus, text = specs.modulus(p), target or "bit:0"
         asked = {"p": modulus, "target": text, "inputs": inputs, "multipliers": multipliers}
         cls = barren.ModularMultiplication(

@@ -17,6 +17,13 @@ _POINTWISE = "loss must be a function of one sample's output and label alone"
 PointwiseLoss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 
 
+def hinge(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """max(0, 1 − y·N), one loss a sample, for labels −1 and 1."""
+    import torch
+
+    return torch.relu(1.0 - labels * outputs)
+
+
 def loss_slopes(
     loss: PointwiseLoss,
     labels: Sequence[float] | Doubles,

@@ -9,7 +9,7 @@ import numpy as np
 
 from barren import _validate
 from barren.bounds import one_hot_bound, sharp_bound
-from barren.classes import ModularMultiplication, TargetClass
+from barren.classes import ModularMultiplication, Parity, TargetClass
 from barren.inputs import Law, RealLaw
 from barren.variance.plan import Plan
 from barren.variance.problem import Estimate
@@ -176,7 +176,8 @@ class GradientVariance:
     def explain(self) -> str:
         """The plan in words: method, reason, the model's route, every candidate's price; how an estimate was made."""
         if not self.is_listed:
-            return f"{self.plan}\nmembers: all {self.cls.size}, by Dedekind sums; too many to list, so no deviations"
+            how = "their kernel" if isinstance(self.cls, Parity) else "Dedekind sums"
+            return f"{self.plan}\nmembers: all {self.cls.size}, by {how}; too many to list, so no deviations"
         if self.estimate is None:
             return str(self.plan)
         return f"{self.plan}\nestimate: {self.estimate.note}"
