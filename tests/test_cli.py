@@ -123,7 +123,7 @@ def test_variance_over_a_set_warns_in_one_line_and_has_a_standard_error() -> Non
         (["variance", "--p", "23", "--multipliers", "23"], "multipliers"),
         (["variance", "--p", "23", "--model", "cnn"], "model must be"),
         (["variance", "--p", "23", "--model", "mlp:8:cube"], "model must be"),
-        (["variance", "--p", "23", "--loss", "hinge"], "loss must be one of 'mse', 'bce', 'cross-entropy'; got"),
+        (["variance", "--p", "23", "--loss", "huber"], "one of 'mse', 'bce', 'cross-entropy', 'hinge'; got"),
         (["variance", "--p", "23", "--target", "sawtooth"], "labels in [0, 1]"),
         (["variance", "--p", "23", "--method", "fastest"], "method must be one of"),
         (["variance", "--p", "24", "--method", "character"], "composite"),
@@ -131,7 +131,7 @@ def test_variance_over_a_set_warns_in_one_line_and_has_a_standard_error() -> Non
         (["variance", "--p", "23", "--seed", "-1"], "seed must be"),
         (["variance", "--p", str(2**63 + 29)], "(give a Sample)"),
         (["variance", "--p", str(2**63 + 29), "--target", "cosine"], "p must be below 2**63 here"),
-        (["variance", "--p", "23", "--frequencies", "5"], "one of --p and --frequencies"),
+        (["variance", "--p", "23", "--frequencies", "5"], "one of --p, --frequencies and --parity"),
         (["variance", "--frequencies", "0"], "A must be"),
         (["variance", "--frequencies", "5", "--target", "bit:0"], "it depends on p (QuantileBit(i) is one of t/p)"),
         (["variance", "--frequencies", "5", "--target", "residue"], "a function on the circle"),
@@ -141,15 +141,21 @@ def test_variance_over_a_set_warns_in_one_line_and_has_a_standard_error() -> Non
         (["variance", "--frequencies", "5", "--inputs", "gaussian"], "inputs must be written gaussian:SCALE[:N]"),
         (["variance", "--frequencies", "5", "--loss", "bce"], "labels in [0, 1]"),
         (["variance", "--frequencies", "5", "--method", "character"], "it is for residues modulo p"),
-        (["bounds", "--p", "23", "--frequencies", "5"], "one of --p and --frequencies"),
-        (["bounds"], "one of --p and --frequencies"),
+        (["bounds", "--p", "23", "--frequencies", "5"], "one of --p, --frequencies and --parity"),
+        (["bounds"], "one of --p, --frequencies and --parity"),
         (["bounds", "--frequencies", "0"], "A must be"),
         (["bounds", "--frequencies", "5", "--target", "bit:0"], "a function on the circle"),
         (["bounds", "--frequencies", "5", "--multipliers", "all"], "--multipliers goes with --p"),
         (["figure"], "a figure needs its name and --out DIR"),
         (["figure", "bound-ladder"], "a figure needs its name and --out DIR"),
         (["figure", "bounds", "--out", "nowhere"], "name must be one of"),
-        (["variance"], "one of --p and --frequencies must be given"),
+        (["variance", "--parity", "10:3:4"], "parity must be written"),
+        (["variance", "--parity", "1"], "n must be an integer in 2..63; got 1"),
+        (["variance", "--parity", "5:6"], "size must be an integer in 1..5; got 6"),
+        (["variance", "--parity", "5", "--target", "square"], "go with --p"),
+        (["variance", "--parity", "5", "--loss", "hinge"], "labels -1 and 1"),
+        (["variance", "--parity", "63"], "(give a Sample)"),
+        (["variance"], "one of --p, --frequencies and --parity must be given"),
         (["variance", "--p", "many"], "p must be an integer such as"),
         (["variance", "--p", "23", "--top", "-1"], "--top"),
         (["nothing"], "No such command"),
@@ -163,6 +169,19 @@ def test_mistakes_are_one_clear_line_and_status_2(arguments: list[str], message:
     assert "Traceback" not in err
     if err.startswith("barren: "):
         assert err.count("\n") == 1
+
+
+def test_parities() -> None:
+    code, out, err = run("variance", "--parity", "5:2:signed", "--loss", "hinge", "--model", "mlp:8:relu")
+    assert (code, err) == (0, "")
+    assert "10 parities v (5:2:signed)" in out
+    assert "easiest parities, of all" in out
+    code, out, _ = run("variance", "--parity", "5", "--model", "mlp:8:relu", "--json")
+    found = json.loads(out)
+    assert (code, found["parity"], found["members"], found["sharp_bound"]) == (0, "5", 32, 1 / 128)
+    code, out, _ = run("bounds", "--parity", "5:2:signed", "--json")
+    rungs = {rung["name"]: rung["value"] for rung in json.loads(out)["bounds"]}
+    assert (code, rungs["sharp"], rungs["orthogonal"]) == (0, 0.1, 0.1)
 
 
 def test_a_fault_of_the_package_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

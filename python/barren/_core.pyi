@@ -16,10 +16,12 @@ __all__: list[str] = [
     "available_kernels",
     "available_threads",
     "checkpoint",
+    "common_ones",
     "compiler",
     "correlations",
     "dedekind_ratios",
     "dedekind_sums",
+    "distances",
     "fold",
     "frequency_quadratic_forms",
     "frequency_responses",
@@ -44,6 +46,7 @@ __all__: list[str] = [
     "scatter_sums",
     "use_kernel",
     "values",
+    "walsh_hadamard",
     "weighted_energy",
 ]
 
@@ -100,6 +103,15 @@ def checkpoint() -> None:
     Raises KeyboardInterrupt in a thread whose Stop was set.
     """
 
+def common_ones(
+    x: numpy.typing.NDArray[numpy.int64],
+    y: numpy.typing.NDArray[numpy.int64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.uint8]:
+    """
+    how many ones x[i] and y[j] have in common, uint8 of shape (n, m).
+    """
+
 @typing.overload
 def correlations(
     multipliers: numpy.typing.NDArray[numpy.int64],
@@ -150,6 +162,15 @@ def dedekind_sums(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     12·sum over j of ((j/k))·(((h·j + c)/k)) for each h and c (empty: zeros), float64 of shape (len(h),).
+    """
+
+def distances(
+    x: numpy.typing.NDArray[numpy.int64],
+    y: numpy.typing.NDArray[numpy.int64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.uint8]:
+    """
+    in how many bits x[i] and y[j] differ, uint8 of shape (n, m).
     """
 
 @typing.overload
@@ -629,6 +650,13 @@ def values(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     ψ(a·x mod m), float64 of shape (members, points).
+    """
+
+def walsh_hadamard(
+    rows: numpy.typing.NDArray[numpy.float64], threads: typing.SupportsInt | typing.SupportsIndex = 0
+) -> None:
+    """
+    rows[v] <- sum over x of (-1)^<v,x>·rows[x], in place; float64, a power of two of rows.
     """
 
 def weighted_energy(

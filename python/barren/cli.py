@@ -95,6 +95,12 @@ _Modulus = Annotated[str | None, typer.Option("--p", help="The modulus p, 3 or m
 _Frequencies = Annotated[
     int | None, typer.Option(help="In place of p: frequencies 1..A, x -> ψ(a·x) for real x.", metavar="A")
 ]
+_Parity = Annotated[
+    str | None,
+    typer.Option(
+        help="In place of p: parities of N bits, or of SIZE of them; values ±1 if signed.", metavar="N[:SIZE]"
+    ),
+]
 _Target = Annotated[
     str | None,
     typer.Option(
@@ -119,34 +125,38 @@ _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def variance(
     p: _Modulus = None,
     frequencies: _Frequencies = None,
+    parity: _Parity = None,
     target: _Target = None,
     encoding: Annotated[
         str | None,
         typer.Option(
-            help="bits[:W], digits[:B[:W]], one-hot, scalar, angular[:H] or group-element:G:M; default bits, with "
+            help="bits[:W], signs[:W], digits[:B[:W]], one-hot, scalar, angular[:H] or group-element:G:M; default bits, with "
             "frequencies scalar (or angular[:H])."
         ),
     ] = None,
     model: Annotated[str, typer.Option(help="mlp:WIDTHS[:ACTIVATION] or linear.")] = "mlp:1000x1000:sigmoid",
     loss: Annotated[
-        str | None, typer.Option(help="bce (on the logit) or mse; default bce, with frequencies mse.")
+        str | None,
+        typer.Option(help="bce (on the logit), mse, or hinge (labels ±1); default bce, with frequencies mse."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the initialisation.")] = 0,
     inputs: _Inputs = "uniform",
     multipliers: _Multipliers = "units",
-    method: Annotated[str, typer.Option(help="auto, direct, character, kernel, table, nufft or probes.")] = "auto",
+    method: Annotated[
+        str, typer.Option(help="auto, direct, character, walsh, kernel, table, nufft or probes.")
+    ] = "auto",
     rtol: Annotated[float | None, typer.Option(help="Relative standard error that will do; default exact.")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     top: Annotated[int, typer.Option(help="How many of the easiest multipliers to print.", min=0)] = 10,
     plan: Annotated[bool, typer.Option("--plan", help="Say what it would cost, and stop.")] = False,
     as_json: _Json = False,
 ) -> None:
-    """Exact gradient variance of a model at its initialisation, over every multiplier or frequency."""
-    cls, law, asked = _problem(p, frequencies, target, inputs, multipliers)
+    """Exact gradient variance of a model at its initialisation, over every member of a class."""
+    cls, law, asked = _problem(p, frequencies, parity, target, inputs, multipliers)
     on_line = frequencies is not None
     encoding, loss = encoding or ("scalar" if on_line else "bits"), loss or ("mse" if on_line else "bce")
     shown = specs.encoding(encoding)
-    width = _width_on_the_line(shown) if on_line else shown.width(asked["p"])
+    width = _width_on_the_line(shown) if on_line else shown.width(int(cls.period))
     from barren import models  # torch, after everything that can be refused without it
 
     options: dict[str, Any] = {"encoding": shown, "loss": loss, "inputs": law, "method": method, "dtype": dtype}
@@ -164,17 +174,21 @@ def variance(
 
 
 def _problem(
-    p: str | None, frequencies: int | None, target: str | None, inputs: str, multipliers: str
+    p: str | None, frequencies: int | None, parity: str | None, target: str | None, inputs: str, multipliers: str
 ) -> tuple[TargetClass, Any, dict[str, Any]]:
     """The class and the law of x that were asked for, and the words for them."""
-    if (p is None) == (frequencies is None):
-        raise ValueError("one of --p and --frequencies must be given")
+    if [p, frequencies, parity].count(None) != 2:
+        raise ValueError("one of --p, --frequencies and --parity must be given")
     asked: dict[str, Any]
     if p is not None:
         modulus = specs.modulus(p)
         asked = {"p": modulus, "target": target or "bit:0", "inputs": inputs, "multipliers": multipliers}
         modular = barren.ModularMultiplication(modulus, specs.target(asked["target"]), specs.multipliers(multipliers))
         return modular, specs.law(inputs), asked
+    if parity is not None:
+        if (target or "bit:0", multipliers) != ("bit:0", "units"):
+            raise ValueError("--target and --multipliers go with --p; a parity has neither")
+        return specs.parity(parity), specs.law(inputs), {"parity": parity, "inputs": inputs}
     if multipliers != "units":
         raise ValueError("--multipliers goes with --p; frequencies are 1..A")
     asked = {"frequencies": frequencies, "target": target or "sawtooth", "inputs": inputs}
@@ -193,19 +207,22 @@ def _width_on_the_line(shown: Encoding) -> int:
 def bounds(
     p: _Modulus = None,
     frequencies: _Frequencies = None,
+    parity: _Parity = None,
     target: _Target = None,
     inputs: _Inputs = "uniform",
     multipliers: _Multipliers = "units",
     as_json: _Json = False,
 ) -> None:
     """The ladder of bounds on Var/B², from the class alone."""
-    cls, law, asked = _problem(p, frequencies, target, inputs, multipliers)
-    ladder = barren.bounds(cls, law)
+    cls, law, asked = _problem(p, frequencies, parity, target, inputs, multipliers)
+    ladder, size = barren.bounds(cls, law), cls.size
     if p is not None:
         size, symbol = asked["p"], "p"
         title = f"{asked['target']}, p = {p}, multipliers {multipliers}"
+    elif parity is not None:
+        symbol, title = "|H|", f"{cls!r}, x {inputs}"
     else:
-        size, symbol = frequencies, "A"
+        symbol = "A"
         where = "uniform on [0, 1]" if law is None else inputs
         title = f"{asked['target']} of a·x, a = 1..{frequencies}, x {where}"
     if as_json:

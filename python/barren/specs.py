@@ -14,8 +14,9 @@ from fractions import Fraction
 from typing import Generic, TypeVar
 
 from barren import encodings, inputs, targets
+from barren.classes import Parity
 
-__all__ = ["encoding", "law", "modulus", "multipliers", "nearest", "real_law", "target"]
+__all__ = ["encoding", "law", "modulus", "multipliers", "nearest", "parity", "real_law", "target"]
 
 _T = TypeVar("_T")
 _MOST_BITS = 1 << 14  # of a power in a modulus
@@ -54,8 +55,8 @@ def encoding(text: str) -> encodings.Encoding:
     """The encoding that a text names.
 
     Args:
-        text: "bits[:WIDTH]", "digits[:BASE[:WIDTH]]", "one-hot", "scalar", "angular[:H]" (harmonics 1..H, or a list
-            such as 1,5,7) or "group-element:GENERATOR:MODULUS".
+        text: "bits[:WIDTH]", "signs[:WIDTH]" (bits as ±1), "digits[:BASE[:WIDTH]]", "one-hot", "scalar", "angular[:H]"
+            (harmonics 1..H, or a list such as 1,5,7) or "group-element:GENERATOR:MODULUS".
 
     Raises:
         TypeError: not a string.
@@ -127,6 +128,29 @@ def multipliers(text: str) -> str | list[int]:
     if not all(_is_integer(piece) for piece in pieces):
         raise ValueError(f"multipliers must be {expected}; got {text!r}{nearest(text, ['units', 'all'])}")
     return [int(piece) for piece in pieces]
+
+
+def parity(text: str) -> Parity:
+    """The class of parities that a text names.
+
+    Args:
+        text: "N" (all parities of N bits) or "N:SIZE" (of SIZE of them), each with ":signed" after it for values ±1.
+
+    Raises:
+        TypeError: not a string.
+        ValueError: anything else, or numbers out of range.
+
+    Example:
+        >>> parity("10"), parity("10:3:signed")
+        (Parity(10), Parity(10, size=3, signed=True))
+    """
+    expected = "written N, N:SIZE, N:signed or N:SIZE:signed, such as 10:3"
+    if not isinstance(text, str):
+        raise TypeError(f"parity must be {expected}; got {type(text).__name__}")
+    numbers = text.removesuffix(":signed").split(":")
+    if len(numbers) > 2 or not all(_is_integer(piece) for piece in numbers):
+        raise ValueError(f"parity must be {expected}; got {text!r}")
+    return Parity(*map(int, numbers), signed=text.endswith(":signed"))
 
 
 def modulus(text: str) -> int:
@@ -226,6 +250,7 @@ _TARGETS: dict[str, _Word[targets.Target]] = {
 
 _ENCODINGS: dict[str, _Word[encodings.Encoding]] = {
     "bits": _Word("bits[:WIDTH]", lambda given: encodings.Bits(*_integers(given)), 0, 1),
+    "signs": _Word("signs[:WIDTH]", lambda given: encodings.Signs(*_integers(given)), 0, 1),
     "digits": _Word("digits[:BASE[:WIDTH]]", lambda given: encodings.Digits(*_integers(given)), 0, 2),
     "one-hot": _Word("one-hot", lambda _: encodings.OneHot()),
     "scalar": _Word("scalar", lambda _: encodings.Scalar()),

@@ -87,6 +87,9 @@ struct Kernels {
                           std::int64_t* factors, std::int64_t* wholes);
     void (*euclid_wide)(std::uint64_t k, const std::uint64_t* h, std::size_t count, std::uint64_t* divisors,
                         std::int64_t* factors, std::int64_t* wholes);
+    // rows[v] <- Σ_x (−1)^⟨v,x⟩·rows[x] in place, for 2^levels rows of `width` numbers that follow one another; ⟨v,x⟩
+    // is the number of ones that v and x have in common.
+    void (*walsh)(double* rows, std::size_t levels, std::size_t width);
 
     template <class T>
     const KernelSet<T>& of() const;

@@ -114,6 +114,13 @@ class Tangent(ABC):
     def ready(self, threads: int) -> None:  # noqa: B027  (most have all at hand)
         """Makes what all blocks of Θ share, on so many threads, before several ask for blocks."""
 
+    def check_unchanged(self) -> None:  # noqa: B027  (most are numbers)
+        """After a computation: refuses a model that is no longer what it was when the tangent was made.
+
+        Raises:
+            ValueError: If its forward keeps a state that has changed its outputs.
+        """
+
     def limited(self, threads: int) -> AbstractContextManager[None]:
         """A context in which this tangent's library takes at most so many threads a call (0: as many as it likes)."""
         return nullcontext()

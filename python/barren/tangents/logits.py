@@ -45,6 +45,8 @@ class LogitTangent(Tangent):
             sizes[snapshot.layers[name]] = sizes.get(snapshot.layers[name], 0) + leaf.numel()
         super().__init__(len(features), sizes, str(snapshot.dtype).removeprefix("torch."))
         with plain_autograd(snapshot.device):
+            self._probe = evenly(features, inspect.PROBE_POINTS)
+            self._probe_outputs = inspect.outputs_now(snapshot, self._probe)
             self._batched, suffix = self._choose()
             try:
                 self.deltas = Deltas(snapshot, features, self._backward)
@@ -52,6 +54,10 @@ class LogitTangent(Tangent):
             except NotLayeredError as reason:
                 route = f"vector-Jacobian products of {logits} outputs: {reason}"
         self._note = route + suffix
+
+    def check_unchanged(self) -> None:
+        """See `Tangent.check_unchanged`."""
+        inspect.check_unchanged(self._snapshot, self._probe, self._probe_outputs)
 
     def squared_norms(self) -> Doubles:
         """Σ_c‖J_c(x_i)‖² over the outputs c, float64 of shape (n,)."""

@@ -17,7 +17,7 @@ from barren import _validate
 from barren._pool import in_order
 from barren.tangents.base import Block, Doubles, Tangent
 from barren.tangents.gram import LayerGram, kept_bytes
-from barren.tangents.inspect import check_finite, evenly
+from barren.tangents.inspect import check_finite, check_unchanged, evenly, outputs_now
 from barren.tangents.packed import COPIES, PackedRows, packed_bytes
 from barren.tangents.parts import Part, RowsPart
 from barren.tangents.products import PRODUCT_BYTES, Products, bytes_a_sample
@@ -59,6 +59,7 @@ class ModelTangent(Tangent):
         super().__init__(len(features), sizes, dtype)
         self._routes = find_routes(snapshot, members, features)
         self._norms_of = self._routes.reasons
+        self._probe_outputs = outputs_now(snapshot, self._routes.probe)
 
     @property
     def note(self) -> str:
@@ -135,6 +136,10 @@ class ModelTangent(Tangent):
     def is_remote(self) -> bool:
         """Whether the model lives elsewhere than on the CPU."""
         return self._snapshot.device.type != "cpu"
+
+    def check_unchanged(self) -> None:
+        """See `Tangent.check_unchanged`."""
+        check_unchanged(self._snapshot, self._routes.probe, self._probe_outputs)
 
     def limited(self, threads: int) -> AbstractContextManager[None]:
         """See `Tangent.limited`."""
@@ -273,12 +278,12 @@ class ModelTangent(Tangent):
             yield slice(start, min(start + step, n))
 
     def _with_rules(self, compute: Callable[[], _T]) -> _T:
-        """Without rules if a batch shows that the calls of the forward change with the inputs."""
-        try:
-            return compute()
-        except ChangedCallsError as error:
-            self._routes.abandon(str(error))
-            return compute()
+        """Without the rules of layers that a batch uses otherwise than the probe did; it begins again then."""
+        while True:
+            try:
+                return compute()
+            except ChangedCallsError as error:
+                self._routes.abandon(error.reasons)
 
     def ready(self, threads: int) -> None:
         """Captures the factors of Θ, chunks of samples on several threads, each on one."""
@@ -307,6 +312,8 @@ class ModelTangent(Tangent):
                 for rows, batch, parts, squares in in_order(capture, self._chunks(), replicas.qsize()):
                     outputs[rows], norms[rows] = batch.cpu().numpy(), squares.cpu().numpy()
                     yield rows, parts
+            for _ in range(replicas.qsize()):  # each has a state of its own, where there is one
+                check_unchanged(replicas.get(), self._routes.probe, self._probe_outputs)
             self._outputs = outputs
         self._keep("rules", norms)
 

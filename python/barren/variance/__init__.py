@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def gradient_variance(
     standard error. Exactly one of `model`, `jacobian` and `ntk` is given.
 
     Args:
-        cls: the target class, `ModularMultiplication` or `Frequencies`.
+        cls: the target class, `ModularMultiplication`, `Frequencies` or `Parity`.
         model: a torch module with one output a sample (with loss="cross-entropy" one a label); its trainable parameters
             are w. It is left as it was.
         jacobian: J instead of a model, float32 or float64, shape (n, d): row i is the gradient of the output at the
@@ -59,12 +60,13 @@ def gradient_variance(
         encoding: how x is shown to the model: one of `barren.encodings`, or any function (x, p) -> float array (n,
             width); with frequencies (x, 1.0), real x.
         loss: "mse" (½(N−y)²) or "bce" (binary cross-entropy on a logit N), for both of which the variance is the same
-            function of J; any callable (outputs, labels) -> one loss a sample; or "cross-entropy" (of logits), for a
-            target of whole values 0..L−1 such as `targets.Residue()` and a model with an output a label.
+            function of J; "hinge" (max(0, 1 − y·N)) for labels −1 and 1; any callable (outputs, labels) -> one loss a
+            sample; or "cross-entropy" (of logits), for a target of whole values 0..L−1 such as `targets.Residue()` and
+            a model with an output a label.
         inputs: the law of x; default `inputs.Uniform()`, and `inputs.Density()` on the real line. Rows of `jacobian`
             and `ntk` follow the points of the law: increasing for Uniform and RandomBits, as given for Sample.
-        method: "auto", "direct", "character" (prime modulus), "nufft" (a cosine at frequencies 1..A), "kernel" or
-            "probes"; "table" for cross-entropy and for a callable loss of more than two labels.
+        method: "auto", "direct", "character" (prime modulus), "nufft" (a cosine at frequencies 1..A), "walsh"
+            (parities), "kernel" or "probes"; "table" for cross-entropy and for a callable loss of more than two labels.
         deviations: whether to compute d(a) for every member too; default wherever the members can be listed. Beyond
             that (a prime p of any size, a ψ with a sawtooth expansion) the variance over all of them is exact, by
             Dedekind sums, and d(a) cannot be had.
@@ -129,6 +131,8 @@ def gradient_variance(
         squared_norms = pairing.squared_norms
         if squared_norms is None:
             squared_norms = problem.tangent.squared_norms()
+        problem.tangent.check_unchanged()
+    plan = replace(plan, note=problem.tangent.note)  # a batch may have sent a layer another way
     tangent, labels = problem.tangent, problem.labels
     _check_sound(pairing, float(problem.weights @ squared_norms), given=ntk is not None)
     return GradientVariance(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from barren import _validate
-from barren.classes import Frequencies, ModularMultiplication, TargetClass
+from barren.classes import Frequencies, ModularMultiplication, Parity, TargetClass
 from barren.inputs import Law, RealLaw, Uniform
 from barren.tangents.base import Tangent
 from barren.tangents.given import GivenJacobian, GivenNTK
@@ -61,6 +61,10 @@ def prepare(
     listed = _check_fits(cls, law, limit, deviations)
     wanted = listed if deviations is None else deviations and cls.has_members
     _check_loss(cls, loss, model)
+    if loss == "hinge":
+        from barren.tangents.labels import hinge
+
+        loss = hinge
     points, weights = cls.points_of(law)
     tangent, labels = _sides(cls, points, model, jacobian, ntk, encoding, loss, dtype, method, limit)
     problem = Problem(
@@ -105,10 +109,29 @@ def _check_frequencies_fit(cls: Frequencies, law: RealLaw, limit: int, deviation
     return False
 
 
+def _check_parities_fit(cls: Parity, law: Law, limit: int, deviations: bool | None) -> bool:
+    """Whether the members can be listed; the points must be, and the kernel has a closed form."""
+    points = 24 * law.size(cls.points)
+    if points > limit:
+        raise ValueError(
+            f"memory_limit must hold the list of points; got {readable_bytes(limit)}, and {law.size(cls.points)} "
+            f"points need {readable_bytes(points)} (give a Sample)"
+        )
+    listed = 8 * cls.size + points <= limit
+    if deviations and not listed:
+        raise ValueError(
+            "deviations must be left out (None or False) where the members cannot be listed; "
+            f"got True with {cls.size} members"
+        )
+    return listed
+
+
 def _check_fits(cls: TargetClass, law: Any, limit: int, deviations: bool | None) -> bool:
     """Whether the members can be listed; the points must be, and members that cannot need a kernel without a table."""
     if isinstance(cls, Frequencies):
         return _check_frequencies_fit(cls, law, limit, deviations)
+    if isinstance(cls, Parity):
+        return _check_parities_fit(cls, law, limit, deviations)
     assert isinstance(cls, ModularMultiplication)
     if cls.p >= _validate.WORD_LIMIT and cls.table_obstacle is not None:  # its members are not even counted
         _validate.refuse(ValueError, "p", "below 2**63 here", f"{_validate.came(cls.p)}: {cls.table_obstacle}")
@@ -138,10 +161,15 @@ def _check_loss(cls: TargetClass, loss: object, model: object) -> None:
             )
         return
     if not isinstance(loss, str):
-        raise TypeError(f"loss must be 'mse', 'bce', 'cross-entropy' or a callable; got {type(loss).__name__}")
-    _validate.choice("loss", loss, ["mse", "bce", table.CROSS_ENTROPY])
-    if loss == table.CROSS_ENTROPY and model is None:
-        raise ValueError("loss must be 'mse' or 'bce' where jacobian or ntk is given; cross-entropy needs the model")
+        raise TypeError(f"loss must be 'mse', 'bce', 'cross-entropy', 'hinge' or a callable; got {type(loss).__name__}")
+    _validate.choice("loss", loss, ["mse", "bce", table.CROSS_ENTROPY, "hinge"])
+    if loss in ("hinge", table.CROSS_ENTROPY) and model is None:
+        raise ValueError(f"loss must be 'mse' or 'bce' where jacobian or ntk is given; {loss} needs the model")
+    if loss == "hinge" and cls.labels != (-1.0, 1.0):
+        raise ValueError(
+            f"target must have the labels -1 and 1 for loss='hinge', such as 1 - 2 * targets.Bit(0) or Parity(n, "
+            f"signed=True); got {cls!r}"
+        )
     if loss == "bce":
         low, high = cls.range
         if low < 0.0 or high > 1.0:
@@ -178,10 +206,10 @@ def _sides(
 
 
 def _check_affine(cls: TargetClass, loss: object) -> None:
-    """On the real line there is no table of labels, so the loss must be affine in the label."""
+    """Beside residues there is no table of labels, so the loss must be affine in the label."""
     if loss == table.CROSS_ENTROPY or (callable(loss) and cls.labels is None):
         raise ValueError(
-            "loss must be 'mse' or 'bce' for frequencies, or a callable with a target of two values such as "
+            "loss must be 'mse' or 'bce' for frequencies and parities, or a callable with two values, such as those of "
             f"targets.Threshold(); got {loss if isinstance(loss, str) else 'a callable'} with {cls!r}"
         )
 

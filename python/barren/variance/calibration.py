@@ -27,7 +27,7 @@ import numpy as np
 from barren import _core, _fft
 
 # Raised when a measurement below changes its meaning.
-_VERSION = 5
+_VERSION = 6
 # Orders of the group that stand for all: 65536 = 2^16, and 60538 = 2·30269 with a prime that no short transform fits.
 _SMOOTH_PRIME, _ROUGH_PRIME = 65537, 60539
 _SMOOTH_FACTOR = 13
@@ -54,6 +54,7 @@ class Rates:
             lengths of small prime factors only, and with a large one.
         response_smooth, response_rough: the same with the responses of every multiplier.
         transform_smooth, transform_rough: a point of a row transform, over log₂ of the length.
+        butterfly: a number and level of a Walsh–Hadamard transform.
     """
 
     product32: float
@@ -77,6 +78,7 @@ class Rates:
     response_rough: float
     transform_smooth: float
     transform_rough: float
+    butterfly: float
 
     def energy(self, length: int) -> float:
         """Seconds of one column of `length` points."""
@@ -193,6 +195,7 @@ def measure(threads: int) -> Rates:
         response_rough=rough[1],
         transform_smooth=_transform((_SMOOTH_PRIME - 1) // 2, threads, random),
         transform_rough=_transform((_ROUGH_PRIME - 1) // 2, threads, random),
+        butterfly=_butterfly(threads),
     )
 
 
@@ -231,6 +234,12 @@ def _gram(random: np.random.Generator, width: str, threads: int) -> float:
     span = (0, n)
     work = seconds(lambda: _core.gram_block(factor, factor, terms, terms, 0.0, span, span, out, False, threads))
     return work / (n * n * inner)
+
+
+def _butterfly(threads: int) -> float:
+    levels, columns = 13, 64
+    rows = np.zeros((2**levels, columns))  # stay zero, so that no run is unlike another
+    return seconds(lambda: _core.walsh_hadamard(rows, threads)) / (rows.size * levels)
 
 
 def _direct(threads: int, random: np.random.Generator) -> dict[str, float]:

@@ -80,8 +80,8 @@ def overhead(order: int, memory: int) -> float:
     return 1.0 + rows_a_rectangle(shifts) / shifts
 
 
-def run(problem: Problem, memory: int) -> Pairing:
-    """Var of every layer and d(a) of every member.
+def run(problem: Problem, memory: int) -> Pairing | None:
+    """Var of every layer and d(a) of every member; None if the model turns out to need too many columns for blocks.
 
     Args:
         problem: a whole class on a prime modulus, with no more than one row a unit.
@@ -90,7 +90,11 @@ def run(problem: Problem, memory: int) -> Pairing:
     places = rows_by_logarithm(problem)
     assert places is not None
     rows, weights = places
-    bands = _Bands(problem, rows, weights, memory)
+    tangent = problem.tangent.take(rows)
+    tangent.ready(problem.threads)
+    if not tangent.ntk_is_cheap:
+        return None
+    bands = _Bands(problem, tangent, weights, memory)
     forms = _Forms(problem)
     kernel = whole_kernel(problem)
     per_layer: dict[str, float] = {}
@@ -125,15 +129,14 @@ class _Bands:
     rounding in the transforms would cost digits.
     """
 
-    def __init__(self, problem: Problem, rows: np.ndarray, weights: np.ndarray, memory: int) -> None:
-        self.order = len(rows)
-        self.tangent, self.weights = problem.tangent.take(rows), weights
+    def __init__(self, problem: Problem, tangent: Tangent, weights: np.ndarray, memory: int) -> None:
+        self.order = len(weights)
+        self.tangent, self.weights = tangent, weights
         self.threads = problem.threads
         self.shifts = shifts_a_band(self.order, memory)
         each, room = _rectangle_bytes(self.shifts), memory - 40 * self.order * self.shifts
         self.workers = _workers_within(self.tangent.workers(problem.threads), each, room)
         self.height = rows_a_rectangle(self.shifts)
-        self.tangent.ready(problem.threads)
         self.offset = _about_row_means(self.tangent, weights)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]]:

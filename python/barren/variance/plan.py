@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from barren import _memory
-from barren.variance import character, direct, frequency, kernel, probes, table
+from barren.variance import character, direct, frequency, kernel, parity, probes, table
 from barren.variance.problem import Problem
 from barren.variance.speeds import Speeds
 
-EXACT = ("direct", "character", "kernel", "table", "nufft")
+EXACT = ("direct", "character", "kernel", "table", "nufft", "walsh")
 METHODS = {"direct": direct, "character": character, "kernel": kernel, "table": table, "probes": probes}
-NAMES = (*METHODS, "nufft")
+# Methods of one kind of class alone, and what that is.
+_OF_OTHERS = {"nufft": "frequencies on the real line", "walsh": "parities"}
+NAMES = (*METHODS, *_OF_OTHERS)
 # Seconds of work by count above which the model is timed before a method is chosen: a second at most, and less here.
 _WORTH_TIMING = 4.0
 
@@ -24,7 +26,7 @@ class Candidate:
     """One method, as the plan sees it.
 
     Attributes:
-        method: "direct", "character", "kernel", "table", "nufft" or "probes".
+        method: "direct", "character", "kernel", "table", "nufft", "walsh" or "probes".
         obstacle: why it cannot compute this problem, or None; the numbers are then 0.
         smallest_memory: bytes without which it cannot run.
         memory: bytes that it is predicted to take, beside the model and what was given.
@@ -126,6 +128,8 @@ def make_plan(problem: Problem, method: str) -> Plan:
 
 def engine_of(problem: Problem, method: str) -> Any:
     """The file that holds a method for this kind of class."""
+    if parity.takes(problem):
+        return parity.METHODS[method]
     return (frequency.METHODS if frequency.takes(problem) else METHODS)[method]
 
 
@@ -147,8 +151,10 @@ def _candidate(problem: Problem, speeds: Speeds, method: str) -> Candidate:
 def _obstacle(problem: Problem, method: str) -> str | None:
     if frequency.takes(problem):
         return frequency.obstacle(problem, method)
-    if method not in METHODS:
-        return "it is for frequencies on the real line"
+    if parity.takes(problem):
+        return parity.obstacle(problem, method)
+    if method in _OF_OTHERS:
+        return f"it is for {_OF_OTHERS[method]}"
     if (reason := table.obstacle(problem, method)) is not None:
         return reason
     if method != "kernel" and not problem.is_listed:

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from barren.classes import Frequencies
+from barren.classes import Frequencies, Parity
 from barren.variance.members import Members, members_of
 from barren.variance.problem import Estimate, Pairing, Problem
 from barren.variance.speeds import Speeds
@@ -36,6 +36,8 @@ def _of_class(problem: Problem) -> tuple[int, int]:
     cls: object = problem.cls
     if isinstance(cls, Frequencies):
         return 16 * cls.dimension * (len(problem.points) + cls.size), 8 * cls.size
+    if isinstance(cls, Parity):
+        return 8 * cls.size + 24 * len(problem.points), 2 * cls.points
     p = problem.cls.p
     return (8 * 8 * p, 6 * p) if problem.cls.is_prime else (24 * p, 0)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from barren._validate import WORD_LIMIT
-from barren.classes import Frequencies, ModularMultiplication
+from barren.classes import ModularMultiplication
 from barren.inputs import Law, RealLaw
 from barren.tangents.base import Tangent
 
@@ -22,7 +22,8 @@ class Problem:
 
     Attributes:
         cls: the target class that is computed with: the one asked for, or the modular class that it is on a grid. In
-            the methods of `variance.frequency` alone it is a class of `Frequencies`, whatever is written here.
+            the methods of `variance.frequency` alone it is a class of `Frequencies`, whatever is written here, and in
+            those of `variance.parity` one of `Parity`.
         law: the law of x in that class.
         points: the points of the law, int64 (for p >= 2**63 Python integers) or float64, shape
             (n,), or (n, d) in R^d.
@@ -61,7 +62,7 @@ class Problem:
     def is_listed(self) -> bool:
         """Whether the members can be listed, and with them tables of length p."""
         cls: object = self.cls
-        countable = cls.has_members if isinstance(cls, Frequencies) else self.cls.p < WORD_LIMIT
+        countable = self.cls.p < WORD_LIMIT if isinstance(cls, ModularMultiplication) else self.cls.has_members
         return countable and 8 * self.cls.size + 16 * self.points.size <= self.memory_limit
 
     @property

@@ -9,7 +9,7 @@ import numpy as np
 
 from barren import _validate
 from barren.bounds import one_hot_bound, sharp_bound
-from barren.classes import ModularMultiplication, TargetClass
+from barren.classes import ModularMultiplication, Parity, TargetClass
 from barren.inputs import Law, RealLaw
 from barren.variance.plan import Plan
 from barren.variance.problem import Estimate
@@ -179,7 +179,8 @@ class GradientVariance:
     def explain(self) -> str:
         """The plan in words: method, reason, the model's route, every candidate's price; how an estimate was made."""
         if not self.is_listed:
-            return f"{self.plan}\nmembers: all {self.cls.size}, by Dedekind sums; too many to list, so no deviations"
+            how = "their kernel" if isinstance(self.cls, Parity) else "Dedekind sums"
+            return f"{self.plan}\nmembers: all {self.cls.size}, by {how}; too many to list, so no deviations"
         note = "" if self.estimate is None else f"\nestimate: {self.estimate.note}"
         if isinstance(self.inputs, RealLaw):
             note = f"{note}\nbound: λ is that of the {self.inputs.size()} points of {self.inputs!r}"

@@ -62,6 +62,7 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
 def run(problem: Problem) -> Pairing:
     """Var of every layer from blocks of its Θ; d(a) from the quadratic forms of the total Θ."""
     cls, n = frequencies_of(problem), len(problem.points)
+    problem.tangent.ready(problem.threads)  # before the room is counted: a layer may need columns after all
     room = max(0, problem.memory_limit - smallest_memory(problem))
     total = np.zeros((n, n)) if problem.needs_deviations else None
     per_layer = pair_layers(problem, pair_by_kernel(problem), room, total)
