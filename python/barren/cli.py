@@ -130,8 +130,8 @@ def variance(
     encoding: Annotated[
         str | None,
         typer.Option(
-            help="bits[:W], signs[:W], digits[:B[:W]], one-hot, scalar, angular[:H] or group-element:G:M; default bits, "
-            "with frequencies scalar (or angular[:H])."
+            help="bits[:W], signs[:W], digits[:B[:W]], one-hot, scalar, angular[:H] or group-element:G:M; default "
+            "bits, with frequencies scalar (or angular[:H])."
         ),
     ] = None,
     model: Annotated[str, typer.Option(help="mlp:WIDTHS[:ACTIVATION] or linear.")] = "mlp:1000x1000:sigmoid",
