@@ -39,10 +39,18 @@ def arguments(p):
         def fail(*args):
             raise RuntimeError("no rules in this test")
         routes.record, model_module._KEPT_BYTES = fail, 0
-    return dict(model=models.mlp((p - 1).bit_length(), case["hidden"], seed=0), encoding=encodings.Bits(), **options)
+    width, outputs = (p - 1).bit_length(), 1
+    if options.get("loss") == "cross-entropy":
+        outputs = case["labels"] or p
+    model = models.mlp(width, case["hidden"], outputs=outputs, seed=0)
+    if kind == "normed":
+        model = torch.nn.Sequential(torch.nn.LayerNorm(width), model)
+    return dict(model=model, encoding=encodings.Bits(), **options)
 
 def run(p, limit):
-    cls = barren.ModularMultiplication(p, targets.Bit(0) if case["two"] else targets.Table(np.arange(p) % 3))
+    some = targets.Table(np.arange(p) % case["labels"]) if case["labels"] else targets.Residue()
+    target = targets.Bit(0) if case["two"] else some
+    cls = barren.ModularMultiplication(p, target)
     given = arguments(p)
     before = field("VmRSS")
     with warnings.catch_warnings():
@@ -60,7 +68,7 @@ print(json.dumps({"peak": field("VmHWM") - before, "method": v.method, "predicte
 def case(method, model, limit, p=2003, two=True, **more):
     options = {"method": method, "deviations": more.pop("deviations", True)}
     options |= {key: more.pop(key) for key in ("loss", "rtol", "per_parameter") if key in more}
-    sizes = {"columns": 3000, "dtype": "float64", "hidden": [150, 150]} | more
+    sizes = {"columns": 3000, "dtype": "float64", "hidden": [150, 150], "labels": 3} | more
     return {"model": model, "limit": limit, "p": p, "two": two, "options": options, **sizes}
 
 
@@ -78,6 +86,13 @@ CASES = {
     "kernel by columns with deviations": case("kernel", "columns", 240 * MIB),
     "table by forms of columns": case("table", "columns", 240 * MIB, two=False, loss="cubic"),
     "table by responses": case("table", "rules", 64 * MIB, two=False, loss="cubic", hidden=[30]),
+    "table by responses, all residues": case(
+        "table", "rules", 64 * MIB, p=499, two=False, labels=0, loss="cubic", hidden=[30]
+    ),
+    "cross-entropy": case("table", "rules", 48 * MIB, p=251, two=False, labels=0, loss="cross-entropy"),
+    "cross-entropy, no table fits": case("table", "rules", 24 * MIB, p=251, two=False, labels=0, loss="cross-entropy"),
+    "cross-entropy, many points": case("table", "rules", 48 * MIB, two=False, loss="cross-entropy", hidden=[60, 60]),
+    "cross-entropy by products": case("table", "normed", 32 * MIB, p=251, two=False, labels=0, loss="cross-entropy"),
     "probes": case("probes", "rules", 400 * MIB, rtol=0.1, hidden=[700, 300]),
     "probes with parameters": case("probes", "jacobian", 80 * MIB, per_parameter=True, rtol=0.1, columns=60000, p=251),
 }

@@ -88,8 +88,10 @@ class Speeds:
     def pulled_back(self, pull: Callable[[np.ndarray], object]) -> float:
         """Seconds of a cotangent of a model of several outputs, at all inputs: timed, as it is a share of the work."""
         tangent: Any = self._tangent
-        cotangents = np.ones((_COTANGENTS, self._n, tangent.logits))
-        return _least(lambda: pull(cotangents)) / _COTANGENTS
+        fitting = self._problem.memory_limit // (64 * self._n * tangent.logits)
+        count = int(np.clip(fitting, 1, _COTANGENTS))
+        cotangents = np.ones((count, self._n, tangent.logits))
+        return _least(lambda: pull(cotangents)) / count
 
     def columns(self, bytes_limit: int, *, by_layer: bool = False) -> float:
         """Seconds to make every Jacobian column in blocks of so many bytes: each group of columns is a pass."""
