@@ -192,7 +192,7 @@ class Deltas:
         return self._graph_bytes // 2 + layer.width * (3 * self._snapshot.dtype.itemsize + 10)
 
     def _forward(self, layer: DeltaLayer, samples: slice) -> tuple[Callable[[Tensor], Doubles], Tensor | None]:
-        """Some samples' deltas for cotangents where backward passes begin, and what lifts those of the outputs there."""
+        """How some samples' deltas are made of cotangents where passes begin, and what lifts those of outputs there."""
         with plain_autograd(self._snapshot.device):
             outputs, calls = _captured(self._snapshot, self._modules, self._features[samples])
         start, lift = outputs, None

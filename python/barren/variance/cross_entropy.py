@@ -92,12 +92,20 @@ def _seconds_of_layer(problem: Problem, deltas: Deltas, layer: DeltaLayer, speed
     rates, (n, columns), count = speeds.rates, layer.rows.shape, labels_of(problem).count
     if layer.is_last:
         return float(problem.cls.size * columns * (n + count) * rates.fresh)
+    products = min(columns * n * layer.width, n * n * (columns + layer.width)) * rates.product64
     chunk = _chunk_bytes(max(deltas.least_bytes(layer), problem.memory_limit // 4))
-    pulling = speeds.pulled_back(lambda cotangents: deltas.of(layer, cotangents, chunk))
-    table = count * (pulling + n * layer.width * rates.fresh)  # made, and centred and weighted in place
-    products = min(columns * n * layer.width, n * n * (columns + layer.width))
+    if _table_bytes(problem, layer) > problem.memory_limit - smallest_memory(problem):
+        pulling = speeds.pulled_back(lambda cotangents: deltas.of(layer, cotangents, chunk))
+        return float(problem.cls.size * (pulling + products))
+    some = min(count, _COTANGENTS)
+
+    def make() -> None:
+        for _ in deltas.table(layer, count, count - some, chunk):
+            pass
+
+    table = count * (speeds.made(make) / some + n * layer.width * rates.fresh)  # made, centred and weighted in place
     looked_up = n * layer.width * (rates.residue + rates.fresh)
-    return float(table + problem.cls.size * (looked_up + products * rates.product64))
+    return float(table + problem.cls.size * (looked_up + products))
 
 
 def _by_deltas(problem: Problem, tangent: LogitTangent, deltas: Deltas) -> Pairing:

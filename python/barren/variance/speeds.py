@@ -26,6 +26,8 @@ _BUDGET = 0.3
 # Runs shorter than the first are made four times; one longer than the second is not made again.
 _SHORT, _LONG = 0.05, 2.0
 _DIRECTIONS = 8
+# A pass over a model's samples, as a share of its checks, measured on small networks; a larger model's work is counted.
+_CALL, _LARGEST_CALL = 0.5, 0.02
 _COTANGENTS = 8
 
 
@@ -48,6 +50,16 @@ class Speeds:
     def rates(self) -> Rates:
         """Of the machine."""
         return rates(self._problem.threads)
+
+    @property
+    def fixed(self) -> float:
+        """Seconds that every method takes, however little there is to compute: the checks, and the calls themselves."""
+        return self.rates.call + self._problem.prepared + self.model_call
+
+    @property
+    def model_call(self) -> float:
+        """Seconds of one pass over a small model's samples: so much of its checks, which are such passes themselves."""
+        return min(_CALL * self._problem.prepared, _LARGEST_CALL) if self._tangent.is_model else 0.0
 
     @cached_property
     def has_products(self) -> bool:
@@ -84,6 +96,10 @@ class Speeds:
     def every_gradient(self) -> float:
         """Seconds of one sample in a pass that makes the gradients of all these layers."""
         return max(self.a_pass, self._a_sample(lambda part: part.column_pass(every=True)))
+
+    def made(self, make: Callable[[], object]) -> float:
+        """Seconds of some work, timed: a share of all."""
+        return _least(make)
 
     def pulled_back(self, pull: Callable[[np.ndarray], object]) -> float:
         """Seconds of a cotangent of a model of several outputs, at all inputs: timed, as it is a share of the work."""
