@@ -204,6 +204,7 @@ def plan(
         dtype=dtype,
         memory_limit=memory_limit,
         threads=threads,
+        priced=True,
     )
     return make_plan(problem, method)
 

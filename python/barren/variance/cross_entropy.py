@@ -28,8 +28,8 @@ def _bytes_a_member(problem: Problem, layer: DeltaLayer, *, looked_up: bool) -> 
     (n, columns), logits = layer.rows.shape, _logits(problem).logits
     if layer.is_last:
         return 16 * labels_of(problem).count * int(columns)
-    deltas = 8 * int(2 * n * layer.width + min(columns * layer.width, n * n))
-    return deltas if looked_up else deltas + 8 * int(4 * n * logits + n * layer.width)
+    numbers = int(2 * n * layer.width + min(columns * layer.width, n * n))
+    return 8 * (numbers if looked_up else numbers + int(4 * n * logits + n * layer.width))
 
 
 def _table_bytes(problem: Problem, layer: DeltaLayer) -> int:
