@@ -93,7 +93,8 @@ CASES = {
     "cross-entropy, no table fits": case("table", "rules", 24 * MIB, p=251, two=False, labels=0, loss="cross-entropy"),
     "cross-entropy, many points": case("table", "rules", 48 * MIB, two=False, loss="cross-entropy", hidden=[60, 60]),
     "cross-entropy by products": case("table", "normed", 32 * MIB, p=251, two=False, labels=0, loss="cross-entropy"),
-    "probes": case("probes", "rules", 400 * MIB, rtol=0.1, hidden=[700, 300]),
+    "probes": case("probes", "rules", 160 * MIB, rtol=0.1, hidden=[700, 300]),
+    "probes of a small model": case("probes", "rules", 24 * MIB, rtol=0.1, hidden=[30, 30]),
     "probes with parameters": case("probes", "jacobian", 80 * MIB, per_parameter=True, rtol=0.1, columns=60000, p=251),
 }
 

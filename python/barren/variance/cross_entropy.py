@@ -27,7 +27,7 @@ def _bytes_a_member(problem: Problem, layer: DeltaLayer, *, looked_up: bool) -> 
     """What one more member in a block takes: its deltas and what is made of them, its cotangents where they go back."""
     (n, columns), logits = layer.rows.shape, _logits(problem).logits
     if layer.is_last:
-        return 16 * labels_of(problem).count * int(columns)
+        return int(16 * labels_of(problem).count * columns)
     numbers = int(2 * n * layer.width + min(columns * layer.width, n * n))
     return 8 * (numbers if looked_up else numbers + int(4 * n * logits + n * layer.width))
 
@@ -42,8 +42,8 @@ def _least_bytes(problem: Problem, deltas: Deltas, layer: DeltaLayer) -> int:
     (n, columns), count = layer.rows.shape, labels_of(problem).count
     one = _bytes_a_member(problem, layer, looked_up=False)
     if layer.is_last:
-        return one + 8 * (n + count) * int(columns)
-    return one + deltas.least_bytes(layer) + (8 * n * n if n < columns else 0)
+        return int(one + 8 * (n + count) * columns)
+    return int(one + deltas.least_bytes(layer) + (8 * n * n if n < columns else 0))
 
 
 def smallest_memory(problem: Problem) -> int:
