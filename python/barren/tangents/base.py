@@ -56,6 +56,11 @@ class Tangent(ABC):
         return self._outputs
 
     @property
+    def outputs_at_hand(self) -> Doubles | None:
+        """The same where they have been computed already, else None."""
+        return self._outputs
+
+    @property
     def note(self) -> str:
         """One line that says which route was taken, and why."""
         return self._note
@@ -99,8 +104,17 @@ class Tangent(ABC):
 
     @property
     def product_bytes(self) -> int:
-        """Bytes that `products` and `transposed_products` take at most, beside what they are given and return."""
+        """Bytes that `products` and `transposed_products` cannot do without, beside what they are given and return."""
         return 0
+
+    @property
+    def most_product_bytes(self) -> int:
+        """Bytes that they take at most."""
+        return self.product_bytes
+
+    def products_within(self, bytes_limit: int) -> Tangent:
+        """The same tangent, whose products take so many bytes, not less than `product_bytes`."""
+        return self
 
     @property
     def concurrent(self) -> bool:

@@ -20,7 +20,13 @@ from barren.tangents.gram import LayerGram, kept_bytes
 from barren.tangents.inspect import check_finite, check_unchanged, evenly, outputs_now
 from barren.tangents.packed import COPIES, PackedRows, packed_bytes
 from barren.tangents.parts import Part, RowsPart
-from barren.tangents.products import PRODUCT_BYTES, Products, bytes_a_sample
+from barren.tangents.products import (
+    PRODUCT_BYTES,
+    Products,
+    bytes_a_sample,
+    least_product_bytes,
+    most_product_bytes,
+)
 from barren.tangents.routes import ChangedCallsError, find_routes
 from barren.tangents.snapshot import Snapshot, at_most, plain_autograd
 
@@ -47,6 +53,7 @@ class ModelTangent(Tangent):
         self._snapshot = snapshot
         self._features = features
         self._omega: Doubles | None = None
+        self._product_limit = PRODUCT_BYTES
         self._grams: dict[str, LayerGram] | None = None
         self._norms: dict[str, Doubles] = {}  # of the layers with rules, and of those without
         members: dict[str, list[str]] = {}
@@ -124,8 +131,20 @@ class ModelTangent(Tangent):
 
     @property
     def product_bytes(self) -> int:
-        """A chunk of samples with its activations, and a group of directions."""
-        return PRODUCT_BYTES
+        """A few samples with their activations, and one direction."""
+        return min(PRODUCT_BYTES, least_product_bytes(self.parameters * self.dtype.itemsize, self._sample_bytes))
+
+    @property
+    def most_product_bytes(self) -> int:
+        """A chunk of samples with its activations, and a group of directions; for small models all of both."""
+        parameter_bytes = self.parameters * self.dtype.itemsize
+        return max(self.product_bytes, most_product_bytes(parameter_bytes, self._sample_bytes * self.n))
+
+    def products_within(self, bytes_limit: int) -> ModelTangent:
+        """See `Tangent.products_within`: chunks and groups are cut."""
+        within = copy.copy(self)
+        within._product_limit = min(PRODUCT_BYTES, bytes_limit)
+        return within
 
     @property
     def concurrent(self) -> bool:
@@ -238,7 +257,7 @@ class ModelTangent(Tangent):
     def products(self, directions: npt.ArrayLike) -> Doubles:
         """J·V by forward mode, the directions vectorised; see `Tangent.products`."""
         vectors = _validate.matrix("directions", directions, rows=self.parameters)
-        found = self._products.forward(self._features, vectors)
+        found = self._products.forward(self._features, vectors, self._product_limit)
         return found if self._omega is None else found * self._omega[:, None]
 
     def transposed_products(self, cotangents: npt.ArrayLike) -> Doubles:
@@ -246,7 +265,7 @@ class ModelTangent(Tangent):
         vectors = _validate.matrix("cotangents", cotangents, rows=self.n)
         if self._omega is not None:
             vectors = vectors * self._omega[:, None]
-        return self._products.transposed(self._features, vectors)
+        return self._products.transposed(self._features, vectors, self._product_limit)
 
     def scale_rows(self, omega: npt.ArrayLike) -> ModelTangent:
         """The tangent of ω_i·J(x_i): rows are multiplied as they are computed."""

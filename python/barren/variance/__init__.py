@@ -11,11 +11,10 @@ import numpy as np
 
 from barren.classes import ModularMultiplication, TargetClass
 from barren.inputs import Law, RealLaw
-from barren.tangents.base import Tangent
 from barren.tangents.given import GivenJacobian, GivenNTK
 from barren.variance.arguments import Encoding, prepare
 from barren.variance.plan import Plan, engine_of, make_plan
-from barren.variance.problem import Pairing
+from barren.variance.problem import Pairing, Problem
 from barren.variance.result import GradientVariance
 
 if TYPE_CHECKING:
@@ -133,14 +132,14 @@ def gradient_variance(
             squared_norms = problem.tangent.squared_norms()
         problem.tangent.check_unchanged()
     plan = replace(plan, note=problem.tangent.note)  # a batch may have sent a layer another way
-    tangent, labels = problem.tangent, problem.labels
+    labels = problem.labels
     _check_sound(pairing, float(problem.weights @ squared_norms), given=ntk is not None)
     return GradientVariance(
         value=max(0.0, pairing.variance),  # below zero is rounding of a variance that is zero
         standard_error=_standard_error(cls, pairing),
         per_layer=pairing.per_layer,
         mean_squared_norm=float(problem.weights @ squared_norms),
-        mean_squared_norm_of_probability=_of_probability(problem.weights, squared_norms, tangent, loss),
+        mean_squared_norm_of_probability=_of_probability(problem, pairing, squared_norms, loss),
         plan=plan,
         cls=cls,
         inputs=cls.law_of(inputs),
@@ -209,17 +208,21 @@ def plan(
         dtype=dtype,
         memory_limit=memory_limit,
         threads=threads,
+        priced=True,
     )
     return make_plan(problem, method)
 
 
-def _of_probability(weights: np.ndarray, squared_norms: np.ndarray, tangent: Tangent, loss: object) -> float | None:
+def _of_probability(problem: Problem, pairing: Pairing, squared_norms: np.ndarray, loss: object) -> float | None:
     """E‖σ'(N)·J‖², σ the logistic function."""
-    if loss != "bce" or tangent.outputs is None:
+    if loss != "bce":
+        return None
+    outputs = problem.tangent.outputs if pairing.outputs is None else pairing.outputs
+    if outputs is None:
         return None
     # σ' = σ(N)·σ(−N) = 1/(4·cosh²(N/2)), which does not overflow to nan for large |N| the way exp(N) would.
-    slope = 0.25 / np.cosh(np.clip(tangent.outputs / 2, -350.0, 350.0)) ** 2
-    return float(weights @ (slope**2 * squared_norms))
+    slope = 0.25 / np.cosh(np.clip(outputs / 2, -350.0, 350.0)) ** 2
+    return float(problem.weights @ (slope**2 * squared_norms))
 
 
 def _check_sound(pairing: Pairing, mean_squared_norm: float, *, given: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -15,12 +16,17 @@ from barren.tangents.base import Tangent
 from barren.tangents.given import GivenJacobian, GivenNTK
 from barren.variance import table
 from barren.variance.plan import NAMES, default_memory_limit, readable_bytes
-from barren.variance.problem import Problem
+from barren.variance.problem import SMALL_LISTS, Problem
 
 if TYPE_CHECKING:
     import torch
 
 Encoding = Callable[[np.ndarray, Any], np.ndarray]
+_Sides = tuple[Tangent, "table.Labels | None"]
+
+# The first model of a process pays for what torch sets up once, in so many seconds at most: no prediction counts that.
+_WORTH_REPEATING = 3.0
+_used: list[bool] = []
 
 
 def prepare(
@@ -40,8 +46,12 @@ def prepare(
     dtype: Any,
     memory_limit: int | None,
     threads: int | None,
+    priced: bool = False,
 ) -> Problem:
     """The problem that the arguments of `gradient_variance` pose; every check of them is made here.
+
+    `priced` says that nothing but its price is wanted: the first model of a process is then checked twice, for the
+    second time tells what checks take.
 
     Raises:
         TypeError, ValueError: see `gradient_variance`.
@@ -66,7 +76,12 @@ def prepare(
 
         loss = hinge
     points, weights = cls.points_of(law)
-    tangent, labels = _sides(cls, points, model, jacobian, ntk, encoding, loss, dtype, method, limit)
+    (tangent, labels), prepared = _timed(
+        lambda: _sides(cls, points, model, jacobian, ntk, encoding, loss, dtype, method, limit),
+        again=priced and model is not None and not _used,
+    )
+    if model is not None:
+        _used.append(True)
     problem = Problem(
         cast("ModularMultiplication", cls),
         law,
@@ -80,8 +95,19 @@ def prepare(
         error,
         seed,
         labels,
+        prepared=prepared,
     )
     return _on_grid(problem, cls.modular(law)) if isinstance(cls, Frequencies) else problem
+
+
+def _timed(make: Callable[[], _Sides], *, again: bool) -> tuple[_Sides, float]:
+    """Both sides, and the seconds that they take; of the second time if they are made again."""
+    start = time.perf_counter()
+    made = make()
+    taken = time.perf_counter() - start
+    if again and taken < _WORTH_REPEATING:
+        return _timed(make, again=False)
+    return made, taken
 
 
 def _on_grid(problem: Problem, cls: ModularMultiplication | None) -> Problem:
@@ -136,7 +162,7 @@ def _check_fits(cls: TargetClass, law: Any, limit: int, deviations: bool | None)
     if cls.p >= _validate.WORD_LIMIT and cls.table_obstacle is not None:  # its members are not even counted
         _validate.refuse(ValueError, "p", "below 2**63 here", f"{_validate.came(cls.p)}: {cls.table_obstacle}")
     points, size = 16 * law.size(cls.p), cls.size
-    listed = cls.p < _validate.WORD_LIMIT and 8 * size + points <= limit
+    listed = cls.p < _validate.WORD_LIMIT and 8 * size + points <= max(limit, SMALL_LISTS)
     if listed:
         return True
     if points > limit or not cls.by_dedekind_sums:

@@ -27,7 +27,7 @@ import numpy as np
 from barren import _core, _fft
 
 # Raised when a measurement below changes its meaning.
-_VERSION = 6
+_VERSION = 7
 # Orders of the group that stand for all: 65536 = 2^16, and 60538 = 2·30269 with a prime that no short transform fits.
 _SMOOTH_PRIME, _ROUGH_PRIME = 65537, 60539
 _SMOOTH_FACTOR = 13
@@ -55,6 +55,7 @@ class Rates:
         response_smooth, response_rough: the same with the responses of every multiplier.
         transform_smooth, transform_rough: a point of a row transform, over log₂ of the length.
         butterfly: a number and level of a Walsh–Hadamard transform.
+        call: a call with next to nothing to compute.
     """
 
     product32: float
@@ -79,6 +80,7 @@ class Rates:
     transform_smooth: float
     transform_rough: float
     butterfly: float
+    call: float
 
     def energy(self, length: int) -> float:
         """Seconds of one column of `length` points."""
@@ -196,6 +198,7 @@ def measure(threads: int) -> Rates:
         transform_smooth=_transform((_SMOOTH_PRIME - 1) // 2, threads, random),
         transform_rough=_transform((_ROUGH_PRIME - 1) // 2, threads, random),
         butterfly=_butterfly(threads),
+        call=_call(threads),
     )
 
 
@@ -333,3 +336,16 @@ def _correlation(p: int, threads: int, random: np.random.Generator) -> tuple[flo
 def _transform(length: int, threads: int, random: np.random.Generator) -> float:
     rows = random.standard_normal((32, length))
     return seconds(lambda: _fft.rfft(rows, 1, threads)) / (rows.size * math.log2(length))
+
+
+def _call(threads: int) -> float:
+    """A problem of a few numbers, its checks and its result, twice: a plan weighs the methods as long."""
+    from barren.classes import ModularMultiplication
+    from barren.targets import Bit
+    from barren.variance import direct
+    from barren.variance.arguments import prepare
+
+    cls, given = ModularMultiplication(13, Bit(0)), {"jacobian": np.ones((13, 2)), "method": "direct"}
+    absent = ("ntk", "encoding", "inputs", "deviations", "rtol", "dtype", "memory_limit")
+    options: dict[str, Any] = {**dict.fromkeys(absent), **given, "loss": "mse", "per_parameter": False, "seed": 0}
+    return 2.0 * seconds(lambda: direct.run(prepare(cls, None, threads=threads, **options)))
