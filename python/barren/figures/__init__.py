@@ -12,6 +12,7 @@ from barren.figures import (
     character_spectrum,
     easy_multipliers,
     log_covariance,
+    parity_functions,
     spectral_norm,
     variance_vs_frequency,
     variance_vs_modulus,
@@ -31,6 +32,7 @@ FIGURES: dict[str, Figure] = {
         character_spectrum,
         log_covariance,
         spectral_norm,
+        parity_functions,
     )
 }
 
