@@ -304,3 +304,12 @@ def test_bad_arguments(case: str) -> None:
 def test_given_sets_may_not_overlap() -> None:
     with pytest.raises(ValueError, match="share no point; got 1"):
         GivenSets([1, 2, 3], [3, 4])
+
+
+@pytest.mark.parametrize("n", [3, 30])
+def test_parities_of_few_bits_are_learnt_and_of_many_are_not(n: int) -> None:
+    cls = barren.Parity(n, signed=True)
+    ensemble = barren.train(
+        cls, f"mlp:{10 * n}:relu", members=[2**n - 1], loss="hinge", optimizer="sgd", lr=0.1, steps=300, batch_size=128
+    )
+    assert ensemble.rows[0]["learned"] == (n == 3)
