@@ -2,8 +2,8 @@
 
 Published (arXiv 1703.07950) is Var ≤ B²/|H| for orthogonal functions, and that parities of 30 bits are not learnt.
 Settings as there: one hidden ReLU layer of width 10·d, hinge loss, x uniform on {0,1}^d and fresh at every step, SGD
-with learning rate 0.01 and batch 128, d = 5, 10 and 30, values ±1. Ours: the parities (drawn at random), the initialisation
-(torch's), the number of steps, the range of d of the variance, and the parities of half the bits.
+with learning rate 0.01 and batch 128, d = 5, 10 and 30, values ±1. Ours: the parities (drawn at random), torch's
+initialisation, the number of steps, the range of d of the variance, and the parities of half the bits.
 """
 
 from __future__ import annotations
@@ -162,6 +162,7 @@ def _draw_accuracy(axes: Axes, rows: Sequence[Row], settings: Settings) -> None:
             label = "_"  # one entry of the legend for all runs
     axes.axhline(0.5, color="0.6", linewidth=1.0, zorder=0)
     axes.set_xscale("symlog", linthresh=10)
+    axes.set_xlim(0, settings["steps"])
     axes.set_ylim(0.35, 1.03)
     axes.set_xlabel(f"steps of SGD (batch {settings['batch_size']}, learning rate {settings['lr']:g})")
     axes.set_ylabel(f"accuracy on {settings['test']} fresh points")
@@ -180,7 +181,7 @@ def _against_bits(axes: Axes, rows: Sequence[Row], style: str, colour: str, labe
 
 FIGURE = Figure(
     name="parity-functions",
-    summary="Accuracy on parities of d bits against steps; Var at initialisation against 2^(−d)·B², the published bound",
+    summary="Accuracy on parities of d bits against steps; Var at initialisation against its bound 2^(−d)·B²",
     columns={
         "panel": str,
         "bits": int,
