@@ -118,8 +118,16 @@ def along(rows: Rows) -> Headlines:
 
 
 def parities(rows: Rows) -> Headlines:
-    """Var over B² of the smallest and the largest number of bits, times the size of the class."""
+    """Accuracy of every number of bits, and Var over its bound for the smallest and the largest."""
     lines = []
+    runs = trained.last_rows(where(rows, panel="training"), ("bits", "parity", "seed"))
+    for bits in sorted({row["bits"] for row in runs}):
+        part = trained.finished(where(runs, bits=bits), "accuracy")
+        accuracies = [row["accuracy"] for row in part]
+        told = f"**{np.mean(accuracies):.3f}** ({min(accuracies):.3f} to {max(accuracies):.3f})" if part else "diverged"
+        learned = f"{sum(row['learned'] for row in part)} of {len(part)} runs learnt"
+        lines.append((f"parities of {bits} bits: accuracy at the last step; {learned}", told))
+    rows = where(rows, panel="variance")
     for members in dict.fromkeys(row["members"] for row in rows):
         for bits in (min(row["bits"] for row in rows), max(row["bits"] for row in rows)):
             part = trained.finished(where(rows, members=members, bits=bits), "variance")
