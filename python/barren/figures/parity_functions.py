@@ -167,7 +167,7 @@ def _draw_accuracy(axes: Axes, rows: Sequence[Row], settings: Settings) -> None:
     axes.set_xlabel(f"steps of SGD (batch {settings['batch_size']}, learning rate {settings['lr']:g})")
     axes.set_ylabel(f"accuracy on {settings['test']} fresh points")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=9, loc="center left")
+    axes.legend(fontsize=9, loc="upper left")
 
 
 def _against_bits(axes: Axes, rows: Sequence[Row], style: str, colour: str, label: str) -> None:
