@@ -339,7 +339,7 @@ def by_reciprocity(h: int, k: int, c: int) -> Fraction:
 
 
 def test_shifts_that_share_the_algorithm_of_euclid():
-    """Many shifts of one h at once: against the plain recursion in fractions, multiples of every remainder among them."""
+    """Many shifts of one h at once, multiples of remainders among them, against the plain recursion in fractions."""
     k = 2**89 - 1
     random = np.random.default_rng(4)
     for _ in range(5):
@@ -351,3 +351,17 @@ def test_shifts_that_share_the_algorithm_of_euclid():
         shifts += [int.from_bytes(random.bytes(11), "big") % k for _ in range(5)]
         found = dedekind.dedekind_numerators(h, k, shifts)
         assert [Fraction(numerator, k) for numerator in found] == [by_reciprocity(h, k, c) for c in shifts]
+
+
+def test_what_a_sample_says_of_its_law():
+    """The diagonal of K alone is what coins would give; lowest bits of a·x and 3a·x share a third, random points none."""
+    cls = barren.ModularMultiplication(HUGE, Bit(0))
+    kernel = cls.kernel([1], [1, 3])[0]
+    assert kernel[1] / kernel[0] == pytest.approx(1 / 3, abs=1e-12)
+    random = np.random.default_rng(0)
+    points = [int.from_bytes(random.bytes(32), "big") % HUGE for _ in range(20)]
+    kernel = cls.kernel(points, points)
+    assert np.abs(kernel - np.diag(np.diag(kernel))).max() < 1e-70 * kernel[0, 0]
+    jacobian = random.standard_normal((20, 3))
+    v = barren.gradient_variance(cls, jacobian=jacobian, inputs=inputs.Sample(points))
+    assert float(v) == pytest.approx(v.mean_squared_norm * kernel[0, 0] / 20, rel=1e-12)
