@@ -354,7 +354,7 @@ def test_shifts_that_share_the_algorithm_of_euclid():
 
 
 def test_what_a_sample_says_of_its_law():
-    """The diagonal of K alone is what coins would give; lowest bits of a·x and 3a·x share a third, random points none."""
+    """The diagonal of K is what coins would give; lowest bits of a·x and 3a·x share a third, random points none."""
     cls = barren.ModularMultiplication(HUGE, Bit(0))
     kernel = cls.kernel([1], [1, 3])[0]
     assert kernel[1] / kernel[0] == pytest.approx(1 / 3, abs=1e-12)

@@ -1,7 +1,6 @@
 """Nufft: the responses of all frequencies 1..A of a cosine by non-uniform Fourier transforms.
 
-O((n + A log A)) a column in place of O(A·n). The error grows with A, as phases are rounded: 3.4e-12 of the largest
-response at A = 10^4, 3.5e-10 at A = 10^6 (docs/theory, section 5).
+O((n + A log A)) a column in place of O(A·n). The error grows with A, as phases are rounded (docs/theory, section 5).
 """
 
 from __future__ import annotations
