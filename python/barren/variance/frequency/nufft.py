@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 
 from barren.classes import scattered
-from barren.variance.frequency.columns import columns_within, frequencies_of, pairing_of
+from barren.variance.frequency.columns import columns_within, frequencies_of
 from barren.variance.problem import Pairing, Problem
+from barren.variance.responses import pairing_of
 from barren.variance.speeds import Speeds
 
 # Bytes of a transform beside its data: the oversampled grid, complex, twice as long as the modes at most 2.5 times.
