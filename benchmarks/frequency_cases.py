@@ -110,4 +110,35 @@ def frequency_nufft(quick: bool) -> Record:
     )
 
 
-FREQUENCY_CASES = {case.__name__: case for case in (frequency_direct, frequency_nufft)}
+def exact_responses(members: np.ndarray, numerators: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Σ_x cos(2πa·x)·columns[x] at x = numerators/2^53: phases without an error, cosines and sums in long doubles."""
+    turn = np.longdouble(8) * np.arctan(np.longdouble(1))
+    out = np.empty((len(members), columns.shape[1]))
+    for row, a in enumerate(members):
+        # Products of 64 bits wrap around, which their last 53 bits do not notice.
+        fractions = (np.uint64(a) * numerators & np.uint64(2**53 - 1)).astype(np.longdouble) / 2**53
+        out[row] = (np.cos(turn * fractions)[:, None] * columns).sum(axis=0)
+    return out
+
+
+def frequency_nufft_accuracy(quick: bool) -> Record:
+    """The error of the transforms, relative to the largest response, as the rounding of phases makes it grow with A."""
+    sizes, n = ((500, 2000) if quick else (10**4, 10**5, 10**6)), 1000 if quick else 10**4
+    numerators = np.random.default_rng(1).integers(0, 2**53, size=n, dtype=np.uint64)
+    x, errors = numerators / 2.0**53, {}
+    for size in sizes:
+        cls, _, weights, J = setting(size, n, 2, targets.Cosine())
+        found = scattered.responses(cls, x, weights, J)
+        members = np.unique(np.geomspace(1, size, 40).astype(np.int64))
+        expected = exact_responses(members, numerators, weights[:, None] * J)
+        errors[f"A = {size}"] = float(np.abs(found[members - 1] - expected).max() / np.abs(found).max())
+    assert max(errors.values()) <= 1e-9, errors
+    return {
+        "name": "frequencies, error of the non-uniform transforms",
+        "asked": "≤ 1e-9",
+        "case": f"cosine, {n} points, about 40 of the frequencies 1..A against exact phases, {_nufft.backend()}",
+        "relative_error": errors,
+    }
+
+
+FREQUENCY_CASES = {case.__name__: case for case in (frequency_direct, frequency_nufft, frequency_nufft_accuracy)}

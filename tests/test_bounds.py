@@ -21,7 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import barren
-from barren import inputs, reference, targets
+from barren import _fft, inputs, reference, targets
+from barren.classes import characters
+from barren.classes.correlation import HalfTransform
 
 
 def brute_force(cls: barren.ModularMultiplication, law: inputs.Law) -> float:
@@ -211,3 +213,37 @@ def test_the_ladder_where_members_cannot_be_listed(p):
     assert [rung.name for rung in rungs] == ["sharp", "trivial"]
     assert rungs[0].value == pytest.approx(barren.sharp_bound(cls, inputs.Sample([1, 2, 3])))
     assert rungs[1].value == pytest.approx(0.25)
+
+
+def test_transforms_that_do_not_fit_in_memory_are_refused_or_warned_of(monkeypatch):
+    """Three machines: one too small, one that is busy, one with room; what is needed is named, with the backend."""
+    cls, gib = barren.ModularMultiplication(1009), 2**30
+    needed = max(HalfTransform(504, odd).working_bytes() for odd in (False, True)) + 4 * 1009
+    for memory, free in ((64 * gib, needed), (None, None)):
+        monkeypatch.setattr(characters._validate, "physical_memory", lambda memory=memory: memory)
+        monkeypatch.setattr(characters._memory, "available", lambda free=free: free)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            expected = barren.sharp_bound(cls)
+    monkeypatch.setattr(characters._memory, "available", lambda: needed - 1)
+    with pytest.warns(UserWarning, match=r"p = 1009 needs about 0.0 GiB for transforms .* by .*; 0.0 GiB are free now"):
+        assert barren.sharp_bound(cls) == expected
+    monkeypatch.setattr(characters._validate, "physical_memory", lambda: needed - 1)
+    for backend, advice in (("scipy 1", True), ("ducc0 0", False)):
+        monkeypatch.setattr(_fft, "backend", lambda name=backend: name)
+        with pytest.raises(
+            ValueError, match=f"p must be small enough .* got 1009, which needs .* by {backend}"
+        ) as told:
+            barren.sharp_bound(cls)
+        assert ("with ducc0 installed it takes less" in str(told.value)) == advice
+
+
+def test_no_rung_is_below_the_sharp_one():
+    """Where the covariance has rank one all bounds are λ, up to a few roundings that must not show in the order."""
+    for x in range(1, 31):
+        for cls in (barren.ModularMultiplication(101, targets.Bit(0)), barren.ModularMultiplication(101)):
+            rungs = barren.bounds(cls, inputs.Sample([x]))
+            assert rungs[0].name == "sharp"
+            assert all(rung.value >= rungs[0].value for rung in rungs)
+            trivial = next(rung.value for rung in rungs if rung.name == "trivial")
+            assert trivial == pytest.approx(rungs[0].value, rel=1e-12)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barren import classes
-from barren.classes import ModularMultiplication, modular, unit_group
+from barren.classes import ModularMultiplication, members, unit_group
 from barren.targets import Bit, Cosine, Sawtooth, Square, Table, Threshold, Triangle
 
 PRIMES = [3, 5, 7, 31, 101]
@@ -189,7 +189,7 @@ def test_blocks_change_nothing_but_rounding(cls, monkeypatch):
     x, y = np.arange(cls.p), np.arange(0, cls.p, 3)
     some = cls.with_multipliers(cls.members[::2])
     whole = [cls.kernel(x, y), some.kernel(x, y), some.mean(x)]
-    monkeypatch.setattr(modular, "_BLOCK_BYTES", 1)
+    monkeypatch.setattr(members, "BLOCK_BYTES", 1)
     blocked = [cls.kernel(x, y), some.kernel(x, y), some.mean(x)]
     for one, other in zip(whole, blocked, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-15)

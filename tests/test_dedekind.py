@@ -327,3 +327,41 @@ def test_sums_in_a_forked_child():
         raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     """
     assert subprocess.run([sys.executable, "-c", textwrap.dedent(code)], timeout=60).returncode == 0
+
+
+def by_reciprocity(h: int, k: int, c: int) -> Fraction:
+    """σ(h, k, c) by the reciprocity of docs/theory, section 2.1, as it stands."""
+    if h == 0:
+        return Fraction(0)  # k = 1
+    e = 1 if c == 0 or c % h else 0
+    right = Fraction(h, k) + Fraction(k, h) + Fraction(1 + 6 * c**2, h * k) - 6 * (c // h) - 3 * e
+    return right - by_reciprocity(k % h, h, c % h)
+
+
+def test_shifts_that_share_the_algorithm_of_euclid():
+    """Many shifts of one h at once, multiples of remainders among them, against the plain recursion in fractions."""
+    k = 2**89 - 1
+    random = np.random.default_rng(4)
+    for _ in range(5):
+        h = int.from_bytes(random.bytes(11), "big") % (k - 1) + 1
+        remainders = [k, h]
+        while remainders[-1]:
+            remainders.append(remainders[-2] % remainders[-1])
+        shifts = [0, 1, k - 1, *remainders[1:-1:5], *(3 * r % k for r in remainders[2:-1:7])]
+        shifts += [int.from_bytes(random.bytes(11), "big") % k for _ in range(5)]
+        found = dedekind.dedekind_numerators(h, k, shifts)
+        assert [Fraction(numerator, k) for numerator in found] == [by_reciprocity(h, k, c) for c in shifts]
+
+
+def test_what_a_sample_says_of_its_law():
+    """The diagonal of K is what coins would give; lowest bits of a·x and 3a·x share a third, random points none."""
+    cls = barren.ModularMultiplication(HUGE, Bit(0))
+    kernel = cls.kernel([1], [1, 3])[0]
+    assert kernel[1] / kernel[0] == pytest.approx(1 / 3, abs=1e-12)
+    random = np.random.default_rng(0)
+    points = [int.from_bytes(random.bytes(32), "big") % HUGE for _ in range(20)]
+    kernel = cls.kernel(points, points)
+    assert np.abs(kernel - np.diag(np.diag(kernel))).max() < 1e-70 * kernel[0, 0]
+    jacobian = random.standard_normal((20, 3))
+    v = barren.gradient_variance(cls, jacobian=jacobian, inputs=inputs.Sample(points))
+    assert float(v) == pytest.approx(v.mean_squared_norm * kernel[0, 0] / 20, rel=1e-12)

@@ -95,11 +95,25 @@ def test_links_between_the_docs_lead_somewhere():
             assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
+THEORY = (ROOT / "docs" / "theory.md").read_text()
+
+
 def test_the_tests_that_the_theory_names_exist():
-    named = re.findall(r"\[(tests/\w+\.py)(?:::(\w+))?\]", (ROOT / "docs" / "theory.md").read_text())
-    assert len(named) > 20
-    for file, test in named:
-        assert f"def {test}(" in (ROOT / file).read_text() if test else (ROOT / file).exists(), f"{file}::{test}"
+    named = re.findall(r"\[(tests/[^\]]*)\]", THEORY)
+    assert len(named) > 100
+    for link in named:
+        file, _, test = link.partition("::")
+        assert re.search(rf"^def {test}\(", (ROOT / file).read_text(), flags=re.MULTILINE), link
+
+
+def test_every_statement_of_the_theory_names_a_test():
+    """A statement begins with a label in bold or italics; proofs and measurements belong to the one before."""
+    sections = THEORY.split("\n## 1. ")[1].split("\n## Sources")[0]
+    statements = re.split(r"\n\n(?=\*)(?!\*(?:Proof|Measured)\b)|\n#+ ", sections)[1:]
+    assert len(statements) > 40
+    for statement in statements:
+        if statement.startswith("*"):
+            assert "[tests/" in statement, statement
 
 
 def test_importing_the_package_is_light():

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barren import _core, inputs, reference, targets
-from barren.classes import Frequencies, ModularMultiplication
+from barren.classes import Frequencies, ModularMultiplication, sphere
 
 TARGETS = [
     targets.Sawtooth(),
@@ -259,14 +259,26 @@ def sphere_by_series(dimension, r):
     return float(total)
 
 
-@pytest.mark.parametrize("dimension", [3, 50, 99, 100, 200, 256, 400, 1000])
+@pytest.mark.parametrize("dimension", [2, 3, 29, 30, 50, 99, 100, 200, 256, 400, 1000])
 def test_sphere_against_its_series(dimension):
-    r = np.array([0.0, 1e-9, 1e-3, 0.5, 3.0, 10.0, 20.0, 40.0, *(np.sqrt(dimension) * np.array([3.0, 6.0, 8.9, 9.0]))])
+    r = np.array(
+        [
+            0.0,
+            1e-9,
+            1e-3,
+            0.5,
+            3.0,
+            10.0,
+            20.0,
+            40.0,
+            *(np.sqrt(dimension) * np.array([1.0, 3.0, 6.0, 9.0, 10.9, 11.0])),
+        ]
+    )
     x = np.zeros((len(r), dimension))
     x[:, 1] = r / (2.0 * np.pi)
     cls = Frequencies(1.0, targets.Cosine(), dimension=dimension)
     exact = [sphere_by_series(dimension, value) for value in 2.0 * np.pi * x[:, 1]]
-    np.testing.assert_allclose(cls.mean(x), exact, rtol=0.0, atol=1e-13)
+    np.testing.assert_allclose(cls.mean(x), exact, rtol=0.0, atol=5e-15)
     far = np.full((1, dimension), 1e3)
     assert np.isfinite(cls.kernel(far, x)).all()
 
@@ -397,3 +409,60 @@ def test_kernels_of_cosines_lose_no_digits_at_small_points(kind, k):
     exact = (left - weights @ left).T @ (weights[:, None] * (right - weights @ right))
     np.testing.assert_allclose(cls.kernel(x, y), exact, rtol=1e-8, atol=1e-15)
     assert cls.kernel([5e-324], [1e-5])[0, 0] == 0.0
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=repr)
+def test_products_that_round_to_zero_are_refused_where_the_sign_counts(target):
+    """5e-324·(−1/2) rounds to −0, where the sawtooth is 0, and not 1/2 as beside 0."""
+    for a, x in (([-0.5, 3.0], [5e-324]), ([1e-200], [0.0, -1e-200])):
+        cls = Frequencies(target=target, frequencies=a)
+        if all(wave.shape in ("cosine", "triangle") for _, wave in cls.circle.terms):
+            expected = reference.values(cls, cls.members, x)
+            np.testing.assert_allclose(cls.values(a, x), expected, rtol=0.0, atol=1e-15)
+        else:
+            with pytest.raises(ValueError, match="must not be so small that they round to 0"):
+                cls.values(a, x)
+    cls = Frequencies(target=target, frequencies=[-1.0, 1e-200])
+    exact = reference.values(cls, cls.members, [0.0, 1e-100, -1e-100, 1e30])
+    np.testing.assert_allclose(cls.values(cls.members, [0.0, 1e-100, -1e-100, 1e30]), exact, rtol=0.0, atol=1e-15)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=repr)
+def test_the_shortest_intervals(target):
+    """On [0, A·x] within 1e-300 of 0 the class is what ψ is beside 0, on that side."""
+    cls = Frequencies(1e-200, target, integer=False)
+    beside = [cls.circle.exact(Fraction(1, 10**30)), cls.circle.exact(1 - Fraction(1, 10**30)), cls.mean([0.0])[0]]
+    x = [1e-200, -1e-200, 0.0]
+    np.testing.assert_allclose(cls.mean(x), [float(v) for v in beside], rtol=0.0, atol=1e-14)
+    np.testing.assert_allclose(cls.kernel(x, x), 0.0, atol=1e-14)
+    near = Frequencies(1.0, target, integer=False).mean([1e-9, -1e-9, 1e-15, -1e-15])
+    np.testing.assert_allclose(near, [float(v) for v in (*beside[:2], *beside[:2])], rtol=0.0, atol=1e-8)
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 8, 29, 30, 101, 500])
+@pytest.mark.parametrize("k", [1, -3])
+def test_kernels_on_a_sphere_lose_no_digits_at_small_points(dimension, k):
+    """To second order in both points K is Cov((a·x)², (a·y)²)/4, and that is known on the sphere."""
+    random = np.random.default_rng(dimension)
+    x = random.standard_normal((6, dimension)) * np.array([[1e-70], [1e-9], [3e-9], [2e-8], [1e-8], [0.0]])
+    cls = Frequencies(0.5, targets.Cosine(k), dimension=dimension)
+    w, d = np.pi * k * x, dimension
+    inner, squares = w @ w.T, np.sum(w**2, axis=1)
+    fourth = (np.multiply.outer(squares, squares) + 2.0 * inner**2) / (d * (d + 2))
+    expected = 0.25 * (fourth - np.multiply.outer(squares, squares) / d**2)
+    scale = np.multiply.outer(*[np.sqrt(np.diag(expected))] * 2)
+    assert np.all(np.abs(cls.kernel(x, x) - expected) <= 1e-13 * scale)
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 29, 30, 101])
+def test_kernels_on_a_sphere_by_harmonics_and_by_difference_agree(dimension):
+    random = np.random.default_rng(7)
+    directions = random.standard_normal((12, dimension))
+    radii = np.sqrt(dimension) * np.linspace(0.3, 1.7, 12)
+    x = directions / np.linalg.norm(directions, axis=1)[:, None] * radii[:, None]
+    kernel = sphere.kernel(dimension, x, x)
+    means = [sphere.mean(dimension, sphere.norms((x[:, None] + s * x).reshape(-1, dimension))) for s in (1, -1)]
+    at = sphere.mean(dimension, radii)
+    plain = 0.5 * (means[0] + means[1]).reshape(12, 12) - np.multiply.outer(at, at)
+    np.testing.assert_allclose(kernel, plain, rtol=0.0, atol=1e-14)
+    np.testing.assert_allclose(kernel, kernel.T, rtol=0.0, atol=1e-15)

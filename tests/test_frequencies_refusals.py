@@ -95,6 +95,7 @@ def test_the_core_refuses_what_would_crash_it():
         {"points": np.ones((2, 3))},
         {"points": np.ones((2, 0)), "frequencies": np.ones((2, 0))},
         {"points": np.full((2, 1), 1e32)},
+        {"points": np.full((2, 1), 1e-200), "frequencies": np.full((2, 1), -1e-200)},
         {"weights": np.ones(3)},
         {"jacobian": np.ones((3, 1))},
         {"shape": "cosine", "harmonic": np.nan},

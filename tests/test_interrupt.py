@@ -96,6 +96,70 @@ def test_ctrl_c_stops_every_method(case):
     assert float(late) < 1.0, late
 
 
+CORE = textwrap.dedent(
+    """
+    import os, signal, sys, threading, time
+    import numpy as np
+    from barren import Frequencies, _core, inputs, targets
+    from barren.bounds.gcd import GcdMatrix
+    from barren.classes import dedekind
+
+    case, wait, threads = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+    random = np.random.default_rng(0)
+    x, p, N = random.random(20000), 2**61 - 1, 400_000
+    w = np.full(len(x), 1 / len(x))
+    residues = random.integers(1, p, size=8_000)
+    gcd = GcdMatrix(3_000_000)
+    calls = {  # one call of the core each, or few short ones: seconds of work, over and over until the signal
+        "frequency-values": lambda: Frequencies(20000).values(np.arange(1.0, 20001.0), x[:2000], threads=threads),
+        "frequency-responses": lambda: Frequencies(N).responses(x, w, random.random((20000, 64)), threads=threads),
+        "frequency-cosines": lambda: Frequencies(N, targets.Cosine()).responses(x, w, x[:, None], threads=threads),
+        "frequency-forms": lambda: Frequencies(N).quadratic_forms(
+            x[:2000], w[:2000], np.eye(2000), threads=threads),
+        "interval-products": lambda: Frequencies(1e6, integer=False).kernel(x[:300], x[300:600], threads=threads),
+        "dedekind-sums": lambda: dedekind.dedekind_sums(np.tile(residues, 2000), p, np.tile(residues, 2000),
+                                                        threads=threads),
+        "dedekind-ratios": lambda: _core.dedekind_ratios(residues, residues, p, 5, 7, threads),
+        "sawtooth-ratios": lambda: _core.sawtooth_ratios(residues, residues, p, 5, threads),
+        "gcd-product": lambda: gcd.product(np.ones(gcd.size), threads=threads),
+    }
+    if case == "gcd-product":
+        calls[case]()  # the primes and totients are kept
+    sent = []
+
+    def interrupt():
+        time.sleep(wait)
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    watcher = threading.Thread(target=interrupt)
+    watcher.start()
+    try:
+        while True:
+            calls[case]()
+    except KeyboardInterrupt:
+        late = time.monotonic() - sent[0]
+    watcher.join()
+    left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    small = dedekind.dedekind_sums([1], 7)[0]
+    print(f"{late:.3f} {left} {small:.6f}")
+    """
+)
+
+CORE_CASES = [line.split('"')[1] for line in CORE.splitlines() if line.startswith('    "') and ": lambda: " in line]
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("case", CORE_CASES)
+def test_ctrl_c_stops_the_loops_of_the_core(case, threads):
+    command = [sys.executable, "-c", CORE, case, "1.0", threads]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    late, left, small = done.stdout.split()
+    assert (left, small) == ("[]", "4.285714")
+    assert float(late) < 1.0, late  # half a second on a quiet machine, as above
+
+
 def test_every_method_is_interrupted():
     assert {"direct", "character", "kernel", "table-forms", "table-responses", "probes", "gpt-kernel"} < set(CASES)
 

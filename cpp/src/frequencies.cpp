@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -18,18 +19,27 @@ constexpr double largest_product = 0x1p106;  // from here on a product of two do
 constexpr double small_product = 0x1p51;     // below it rounding leaves a fraction at once
 constexpr double largest_ordered = 0x1p52;
 
-// The largest entry of each column, by size; all must be finite.
-std::vector<double> sizes(Matrix<const double> matrix, const char* name, const Execution& execution) {
-    std::vector<double> largest(matrix.columns, 0.0);
+// The largest entry of a column, by size, and the least that is not 0.
+struct Sizes {
+    double largest = 0.0, least = std::numeric_limits<double>::infinity();
+};
+
+// Those of each column; all entries must be finite.
+std::vector<Sizes> sizes(Matrix<const double> matrix, const char* name, const Execution& execution) {
+    std::vector<Sizes> out(matrix.columns);
     serial_for(matrix.rows, execution, [&](std::size_t i) {
         for (std::size_t j = 0; j < matrix.columns; ++j) {
             const double size = std::abs(matrix.row(i)[j]);
             require(size <= largest_size, std::string(name) + " must be finite, and below 2^990 in size");
-            largest[j] = std::max(largest[j], size);
+            out[j].largest = std::max(out[j].largest, size);
+            if (size != 0.0) out[j].least = std::min(out[j].least, size);
         }
     });
-    return largest;
+    return out;
 }
+
+// Whether ψ jumps at 0 or anywhere, so that the sign of a product counts however small it is.
+bool jumps(Shape shape) { return shape != Shape::cosine && shape != Shape::triangle; }
 
 // Throws std::invalid_argument for a family that is none; returns what no |⟨a, x⟩| exceeds.
 double check(const FrequencyFamily& family, const Execution& execution) {
@@ -47,8 +57,14 @@ double check(const FrequencyFamily& family, const Execution& execution) {
     }
     const auto frequencies = sizes(family.frequencies, "frequencies", execution);
     const auto points = sizes(family.points, "points", execution);
+    const bool jump =
+        std::any_of(family.terms.begin(), family.terms.end(), [](const WaveTerm& t) { return jumps(t.wave.shape); });
     double product = 0.0;
-    for (std::size_t j = 0; j < points.size(); ++j) product += frequencies[j] * points[j];
+    for (std::size_t j = 0; j < points.size(); ++j) {
+        product += frequencies[j].largest * points[j].largest;
+        require(!jump || frequencies[j].least * points[j].least != 0.0,
+                "products of frequencies and points must not be so small that they round to 0, where ψ jumps");
+    }
     require(product < largest_product, "the products of frequencies and points must stay below 2^106");
     return product;
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from barren.bounds import modular, parity
 from barren.bounds.eigen import LARGEST_BYTES
@@ -11,6 +11,8 @@ from barren.bounds.gcd import gcd_spectral_radius
 from barren.bounds.sharp import gram_of, resolved, sharp_bound
 from barren.classes import Frequencies, ModularMultiplication, Parity, TargetClass
 from barren.inputs import Law, RealLaw
+
+_ROUNDING = 1e-12  # of an eigenvalue and of a sum over pairs
 
 
 @dataclass(frozen=True)
@@ -125,4 +127,9 @@ def _trivial(value: float) -> Rung:
 
 
 def _ordered(proven: list[Rung], *rates: Rung) -> tuple[Rung, ...]:
-    return (*sorted(proven, key=lambda rung: rung.value), *rates)
+    """Proven ones by value. One that is λ itself, as for one point, may have been rounded below it: it is set to λ."""
+    sharp = proven[0].value
+    lifted = [
+        replace(rung, value=sharp) if sharp * (1.0 - _ROUNDING) <= rung.value < sharp else rung for rung in proven
+    ]
+    return (*sorted(lifted, key=lambda rung: rung.value), *rates)  # stable: λ stays first among equals

@@ -143,9 +143,9 @@ def sq_dimension(cls: TargetClass, inputs: Law | RealLaw | None = None) -> Stati
     rho = np.abs(np.concatenate([block for _, block in blocks]))
     np.fill_diagonal(rho, 0.0)
     chosen = _largest_certificate(lambda D: _first_fit(rho, D), len(members))
-    inner = rho[np.ix_(chosen, chosen)]
+    largest = _checked(float(rho[np.ix_(chosen, chosen)].max()), len(chosen))
     upper = len(members) if law is None else min(len(members), max(1, len(cls.points_of(law)[0]) - 1))
-    return StatisticalDimension(len(chosen), members[chosen], float(inner.max()), upper)
+    return StatisticalDimension(len(chosen), members[chosen], largest, upper)
 
 
 def collision_entropy(inputs: Law, p: int | None = None) -> float:
@@ -229,10 +229,15 @@ def _by_ratio(cls: ModularMultiplication, law: Law | RealLaw | None) -> Statisti
     taken[chosen] = 1.0
     occurs = _fft.irfft(np.abs(_fft.rfft(taken)) ** 2 + 0j, order) > 0.5
     occurs[0] = False
-    largest = float(rho[occurs].max(initial=0.0))
-    if largest > 1.0 / len(chosen):
-        raise RuntimeError("a certificate failed its check; please report this")
+    largest = _checked(float(rho[occurs].max(initial=0.0)), len(chosen))
     return StatisticalDimension(len(chosen), unit_group(cls.p).powers[chosen], largest, upper)
+
+
+def _checked(largest: float, count: int) -> float:
+    """The largest |ρ| of all pairs of a list of so many members, once it is at most 1/count."""
+    if largest > 1.0 / count:
+        raise RuntimeError("a certificate failed its check; please report this")
+    return largest
 
 
 def _first_fit_by_ratio(rho: Floats, D: int) -> np.ndarray:

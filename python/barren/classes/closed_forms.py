@@ -16,14 +16,14 @@ import numpy as np
 from barren import _core, _twofold
 from barren._twofold import Twofold
 from barren._validate import Floats
+from barren.classes import sphere
 from barren.targets.circle import Circle
 
 if TYPE_CHECKING:
     from barren.classes.frequency import Frequencies
 
 _BLOCK_BYTES = 1 << 25
-_HIGH_DIMENSION = 100  # from here on Γ(d/2) and J_ν come near the ends of the range of doubles
-_GEGENBAUER_NODES = 96
+_LEAST_TURNS = 2.0**-900  # on fewer of them ψ has the value that it takes beside 0, to every digit
 # k·A·x up to here is small: 40 nodes integrate products of sin² of it without an error.
 _SMALL_PHASE, _LEGENDRE_NODES = 0.25, 40
 _MOST_PHASES = 1 << 22
@@ -74,26 +74,24 @@ def steps(cls: Frequencies, x: Floats, y: Floats) -> float:
 def _mean_of_cosines(cls: Frequencies, k: int, x: Floats) -> Floats:
     """D(kx)."""
     if cls.kind == "sphere":
-        return _on_sphere(cls, k * np.sqrt(np.sum(x**2, axis=1)))
+        return sphere.mean(cls.dimension, sphere.norms(_on_unit_sphere(cls, k, x)))
     return _averaged(cls, _multiple(cls, k, x))
 
 
 def _kernel_of_cosines(cls: Frequencies, k: int, x: Floats, l: int, y: Floats) -> Floats:  # noqa: E741
     """½(D(kx − ly) + D(kx + ly)) − D(kx)D(ly), a block of rows at a time; by nodes where that would cancel."""
+    if cls.kind == "sphere":
+        return sphere.kernel(cls.dimension, _on_unit_sphere(cls, k, x), _on_unit_sphere(cls, l, y))
     nodes = _nodes_of_small_phases(cls, k, x, l, y)
     if nodes is not None:
         return _kernel_at_nodes(cls, k, x, l, y, *nodes)
     mean_x, mean_y = _mean_of_cosines(cls, k, x), _mean_of_cosines(cls, l, y)
     out = np.empty((len(x), len(y)))
-    step = max(1, _BLOCK_BYTES // (8 * max(1, len(y)) * cls.dimension))
+    step = max(1, _BLOCK_BYTES // (8 * max(1, len(y))))
     for start in range(0, len(x), step):
         rows = x[start : start + step, np.newaxis]
-        if cls.kind == "sphere":
-            sums = (np.sqrt(np.sum((k * rows + sign * l * y) ** 2, axis=2)) for sign in (-1.0, 1.0))
-            less, more = (_on_sphere(cls, norms) for norms in sums)
-        else:
-            of_x, of_y = _multiple(cls, k, rows), _multiple(cls, l, y)
-            less, more = (_averaged(cls, _twofold.add(of_x, (sign * of_y[0], sign * of_y[1]))) for sign in (-1.0, 1.0))
+        of_x, of_y = _multiple(cls, k, rows), _multiple(cls, l, y)
+        less, more = (_averaged(cls, _twofold.add(of_x, (sign * of_y[0], sign * of_y[1]))) for sign in (-1.0, 1.0))
         out[start : start + step] = 0.5 * (less + more) - mean_x[start : start + step, np.newaxis] * mean_y
     return out
 
@@ -103,8 +101,6 @@ def _nodes_of_small_phases(cls: Frequencies, k: int, x: Floats, l: int, y: Float
 
     On [0, A] a Gauss–Legendre rule, exact to rounding there; on 1..A the frequencies themselves, if they are few.
     """
-    if cls.kind == "sphere":
-        return None
     A, size = float(cls.A or 0.0), len(x) + len(y)
     largest = max(m * np.abs(_within_a_period(cls, points)).max(initial=0.0) for m, points in ((k, x), (l, y)))
     if A * largest > _SMALL_PHASE:
@@ -137,6 +133,11 @@ def _kernel_at_nodes(
     return out
 
 
+def _on_unit_sphere(cls: Frequencies, k: int, x: Floats) -> Floats:
+    """2πkA·x: with a of length 1 the class is the same."""
+    return np.asarray(2.0 * np.pi * k * float(cls.A or 0.0) * x)
+
+
 def _within_a_period(cls: Frequencies, x: Floats) -> Floats:
     """The number x less the nearest integer, which integer frequencies do not see; exact."""
     return x - np.rint(x) if cls.kind == "integers" else x
@@ -152,7 +153,8 @@ def _averaged(cls: Frequencies, t: Twofold) -> Floats:
     """D(t) for a on 1..A: sin(πAt)cos(π(A+1)t)/(A·sin πt); for a on [0, A]: sin(2πAt)/(2πAt)."""
     A = float(cls.A or 0.0)
     if cls.kind == "interval":
-        return _ratio(_sine(_twofold.times(A, t)), 2.0 * np.pi * A * t[0])
+        angle = 2.0 * np.pi * A * t[0]
+        return _ratio(_sine(_twofold.times(A, t)), np.where(np.abs(angle) < _LEAST_TURNS, 0.0, angle))
     t = _twofold.fraction(t)
     half = (0.5 * t[0], 0.5 * t[1])  # sin(πAt) = sin(2π·A·t/2)
     dirichlet = _sine(_twofold.times(A, half)) * _cosine(_twofold.times(A + 1.0, half))
@@ -173,43 +175,13 @@ def _cosine(turns: Twofold) -> Floats:
     return np.asarray(np.cos(2.0 * np.pi * _twofold.fraction(turns)[0]))
 
 
-def _on_sphere(cls: Frequencies, norms: Floats) -> Floats:
-    """E cos(2π⟨a, x⟩) for a on the sphere of radius A: Γ(d/2)·(2/r)^ν·J_ν(r), ν = d/2 − 1, r = 2πA‖x‖."""
-    from scipy.special import gamma, jv
-
-    order = cls.dimension / 2 - 1
-    r = 2.0 * np.pi * float(cls.A or 0.0) * norms
-    if cls.dimension >= _HIGH_DIMENSION:
-        return _by_gegenbauer(cls.dimension, r)
-    # Below 1e-4 two terms of the series are exact to rounding, and (2/r)^ν may not be.
-    small = r < 1e-4
-    safe = np.where(small, 1.0, r)
-    return np.asarray(
-        np.where(small, 1.0 - r**2 / (2.0 * cls.dimension), gamma(order + 1) * (2.0 / safe) ** order * jv(order, safe))
-    )
-
-
-def _by_gegenbauer(dimension: int, r: Floats) -> Floats:
-    """E cos(ru), u the first coordinate on the unit sphere, by a Gauss rule for its density (1 − u²)^{(d−3)/2}.
-
-    Nothing overflows here, as Γ(d/2) and J_ν do. u is nearly normal of variance 1/d: from r² = 80d on the mean is
-    negligible, and 0 is returned; up to there the rule is right to about 5e-15.
-    """
-    from scipy.special import roots_gegenbauer
-
-    nodes, weights = roots_gegenbauer(_GEGENBAUER_NODES, dimension / 2 - 1)
-    out, half = np.zeros_like(r), _GEGENBAUER_NODES // 2  # the rule is symmetric
-    for node, weight in zip(nodes[half:], weights[half:] / weights[half:].sum(), strict=True):
-        out += weight * np.cos(node * r)
-    return np.asarray(np.where(r**2 < 80.0 * dimension, out, 0.0))
-
-
 def _mean_over_interval(wave: Circle, A: float, x: Floats) -> Floats:
     """(1/A)∫₀^A ψ(ax)da: with T = kA|x|, whole periods and a part of one, (⌊T⌋·∫ψ + ∫₀^{T−⌊T⌋}ψ(±t/k)dt)/T."""
-    product = _twofold.two_product(A, wave.harmonic * np.abs(x))  # harmonics of lines are powers of two
+    near, rest = _twofold.two_product(A, wave.harmonic * np.abs(x))  # harmonics of lines are powers of two
+    product = np.maximum(near, _LEAST_TURNS), np.where(near < _LEAST_TURNS, 0.0, rest)
     whole = np.floor(product[0])
     rest = np.clip((product[0] - whole) + product[1], 0.0, 1.0)
-    part = np.where(x < 0.0, wave.mean - _integral(wave, 1.0 - rest), _integral(wave, rest))
+    part = np.where(x < 0.0, _integral_to_end(wave, rest), _integral(wave, rest))
     zero = x == 0.0
     means = (whole * wave.mean + part) / np.where(zero, 1.0, product[0])
     return np.asarray(np.where(zero, wave.exact(Fraction(0)), means))
@@ -220,14 +192,19 @@ def _kernel_over_interval(cls: Frequencies, of_x: Circle, x: Floats, of_y: Circl
     A, out = float(cls.A or 0.0), np.zeros((len(x), len(y)))
     rows, columns = np.flatnonzero(x), np.flatnonzero(y)
     x, y = x[rows], y[columns]
-    ends = A * of_x.harmonic * x, A * of_y.harmonic * y
+    across, down = _turns(A * of_x.harmonic, x), _turns(A * of_y.harmonic, y)
     if of_x.is_trigonometric:
-        products = _core.interval_cosines(*ends, _centred(of_y), threads)
+        products = _core.interval_cosines(across, down, _centred(of_y), threads)
     else:
-        products = _core.interval_products(*ends, _centred(of_x), _centred(of_y), threads)
+        products = _core.interval_products(across, down, _centred(of_x), _centred(of_y), threads)
     mean_x, mean_y = (_mean_of(cls, wave, points) - wave.mean for wave, points in ((of_x, x), (of_y, y)))
     out[np.ix_(rows, columns)] = products - np.multiply.outer(mean_x, mean_y)
     return out
+
+
+def _turns(A: float, x: Floats) -> Floats:
+    """A·x, of the same sign and at least _LEAST_TURNS in size."""
+    return np.asarray(np.copysign(np.maximum(np.abs(A * x), _LEAST_TURNS), A * x))
 
 
 def _centred(wave: Circle) -> Floats:
@@ -244,4 +221,15 @@ def _integral(wave: Circle, t: Floats) -> Floats:
     for (start, value, slope), end in zip(wave.pieces, ends, strict=True):
         length = np.clip(t - start, 0.0, end - start)
         out += length * (value + 0.5 * slope * length)
+    return out
+
+
+def _integral_to_end(wave: Circle, t: Floats) -> Floats:
+    """∫_{1−t}^1 of the shape for t in [0, 1]; the whole less the rest would have no digits at a small t."""
+    assert wave.pieces is not None
+    out = np.zeros_like(t)
+    ends = np.append(wave.pieces[1:, 0], 1.0)
+    for (start, value, slope), end in zip(wave.pieces, ends, strict=True):
+        length = np.clip(t - (1.0 - end), 0.0, end - start)
+        out += length * (value + slope * (end - start - 0.5 * length))
     return out

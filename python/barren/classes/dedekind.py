@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -81,26 +82,50 @@ def _any_sum(h: int, k: int, c: int) -> float:
 
 
 def dedekind_numerator(h: int, k: int, c: int = 0) -> int:
-    """k·σ(h, k, c), an integer, for h prime to k and any k; by python-flint where it is installed and c = 0.
+    """k·σ(h, k, c), an integer, for h prime to k and any k; by python-flint where it is installed and c = 0."""
+    return dedekind_numerators(h, k, (c,))[0]
+
+
+def dedekind_numerators(h: int, k: int, shifts: Sequence[int]) -> list[int]:
+    """k·σ(h, k, c) for every c of `shifts`: Euclid's algorithm on k and h is run once for all of them.
 
     With Euclid's p_j = a_j·p_{j+1} + p_{j+2} from k and h, c_j = b_j·p_{j+1} + c_{j+1} and v_{j+2} = v_j + a_j·v_{j+1}
-    from 0 and 1 it is h ± v_{t+1} + k·Σ±(a_j − 6b_j − 3e_j) + 6·Σ±v_{j+1}·b_j·(c_j + c_{j+1}).
+    from 0 and 1 it is h ± v_{t+1} + k·Σ±(a_j − 6b_j − 3e_j) + 6·Σ±v_{j+1}·b_j·(c_j + c_{j+1}). Most b_j are 0 and
+    are passed by; e_j is 0 for the one j at which c_j ≠ 0 is a multiple of p_{j+1}, if there is one, and else 1.
     """
     flint = _flint()
-    if c == 0 and flint is not None:
+    if flint is not None and not any(shifts):
         found = flint.fmpq.dedekind_sum(h, k)
-        return int(found.p) * (12 * k // int(found.q))
+        return [int(found.p) * (12 * k // int(found.q))] * len(shifts)
     p, q, before, factor = k, h % k, 0, 1
-    wholes, squares, sign = 0, 0, 1
+    steps: list[tuple[int, int]] = []  # p_{j+1} and v_{j+1}
+    wholes, sign = 0, 1
     while q:
         a, rest = divmod(p, q)
-        b, left = divmod(c, q)
-        wholes += sign * (a - 6 * b - (3 if left or not c else 0))
-        if b:
-            squares += sign * factor * b * (c + left)
+        wholes += sign * a
+        steps.append((q, factor))
         before, factor = factor, before + a * factor
-        p, q, c, sign = q, rest, left, -sign
-    return h - sign * before + k * wholes + 6 * squares
+        p, q, sign = q, rest, -sign
+    common = h - sign * before + k * (wholes - 3 * (len(steps) % 2))
+    return [common + _of_shift(k, steps, c) for c in shifts]
+
+
+def _of_shift(k: int, steps: list[tuple[int, int]], c: int) -> int:
+    """What the shift adds to k·σ(h, k, 0): k·Σ±(−6b_j + 3 where e_j = 0) + 6·Σ±v_{j+1}·b_j·(c_j + c_{j+1})."""
+    if not c:
+        return 0
+    wholes, squares, sign = 0, 0, 1
+    for q, factor in steps:
+        if c >= q:
+            b, left = divmod(c, q)
+            wholes -= 6 * sign * b
+            squares += sign * factor * b * (c + left)
+            if not left:
+                wholes += 3 * sign
+                break
+            c = left
+        sign = -sign
+    return k * wholes + 6 * squares
 
 
 @lru_cache(maxsize=1)
@@ -154,6 +179,14 @@ class SawtoothKernel:
             *(value.denominator for value in (*self._sums.values(), *self._crosses.values())),
             math.lcm(*(mass.denominator for mass in self._masses.values())) ** 2,
         )
+
+    @cached_property
+    def _by_ratio(self) -> dict[int, list[tuple[int, int, int]]]:
+        """The sums that share a ratio of multipliers, and so Euclid's algorithm: shifts and weight·scale."""
+        shared: dict[int, list[tuple[int, int, int]]] = {}
+        for (ratio, a, b), weight in self._sums.items():
+            shared.setdefault(ratio, []).append((a, b, int(weight * self._scale)))
+        return shared
 
     @property
     def sums(self) -> int:
@@ -236,9 +269,10 @@ class SawtoothKernel:
         """K at the ratio r: 12·scale·p·(S − constant) is an integer, and the rest one division."""
         p, scale = self.p, self._scale
         total = 0
-        for (ratio, a, b), weight in self._sums.items():
+        for ratio, shifts in self._by_ratio.items():
             h = r * ratio % p
-            total += int(weight * scale) * dedekind_numerator(h, p, (b - h * a) % p)
+            found = dedekind_numerators(h, p, [(b - h * a) % p for a, b, _ in shifts])
+            total += sum(weight * numerator for (_, _, weight), numerator in zip(shifts, found, strict=True))
         if self._crosses or self._masses:
             back = pow(r, -1, p)
             for (place, shift), weight in self._crosses.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,15 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from barren import _core, _fft, _modular, _products, _validate
+from barren import _core, _fft, _modular, _validate
 from barren._validate import Floats, Integers, came
-from barren.classes import dedekind
+from barren.classes import dedekind, members
 from barren.classes.base import TargetClass
 from barren.classes.group import unit_group
 from barren.inputs.residues import Law, Uniform
 from barren.targets import Sawtooth, Table, Target
 
-_BLOCK_BYTES = 1 << 25  # values of a block of members; with a few intermediate arrays this stays below 64 MiB
 _NO_TABLE: Floats = np.empty(0)
 # Above this the kernel and the mean of a sawtooth-rational ψ on a prime come from Dedekind sums.
 _LARGEST_TABLE = 1 << 22
@@ -71,7 +69,7 @@ class ModularMultiplication(TargetClass):
         p = _validate.integer("p", p, low=3)
         _validate.instance("target", target, Target, "a target such as targets.Sawtooth()")
         target.check(p)
-        given = None if isinstance(multipliers, str) else _distinct_residues(multipliers, p)
+        given = None if isinstance(multipliers, str) else members.distinct_residues(multipliers, p)
         word = _validate.choice("multipliers", multipliers, ("units", "all")) if given is None else "set"
         for name, value in (("p", p), ("target", target), ("multipliers", word), ("_given", given)):
             object.__setattr__(self, name, value)
@@ -237,10 +235,7 @@ class ModularMultiplication(TargetClass):
             divisors, which = np.unique(np.gcd(points, self.p), return_inverse=True)
             means = np.array([self._mean_at_divisor(int(d)) for d in divisors], dtype=np.float64)
             return means[which.reshape(-1)]
-        total = np.zeros(points.size)
-        for (block,) in self._member_blocks((points,), workers):
-            total += block.sum(axis=0)
-        return total / self.size
+        return members.mean(self, points, workers)
 
     def kernel(self, x: ArrayLike, y: ArrayLike, *, route: str = "auto", threads: int | None = None) -> Floats:
         """The class kernel K(x, y) = Cov_a(ψ(ax), ψ(ay)).
@@ -275,7 +270,7 @@ class ModularMultiplication(TargetClass):
         rows, columns = self._residues("x", x), self._residues("y", y)
         if self._given is None and self.is_prime:
             return self._kernel_from_ratios(rows, columns)
-        return self._kernel_from_members(rows, columns, workers)
+        return members.kernel(self, rows, columns, workers)
 
     def kernel_by_ratio(self) -> Floats:
         """κ[k] = Cov(ψ(a), ψ(a·g^k)) over the units a, with g the root of ``unit_group(p)``.
@@ -399,19 +394,11 @@ class ModularMultiplication(TargetClass):
         table = self._table if name == "table" else _NO_TABLE
         return np.asarray(_core.values(a, x, self.p, name, parameter, table, workers))
 
-    def _member_blocks(self, points: tuple[Integers, ...], workers: int) -> Iterator[tuple[Floats, ...]]:
-        """The values at each of ``points`` for one block of members after the other, in new arrays."""
-        step = max(1, _BLOCK_BYTES // (8 * max(1, sum(x.size for x in points))))
-        members = self.members
-        for start in range(0, members.size, step):
-            block = members[start : start + step]
-            yield tuple(self._values(block, x, workers) for x in points)
-
     def _kernel_from_ratios(self, x: Integers, y: Integers) -> Floats:
         ratios, logarithms = self.kernel_by_ratio(), unit_group(self.p).logarithms
         rows, columns = (np.maximum(logarithms[points], 0) for points in (x, y))  # 0 has none: set to 0 below
         out = np.empty((x.size, y.size))
-        step = max(1, _BLOCK_BYTES // (8 * max(1, y.size)))
+        step = max(1, members.BLOCK_BYTES // (8 * max(1, y.size)))
         for start in range(0, x.size, step):
             # A negative index counts from the end, which is the cyclic difference of logarithms.
             out[start : start + step] = ratios[columns - rows[start : start + step, np.newaxis]]
@@ -421,25 +408,6 @@ class ModularMultiplication(TargetClass):
             out += (p - 1) / p / p * (float(self._table[0]) - self._unit_mean) ** 2
         out[x == 0, :] = 0.0
         out[:, y == 0] = 0.0
-        return out
-
-    def _kernel_from_members(self, x: Integers, y: Integers, workers: int) -> Floats:
-        same = np.array_equal(x, y)
-        mean_x, mean_y = self.mean(x, threads=workers or None), self.mean(y, threads=workers or None)
-        out = np.zeros((x.size, y.size))
-        for blocks in self._member_blocks((x,) if same else (x, y), workers):
-            left, right = blocks[0], blocks[-1]
-            left -= mean_x
-            if not same:
-                right -= mean_y
-            if same:
-                _products.add_gram(out, left)
-            else:
-                _products.add_product(out, left.T, right)
-        for rows in _products.pieces(len(out), y.size):
-            out[rows] /= self.size
-        if same:
-            _products.mirror(out)
         return out
 
     def _key(self) -> tuple[Any, ...]:
@@ -462,20 +430,3 @@ class ModularMultiplication(TargetClass):
     def __reduce__(self) -> tuple[Any, ...]:
         multipliers = self.multipliers if self._given is None else self._given
         return ModularMultiplication, (self.p, self.target, multipliers)  # without the tables that were kept
-
-
-def _distinct_residues(multipliers: ArrayLike, p: int) -> Integers:
-    """Given multipliers as a read-only copy: residues, distinct, at least one."""
-    _validate.word_modulus("p", p, "a set of multipliers")
-    words = "'units', 'all' or "
-    members: Integers = _validate.residues("multipliers", multipliers, p, otherwise=words).copy()
-    if members.size == 0:
-        _validate.refuse(ValueError, "multipliers", f"{words}at least one residue", came(multipliers))
-    order = np.argsort(members, kind="stable")
-    equal = np.flatnonzero(np.diff(members[order]) == 0)
-    if equal.size:
-        first, second = (int(i) for i in order[equal[0] : equal[0] + 2])
-        got = f"{members[first]} at index {first} and at index {second}"
-        _validate.refuse(ValueError, "multipliers", "distinct", got)
-    members.setflags(write=False)
-    return members

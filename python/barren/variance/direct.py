@@ -12,10 +12,10 @@ from __future__ import annotations
 import numpy as np
 
 from barren import _core
-from barren._products import pieces
 from barren.classes import ModularMultiplication
 from barren.classes.group import unit_group
-from barren.variance.problem import Pairing, Problem, Shares
+from barren.variance.problem import Pairing, Problem
+from barren.variance.responses import pairing_of
 from barren.variance.speeds import Speeds
 
 # A table of ψ costs one evaluation a residue; it pays when there are at least as many look-ups, and has to fit in
@@ -156,17 +156,8 @@ def run(problem: Problem) -> Pairing:
     cls, points = problem.cls, problem.points
     table = centred_table(cls, len(points))
     shift = centre(cls) if table is None else 0.0
-    deviations = np.zeros(cls.size)
-    shares = Shares(problem)
-    for layer, block in problem.tangent.column_blocks(problem.tangent.dtype.itemsize * len(points) * _columns(problem)):
-        response = responses(cls, points, problem.weights, block, threads=problem.threads, table=table, shift=shift)
-        mean, squares = response.mean(axis=0), np.zeros(response.shape[1])
-        for rows in pieces(*response.shape):
-            part = response[rows]
-            part -= mean
-            np.multiply(part, part, out=part)
-            deviations[rows] += part.sum(axis=1)
-            squares += part.sum(axis=0)
-        shares.add(layer, squares / cls.size)
-        del block, response, part  # before the next ones are made
-    return shares.pairing(deviations)
+
+    def respond(block: np.ndarray) -> np.ndarray:
+        return responses(cls, points, problem.weights, block, threads=problem.threads, table=table, shift=shift)
+
+    return pairing_of(problem, _columns(problem), respond)

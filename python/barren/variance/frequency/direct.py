@@ -13,9 +13,9 @@ from barren.variance.frequency.columns import (
     centre,
     columns_within,
     frequencies_of,
-    pairing_of,
 )
 from barren.variance.problem import Pairing, Problem
+from barren.variance.responses import pairing_of
 from barren.variance.speeds import Speeds
 
 _LANES = 48  # frequencies that the core advances together

@@ -10,9 +10,10 @@ import numpy as np
 
 from barren import _core
 from barren._products import product
-from barren.variance.frequency.columns import TILE, columns_within, pairing_of
+from barren.variance.frequency.columns import TILE, columns_within
 from barren.variance.parity.sides import parity_of, varying_weights
 from barren.variance.problem import Pairing, Problem
+from barren.variance.responses import pairing_of
 from barren.variance.speeds import Speeds
 
 # Values of the members that are made together, at 9 bytes each.

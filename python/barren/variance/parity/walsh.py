@@ -12,9 +12,10 @@ from barren import _core
 from barren._products import pieces
 from barren._validate import Floats, Integers
 from barren.classes import Parity
-from barren.variance.frequency.columns import MOST_COLUMNS, columns_within, pairing_of
+from barren.variance.frequency.columns import MOST_COLUMNS, columns_within
 from barren.variance.parity.sides import diagonal_weights, is_diagonal, parity_of, varying_weights
 from barren.variance.problem import Pairing, Problem, Shares
+from barren.variance.responses import pairing_of
 from barren.variance.speeds import Speeds
 
 # Passes over the table of a column beside its transform: cleared, filled, centred, squared for members and columns.

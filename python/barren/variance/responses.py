@@ -1,0 +1,30 @@
+"""Var and d(a) from the responses of every member to blocks of Jacobian columns, however they are computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from barren._products import pieces
+from barren.variance.problem import Pairing, Problem, Shares
+
+Respond = Callable[[np.ndarray], np.ndarray]
+
+
+def pairing_of(problem: Problem, columns: int, respond: Respond) -> Pairing:
+    """The pairing from respond(block) = R[a] of shape (members, b), for blocks as large as so many columns are."""
+    size = problem.tangent.dtype.itemsize * len(problem.points) * columns
+    deviations, shares = np.zeros(problem.cls.size), Shares(problem)
+    for layer, block in problem.tangent.column_blocks(size):
+        response = respond(block)
+        mean, squares = response.mean(axis=0), np.zeros(response.shape[1])
+        for rows in pieces(*response.shape):
+            part = response[rows]
+            part -= mean
+            np.multiply(part, part, out=part)
+            deviations[rows] += part.sum(axis=1)
+            squares += part.sum(axis=0)
+        shares.add(layer, squares / problem.cls.size)
+        del block, response, part  # before the next ones are made
+    return shares.pairing(deviations)
