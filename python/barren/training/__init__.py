@@ -3,5 +3,16 @@
 from barren.training.ensembles import train
 from barren.training.protocols import FixedSample, GivenSets, Population, Protocol
 from barren.training.result import Ensemble, check_data
+from barren.training.watch import Look, Watch
 
-__all__ = ["Ensemble", "FixedSample", "GivenSets", "Population", "Protocol", "check_data", "train"]
+__all__ = [
+    "Ensemble",
+    "FixedSample",
+    "GivenSets",
+    "Look",
+    "Population",
+    "Protocol",
+    "Watch",
+    "check_data",
+    "train",
+]
