@@ -296,9 +296,10 @@ class Watch:
         """left·rightᵀ by the core, which sums in an order of its own for any number of threads."""
         rows, columns = (np.ascontiguousarray(side) for side in (left, right))
         out = np.empty((len(rows), len(columns)))
-        packed = (_core.PackedFactor64(side, self.threads) for side in (rows, columns))
+        packed = [_core.PackedFactor64(side, self.threads) for side in (rows, columns)]
         nothing = np.zeros(len(rows)), np.zeros(len(columns))
-        _core.gram_block(*packed, *nothing, 0.0, (0, len(rows)), (0, len(columns)), out, False, self.threads)
+        product: Any = _core.gram_block  # of one factor a side
+        product(*packed, *nothing, 0.0, (0, len(rows)), (0, len(columns)), out, False, self.threads)
         return out
 
     def _by_members(

@@ -153,7 +153,7 @@ class Looks:
         assert self._watching is not None
         sampled = ", ".join(self._watching.watch.sampled)
         rows = []
-        for column in np.flatnonzero(~np.isnan(self.seen["seconds"][place])):
+        for column in np.flatnonzero(~np.isnan(self.seen["seconds"][place])).tolist():
             numbers = {name: float(values[place, column]) for name, values in self.seen.items()}
             about = {"run": number, "member": run.member, "seed": run.seed, "lr": run.rate, "step": records[column]}
             rows.append({**about, **numbers, "sampled": sampled})
