@@ -24,6 +24,7 @@ from engine_cases import ENGINE_CASES  # noqa: E402
 from frequency_cases import FREQUENCY_CASES  # noqa: E402
 from planner_cases import PLANNER_CASES  # noqa: E402
 from table_cases import TABLE_CASES  # noqa: E402
+from training_cases import TRAINING_CASES  # noqa: E402
 
 import barren  # noqa: E402
 
@@ -37,6 +38,7 @@ CASES = {
     **TABLE_CASES,
     **DEDEKIND_CASES,
     **BOUNDS_CASES,
+    **TRAINING_CASES,
 }
 
 

@@ -14,8 +14,9 @@ import pyarrow.parquet
 import pytest
 
 import barren
+from barren import _progress as progress
 from barren import figures
-from barren.figures import base, easy_multipliers, progress
+from barren.figures import base, easy_multipliers
 from barren.figures.base import Cell, Figure, Row, Settings
 
 TINY: dict[str, Settings] = {

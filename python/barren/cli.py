@@ -191,6 +191,73 @@ def bounds(
 
 @app.command()
 @_plainly
+def train(
+    p: Annotated[str | None, typer.Option("--p", help="The modulus p, 3 or more.", metavar="P")] = None,
+    frequencies: Annotated[
+        int | None, typer.Option(help="In place of p: frequencies 1..A, x uniform on [0, 1].", metavar="A")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="As for variance; default bit:0, or cosine.", metavar="ψ")] = None,
+    encoding: Annotated[str | None, typer.Option(help="As for variance; default bits, or scalar.")] = None,
+    model: Annotated[str, typer.Option(help="mlp:WIDTHS[:ACTIVATION], linear or gpt.")] = "mlp:100x100:relu",
+    members: Annotated[str, typer.Option(help="How many to draw, or a list such as 1,2,3 (one: 5,).")] = "8",
+    seeds: Annotated[str, typer.Option(help="How many, or a list.")] = "3",
+    loss: Annotated[str | None, typer.Option(help="bce, mse or hinge; default bce, or mse.")] = None,
+    optimizer: Annotated[str, typer.Option(help="sgd, adam, adamw or sign-sgd.")] = "adam",
+    lr: Annotated[str, typer.Option(help="Learning rate, or several joined by commas.")] = "0.001",
+    steps: Annotated[int | None, typer.Option(help="Updates of a run; default 1000 without --epochs.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="In place of steps, with a sample.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Points of an update.")] = 100,
+    data: Annotated[str, typer.Option(help="population[:TEST] or sample:M[:SHARE].")] = "population",
+    inputs: Annotated[str | None, typer.Option(help="The law of x, as for variance; with --p.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Save here, and go on from here.", metavar="DIR")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the rows to this Parquet file.", metavar="FILE")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Trains many targets of a class at once, and says which were learned."""
+    if (p is None) == (frequencies is None):
+        raise ValueError("train needs one of --p and --frequencies")
+    if out is not None and out.exists():
+        raise ValueError(f"out must be a file that is not there yet; got {str(out)!r}")
+    cls: barren.ModularMultiplication | barren.Frequencies
+    if p is not None:
+        cls = barren.ModularMultiplication(specs.modulus(p), specs.target(target or "bit:0"))
+        shown: Any = specs.encoding(encoding or "bits")
+    else:
+        if inputs is not None:
+            raise ValueError("--inputs goes with --p; with frequencies x is uniform on [0, 1]")
+        cls = barren.Frequencies(frequencies, specs.target(target or "cosine"))
+        shown = specs.encoding(encoding or "scalar")
+    ensemble = barren.train(
+        cls,
+        model,
+        encoding=shown,
+        members=specs.count_or_list("members", members),
+        seeds=specs.count_or_list("seeds", seeds),
+        loss=loss or ("bce" if p is not None else "mse"),
+        optimizer=optimizer,
+        lr=specs.numbers("lr", lr),
+        steps=1000 if steps is None and epochs is None else steps,
+        epochs=epochs,
+        batch_size=batch_size,
+        data=data,
+        inputs=None if inputs is None else specs.law(inputs),
+        save=save,
+        progress=not quiet,
+    )
+    if out is not None:
+        from pyarrow import parquet
+
+        parquet.write_table(ensemble.table(), out)
+    if as_json:
+        _print_json({"class": repr(cls), "note": ensemble.note, "runs": ensemble.rows})
+    else:
+        _console().print(report.training_table(ensemble.rows, repr(cls)))
+        typer.echo(ensemble.note)
+
+
+@app.command()
+@_plainly
 def figure(
     name: Annotated[str | None, typer.Argument(help="Which figure; --list names them.")] = None,
     out: Annotated[Path | None, typer.Option(help="Directory for the results.", metavar="DIR")] = None,

@@ -1,14 +1,19 @@
-"""A gradient variance in words and as plain numbers: what `barren variance` prints."""
+"""A gradient variance in words and as plain numbers, and a table of trained runs: what the command line prints."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from barren._core import __version__
 from barren.bounds import sharp_bound
 from barren.variance.result import GradientVariance
 
-__all__ = ["variance_lines", "variance_report"]
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["training_table", "variance_lines", "variance_report"]
 
 
 def variance_report(answer: GradientVariance, top: int) -> dict[str, Any]:
@@ -81,3 +86,25 @@ def _entry(name: str, value: float, note: str = "") -> str:
 
 def _share(part: float, whole: float) -> str:
     return f" {part / whole:.2%}" if whole else ""
+
+
+def training_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
+    """A line a member: what became of its runs."""
+    from rich.table import Table
+
+    accuracy = "test_accuracy" in rows[0]
+    metric = "test_accuracy" if accuracy else "test_relative_loss"
+    table = Table(
+        "member", "runs", "test accuracy" if accuracy else "loss / constant", "learned", "phases", title=title
+    )
+    for member in dict.fromkeys(row["member"] for row in rows):
+        some = [row for row in rows if row["member"] == member]
+        values = [row[metric] for row in some]
+        spread = f"{min(values):.3f}" if len(some) == 1 else f"{min(values):.3f} to {max(values):.3f}"
+        learned = f"{sum(bool(row['learned']) for row in some)}" if accuracy else "-"
+        told = Counter(row["phase"] for row in some)
+        phases = ", ".join(f"{count} {phase}" for phase, count in told.items())
+        table.add_row(
+            f"{member:g}" if isinstance(member, float) else str(member), str(len(some)), spread, learned, phases
+        )
+    return table

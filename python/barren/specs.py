@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from barren import encodings, inputs, targets
 
-__all__ = ["encoding", "law", "modulus", "multipliers", "nearest", "target"]
+__all__ = ["count_or_list", "encoding", "law", "modulus", "multipliers", "nearest", "numbers", "target"]
 
 _T = TypeVar("_T")
 _MOST_BITS = 1 << 14  # of a power in a modulus
@@ -109,6 +109,38 @@ def multipliers(text: str) -> str | list[int]:
     if not all(_is_integer(piece) for piece in pieces):
         raise ValueError(f"multipliers must be {expected}; got {text!r}{nearest(text, ['units', 'all'])}")
     return [int(piece) for piece in pieces]
+
+
+def count_or_list(name: str, text: str) -> int | list[int]:
+    """A count, or integers joined by commas.
+
+    Raises:
+        ValueError: anything else.
+
+    Example:
+        >>> count_or_list("members", "8"), count_or_list("members", "1,2"), count_or_list("members", "5,")
+        (8, [1, 2], [5])
+    """
+    pieces = text.removesuffix(",").split(",")
+    if not all(_is_integer(piece) for piece in pieces):
+        raise ValueError(f"{name} must be a count, or integers joined by commas such as 1,2,4; got {text!r}")
+    return int(text) if "," not in text else [int(piece) for piece in pieces]
+
+
+def numbers(name: str, text: str) -> list[float]:
+    """Numbers joined by commas.
+
+    Raises:
+        ValueError: anything else.
+
+    Example:
+        >>> numbers("lr", "0.001,1e-2")
+        [0.001, 0.01]
+    """
+    try:
+        return [float(piece) for piece in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{name} must be numbers joined by commas; got {text!r}") from None
 
 
 def modulus(text: str) -> int:

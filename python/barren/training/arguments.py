@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -216,7 +217,7 @@ def networks_of(maker: Maker, task: Task, runs: Sequence[Run], x: Array) -> dict
             torch.default_generator.manual_seed(seed)
             module = maker(seed)
         _validate.instance("model", module, nn.Module, "a function that returns a torch module")
-        found[seed] = _own(module).to(device=task.device, dtype=dtype)
+        found[seed] = copy.deepcopy(module).to(device=task.device, dtype=dtype).train()
         _check_network(found[seed], task, features)
     shapes = {tuple((n, tuple(t.shape)) for n, t in module.named_parameters()) for module in found.values()}
     if len(shapes) > 1:
@@ -224,20 +225,13 @@ def networks_of(maker: Maker, task: Task, runs: Sequence[Run], x: Array) -> dict
     return found
 
 
-def _own(module: nn.Module) -> nn.Module:
-    from copy import deepcopy
-
-    return deepcopy(module)
-
-
 def _check_network(module: nn.Module, task: Task, features: torch.Tensor) -> None:
     if not any(parameter.requires_grad for parameter in module.parameters()):
         raise ValueError("model must have a trainable parameter; got none")
-    mode = module.training
     module.eval()
     with torch.no_grad():
         outputs = module(features)
-    module.train(mode)
+    module.train()
     classes, n = len(task.classes), len(features)
     if not isinstance(outputs, torch.Tensor) or outputs.shape[:1] != (n,) or outputs.ndim > 2:
         came = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__

@@ -84,7 +84,7 @@ class Checkpoints:
         if not file.exists():
             return None
         try:
-            with np.load(file, allow_pickle=False) as saved:
+            with np.load(BytesIO(file.read_bytes()), allow_pickle=False) as saved:
                 return {name: saved[name] for name in saved.files}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from barren import _core, _pool, _validate
-from barren._progress import Progress
+from barren._progress import Progress, for_terminal
 from barren.classes import TargetClass
 from barren.tangents.snapshot import at_most, plain_autograd
 from barren.training import arguments
@@ -24,7 +24,7 @@ from barren.training.group import Group
 from barren.training.networks import obstacle_of
 from barren.training.protocols import digest
 from barren.training.result import Ensemble
-from barren.training.task import Encoding, Run, Task
+from barren.training.task import Array, Encoding, Run, Task
 from barren.training.watch import Watch
 from barren.training.watching import Looks, Watching, watching_of
 
@@ -65,7 +65,7 @@ def train(
     save_every: float = 30.0,
     watch: Watch | int | None = None,
     watch_runs: int | Sequence[int] | None = None,
-    progress: Progress | None = None,
+    progress: bool | Progress = False,
 ) -> Ensemble:
     """Trains one architecture on many targets of a class, with many seeds and learning rates, all runs together.
 
@@ -106,7 +106,7 @@ def train(
         watch: at how many records the gradient watch looks at the exact gradient variance, evenly in log(step), or a
             `barren.training.Watch`; default never. What it saw is in `ensemble.watched`; it changes nothing else.
         watch_runs: the numbers of the runs that are watched, or how many, spread evenly; default four.
-        progress: shows how far it is; default nothing.
+        progress: whether to show how far it is, on standard error.
 
     Returns:
         An `Ensemble`: `.rows`, a dictionary a run; `.history`; `.watched`, a dictionary a look; `.model(i)`; `.note`.
@@ -158,8 +158,8 @@ def train(
     workers = _core.available_threads() if threads is None else _validate.integer("threads", threads, low=1, high=4096)
     pause = _validate.real("save_every", save_every, low=0.0)
     watching = watching_of(task, len(listed), watch, watch_runs)
-    shown = Progress() if progress is None else progress
-    return _Training(task, model, listed, workers, watching, shown).run(save, pause)
+    shows = progress if isinstance(progress, Progress) else for_terminal(not _validate.boolean("progress", progress))
+    return _Training(task, model, listed, workers, watching, shows).run(save, pause)
 
 
 class _Training:
@@ -208,6 +208,15 @@ class _Training:
         sizes = [len(part) for part in self.parts]
         return f"{len(self.runs)} runs in {len(sizes)} batched group{'s' * (len(sizes) > 1)} of up to {max(sizes)}"
 
+    def _first_outputs(self, x: Array) -> Array:
+        """Of the first network, which tell functions apart that its text and its weights do not."""
+        module, task = next(iter(self.modules.values())), self.task
+        module.eval()
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), at_most(1):
+            outputs: Array = module(torch.from_numpy(np.array(task.features(x))).to(task.device)).cpu().numpy()
+        module.train()
+        return outputs
+
     def _configuration(self) -> dict[str, Any]:
         """What makes this ensemble this one, as plain values; weights and data by their hashes."""
         task = self.task
@@ -235,9 +244,11 @@ class _Training:
             "tau": task.tau,
             "dtype": task.dtype,
             "device": task.device.partition(":")[0],
-            "weights": weights,
             "test_points": [digest(stream.test) for stream in streams],
             "first_features": digest(task.features(first)),
+            "model": repr(next(iter(self.modules.values()))),
+            "weights": weights,
+            "first_outputs": digest(self._first_outputs(first)),
             "batched": self.obstacle is None,
             "watch": None if self.watching is None else self.watching.describe(),
         }

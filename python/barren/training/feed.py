@@ -16,6 +16,8 @@ from barren.training.task import Array, Run, Task
 _BYTES = 1 << 25
 # Points of a training set that are looked at for the metrics on it.
 MOST_TRAIN_POINTS = 4096
+# Where points are drawn afresh: about so many of the last steps.
+_FRESH_POINTS = 256
 # Points that the network is shown at once for the metrics.
 _PIECE = 1024
 
@@ -106,7 +108,7 @@ class Feed:
         for seed in self._active:
             whole = self.streams[seed].train
             if whole is None:
-                count = -(-min(MOST_TRAIN_POINTS, len(self.streams[seed].test)) // self.task.batch_size)
+                count = -(-_FRESH_POINTS // self.task.batch_size)
                 first = max(0, step - count)
                 whole = self.streams[seed].points(first, first + count)
             points[seed] = whole[:MOST_TRAIN_POINTS]

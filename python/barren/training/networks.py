@@ -88,7 +88,6 @@ def obstacle_of(module: nn.Module, features: Tensor) -> str | None:
     states = {name: buffer.clone() for name, buffer in module.named_buffers()}
     try:
         with torch.no_grad():
-            module.train()
             plain = module(features)
             changed = [name for name, buffer in module.named_buffers() if not torch.equal(buffer, states[name])]
             if changed:
