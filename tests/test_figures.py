@@ -35,6 +35,15 @@ TINY: dict[str, Settings] = {
     "character-spectrum": {"p": 53, "model": "mlp:8x8:relu"},
     "log-covariance": {"primes": [3, 5, 11, 53, 503]},
     "spectral-norm": {"primes": [3, 11, 53]},
+    "gradient-along-training": {
+        "primes": [53],
+        "easy": [1],
+        "others": [20],
+        "seeds": [0, 1],
+        "model": "mlp:8:relu",
+        "steps": 20,
+        "looks": 3,
+    },
 }
 
 

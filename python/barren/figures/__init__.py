@@ -11,6 +11,7 @@ from barren.figures import (
     bound_ladder,
     character_spectrum,
     easy_multipliers,
+    gradient_along_training,
     log_covariance,
     spectral_norm,
     variance_vs_frequency,
@@ -31,6 +32,7 @@ FIGURES: dict[str, Figure] = {
         character_spectrum,
         log_covariance,
         spectral_norm,
+        gradient_along_training,
     )
 }
 

@@ -28,7 +28,6 @@ from barren.training import arguments, losses
 from barren.training.draws import generator
 from barren.training.task import Encoding
 from barren.variance import gradient_variance
-from barren.variance.plan import readable_bytes
 from barren.variance.theta import upper_blocks
 
 Doubles = NDArray[np.float64]
@@ -312,7 +311,7 @@ class Watch:
         if need > self.memory_limit:
             raise ValueError(
                 f"memory_limit must hold the gradients of {len(raw)} members of {tangent.parameters} parameters, "
-                f"{readable_bytes(need)}; got {readable_bytes(self.memory_limit)} (give a smaller sample=)"
+                f"{need} bytes; got {self.memory_limit} (give a smaller sample=)"
             )
         variance = gradient_variance(
             self.cls,
