@@ -93,7 +93,7 @@ def watch_cost(quick: bool) -> Record:
     """
     settings = figures.FIGURES["gradient-along-training"].settings(False, 0)
     if quick:
-        settings |= {"primes": [101], "steps": 60, "looks": 4, "seeds": [0]}
+        settings |= {"primes": [101], "others": [30], "steps": 60, "looks": 4, "seeds": [0]}
     cls = barren.ModularMultiplication(settings["primes"][0], specs.target(settings["target"]))
     watch = Watch(cls, loss=settings["loss"], batch_size=settings["batch_size"])
     members, width = [*settings["easy"], *settings["others"]], encodings.Bits().width(cls.p)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,7 +27,6 @@ _EASY = (("o-", "black"), ("^-", "black"), ("s-", "black"))
 _OTHERS = (("D--", "0.5"), ("v:", "0.5"), ("x-.", "0.5"))
 # Signal to noise that is shown at most: where a run has learnt every point, the noise goes to zero.
 _MOST_SIGNAL = 1e6
-_CORNER: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": 8.5}
 _SEEN = (
     "variance", "mean_squared_norm", "normalised", "deviation", "squared_norm", "noise", "snr", "cosine",
     "effective_rank",
@@ -125,7 +124,8 @@ def _panels(panels: list[Axes], rows: Sequence[Row], settings: Settings, p: int)
     signal.axhline(1.0, linestyle=":", color="0.3", linewidth=1.0)
     signal.set_ylim(top=min(signal.get_ylim()[1], _MOST_SIGNAL))
     if max(row["snr"] for row in rows) > _MOST_SIGNAL:
-        signal.text(0.98, 0.96, "above: learnt, next to no noise left", transform=signal.transAxes, **_CORNER)
+        note = "cut above: where all is\nlearnt, no noise is left"
+        signal.text(0.03, 0.96, note, transform=signal.transAxes, va="top", fontsize=8.5)
     _lines(cosine, rows, settings, "cosine", "how alike the gradients of different a are", "mean pairwise cosine")
     cosine.set_ylim(-0.05, 1.05)
     _lines(rank, rows, settings, "effective_rank", "directions in which they differ", "(tr C)² / tr C²")
