@@ -21,6 +21,7 @@ from barren.classes import TargetClass
 from barren.training import Look, Watch
 from barren.training import watch as watches
 from barren.training.arguments import Maker
+from barren.training.halves import HalvedKernel
 
 NUMBERS = [
     "variance", "mean_squared_norm", "normalised", "deviation", "squared_norm", "noise", "snr", "cosine",
@@ -231,6 +232,41 @@ def test_extremes_are_numbers_or_said_not_to_be() -> None:
     nothing = Watch(BIT).look(dead, 5)
     assert (nothing.variance, nothing.mean_squared_norm, nothing.noise) == (0.0, 0.0, 0.0)
     assert np.isnan([nothing.normalised, nothing.snr, nothing.cosine, nothing.effective_rank]).all()
+
+
+SYMMETRIES = [
+    (targets.Sawtooth(), None, -1),
+    (targets.Bit(0), None, -1),
+    (targets.Bit(0), inputs.RandomBits(9), -1),
+    (targets.Bit(0), inputs.Uniform(zero=False), -1),
+    (targets.Cosine(1), None, 1),
+    (targets.Cosine(1), inputs.Sample([3, 5, 98, 96, 0]), 1),
+    (targets.Triangle(), None, 1),
+    (targets.Bit(1), None, 1),
+    (targets.Bit(2), None, 0),
+    (targets.Sawtooth(), inputs.RandomBits(5), 0),
+    (targets.Cosine(1), inputs.Sample([3, 5, 98]), 0),
+]
+
+
+@pytest.mark.parametrize(("target", "law", "sign"), SYMMETRIES)
+@pytest.mark.parametrize("multipliers", ["units", "all", [3, 7, 50]])
+def test_half_the_kernel_does_for_even_and_odd_targets(
+    target: targets.Target, law: Any, sign: int, multipliers: Any
+) -> None:
+    cls = barren.ModularMultiplication(101, target, multipliers)
+    points = cls.points_of(cls.law_of(law))[0]
+    kernel = cls.kernel(points, points)
+    halved = HalvedKernel(kernel, points, 101)
+    # With the multiplier 0 the value at x = 0 of a bit is not the middle of the others.
+    assert halved.sign == sign or (multipliers == "all" and sign < 0)
+    J = np.random.default_rng(0).standard_normal((len(points), 300))
+    theta = J @ J.T
+    moments = halved.moments(theta.copy(), lambda left, right: left @ right.T)
+    both = kernel @ theta
+    assert moments == pytest.approx((np.trace(both), np.trace(both @ both)), rel=1e-11)
+    if halved.sign:
+        assert len(halved.half) <= len(points) // 2 + 1
 
 
 REFUSALS: list[tuple[dict[str, Any], type[Exception], str]] = [

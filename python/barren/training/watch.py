@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,8 @@ from barren.tangents.base import Tangent
 from barren.tangents.snapshot import at_most
 from barren.training import arguments, losses
 from barren.training.draws import generator
+from barren.training.halves import HalvedKernel
+from barren.training.look import Look, Moments, look_of
 from barren.training.task import Encoding
 from barren.variance import gradient_variance
 from barren.variance.theta import upper_blocks
@@ -34,64 +35,12 @@ Doubles = NDArray[np.float64]
 
 # Points up to which Θ is written out: the product with the class kernel is n³.
 MOST_POINTS = 4096
-# Matrices of n × n that a look holds: K, Θ, what multiplies it, their product, and both sides packed twice.
+# Matrices of n × n that a look holds: K, Θ, their product, and both sides packed twice, with room for copies.
 _SQUARES = 8
 # Not a part of the memory that is free: the route, and with it the last bits, may not depend on the hour.
 _MEMORY = 1 << 31
 # Purpose of the draw of members.
 _DRAW = 7
-
-
-@dataclass(frozen=True)
-class Look:
-    """What the watch saw at one moment of one run. G_a is the gradient of the expected loss when the target is h_a.
-
-    Attributes:
-        variance: Var = E_a‖G_a − E G‖², over the whole class.
-        mean_squared_norm: B² = E_x‖β·J‖², β the factor of the label in ∂ℓ/∂N (−1 for "mse" and "bce").
-        normalised: Var/B², which is at most λ of the class; NaN for 0/0.
-        deviation: d(a) = ‖G_a − E G‖² of the run's own member.
-        squared_norm: ‖G_a‖² of the run's own member.
-        noise: E_x‖∂ℓ/∂N·J‖² − ‖G_a‖², the variance of the gradient of one sample around G_a.
-        snr: d(a) over noise/batch size, the variance of the gradient of a batch; infinite without noise, NaN for 0/0.
-        cosine: The mean of cos(G_a, G_b) over pairs of the drawn members; NaN where one of them has no gradient.
-        effective_rank: (tr C)²/tr C² of the covariance C of G_a over the class; NaN if C is zero.
-        seconds: What the look took.
-    """
-
-    variance: float
-    mean_squared_norm: float
-    normalised: float
-    deviation: float
-    squared_norm: float
-    noise: float
-    snr: float
-    cosine: float
-    effective_rank: float
-    seconds: float
-
-    def row(self) -> dict[str, float]:
-        """The numbers by their names."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class _Moments:
-    """What both routes find, by products with gradients.
-
-    Attributes:
-        variance: tr C.
-        square: tr C².
-        deviation: d(a) of the run's member.
-        gram: ⟨G_a, G_b⟩ of the drawn members and, last, the run's own.
-        squared_norms: ‖J(x_i)‖².
-    """
-
-    variance: float
-    square: float
-    deviation: float
-    gram: Doubles
-    squared_norms: Doubles
 
 
 class Watch:
@@ -125,7 +74,7 @@ class Watch:
         TypeError: An argument of the wrong kind.
         ValueError: An argument of the wrong value: a loss whose derivative is not affine in the label, among others.
 
-    Cost: O(n²) entries of the class kernel, once.
+    Cost: n² entries of the class kernel, once.
 
     Source: docs/experiments; docs/theory, section 1.
 
@@ -179,7 +128,10 @@ class Watch:
         ).astype(np.float64, copy=False)
         self._mean = self.cls.mean(self.points, threads=threads)
         self._values = self.cls.values(self.drawn, self.points, threads=threads)
-        self._kernel = self.cls.kernel(self.points, self.points, threads=threads) if self.is_dense else None
+        self._kernel: HalvedKernel | None = None
+        if self.is_dense:
+            kernel = self.cls.kernel(self.points, self.points, threads=threads)
+            self._kernel = HalvedKernel(kernel, self.points, self.cls.period)
         self._one_at_a_time = threading.Lock()
 
     @property
@@ -232,8 +184,8 @@ class Watch:
         Raises:
             TypeError, ValueError: As `gradient_variance`; or the member is none of this class.
 
-        Cost: Θ and n²·(n + sample) multiply-adds; beyond 4096 points a pass of `gradient_variance` and a backward pass
-            over the points a drawn member.
+        Cost: Θ and n²·(n + sample) multiply-adds, n²·(n/8 + sample) where ψ is even or odd and x uniform. Beyond 4096
+            points a pass of `gradient_variance` and a backward pass over the points a drawn member.
         """
         with self._one_at_a_time:
             start = time.perf_counter()
@@ -246,7 +198,8 @@ class Watch:
                 alpha, beta = self._slopes(outputs, str(next(module.parameters()).device))
                 find = self._by_kernel if self.is_dense else self._by_members
                 found = find(module, tangent, alpha, beta, value)
-            return self._look(found, alpha, beta, value, start)
+            slopes = alpha + beta * value
+            return look_of(found, self.weights, beta, slopes, self.batch_size, time.perf_counter() - start)
 
     def _slopes(self, outputs: Doubles, device: str) -> tuple[Doubles, Doubles]:
         """α and β of ∂ℓ/∂N = α + β·label at every point."""
@@ -266,19 +219,17 @@ class Watch:
         raw = self.weights * (alpha + beta * np.concatenate([self._values, value[None]]))
         return raw, (self.weights * beta * (value - self._mean))[None]
 
-    def _by_kernel(
-        self, module: nn.Module, tangent: Tangent, alpha: Doubles, beta: Doubles, value: Doubles
-    ) -> _Moments:
-        """With s = weights·β: tr C = Σ K_ij s_i s_j Θ_ij, and tr C² = tr(K s Θ s)², all from rows of one product."""
-        theta, scale, n = self._theta(tangent), self.weights * beta, len(beta)
+    def _by_kernel(self, module: nn.Module, tangent: Tangent, alpha: Doubles, beta: Doubles, value: Doubles) -> Moments:
+        """With s = weights·β: tr C = Σ K_ij s_i s_j Θ_ij, and tr C² = tr(K s Θ s)²."""
+        theta, scale = self._theta(tangent), self.weights * beta
         raw, own = self._cotangents(alpha, beta, value)
+        *against, last = self._product(np.concatenate([raw, own]), theta)
+        norms = theta.diagonal().copy()
+        theta *= scale
+        theta *= scale[:, None]
         assert self._kernel is not None
-        found = self._product(np.concatenate([self._kernel * scale, raw, own]), theta)
-        pairs, against, last = np.split(found, [n, n + len(raw)])
-        variance = float(scale @ pairs.diagonal())
-        pairs *= scale
-        square = float(np.einsum("ij,ji->", pairs, pairs))
-        return _Moments(variance, square, float(last[0] @ own[0]), self._product(raw, against), theta.diagonal())
+        variance, square = self._kernel.moments(theta, self._product)
+        return Moments(variance, square, float(last @ own[0]), self._product(raw, np.array(against)), norms)
 
     def _theta(self, tangent: Tangent) -> Doubles:
         """Θ written out."""
@@ -303,7 +254,7 @@ class Watch:
 
     def _by_members(
         self, module: nn.Module, tangent: Tangent, alpha: Doubles, beta: Doubles, value: Doubles
-    ) -> _Moments:
+    ) -> Moments:
         """Var by a streaming method, the rest from the gradients of members, a backward pass each."""
         raw, own = self._cotangents(alpha, beta, value)
         mean = self.weights * (alpha + beta * self._mean)
@@ -329,7 +280,7 @@ class Watch:
         whole, apart, centre = np.split(gradients, [len(raw), len(raw) + 1])
         moved = self._product(whole[:-1] - centre, whole[:-1] - centre)
         norms = tangent.squared_norms()
-        return _Moments(
+        return Moments(
             float(variance), self._square(moved), float(apart[0] @ apart[0]), self._product(whole, whole), norms
         )
 
@@ -359,36 +310,3 @@ class Watch:
         if cls.by_dedekind_sums and 16 * cls.p > self.memory_limit:
             return "kernel"
         return "character" if cls.is_prime else "direct"
-
-    def _look(self, found: _Moments, alpha: Doubles, beta: Doubles, value: Doubles, start: float) -> Look:
-        variance, gram = max(0.0, found.variance), found.gram
-        size = float(self.weights @ (beta**2 * found.squared_norms))
-        single = float(self.weights @ ((alpha + beta * value) ** 2 * found.squared_norms))
-        squared_norm = max(0.0, float(gram[-1, -1]))
-        noise, deviation = max(0.0, single - squared_norm), max(0.0, found.deviation)
-        return Look(
-            variance,
-            size,
-            _ratio(variance, size),
-            deviation,
-            squared_norm,
-            noise,
-            _ratio(self.batch_size * deviation, noise),
-            _mean_cosine(gram[:-1, :-1]),
-            _ratio(variance**2, found.square),
-            time.perf_counter() - start,
-        )
-
-
-def _ratio(numerator: float, denominator: float) -> float:
-    if denominator > 0.0:
-        return numerator / denominator
-    return float("inf") if numerator > 0.0 else float("nan")
-
-
-def _mean_cosine(gram: Doubles) -> float:
-    """Over the pairs of different members; NaN where one has no gradient, or there is one member alone."""
-    norms = np.sqrt(np.maximum(gram.diagonal(), 0.0))
-    if len(norms) < 2 or not norms.all():
-        return float("nan")
-    return float(np.mean((gram / norms / norms[:, None])[np.triu_indices(len(gram), 1)]))

@@ -10,8 +10,9 @@ import numpy as np
 from torch import nn
 
 from barren import _validate
+from barren.training.look import Look
 from barren.training.task import Array, Run, Task
-from barren.training.watch import Look, Watch
+from barren.training.watch import Watch
 
 # Runs that are watched where it is not said which.
 _RUNS = 4
