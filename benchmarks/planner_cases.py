@@ -17,8 +17,8 @@ def predictions(quick: bool) -> Record:
     """Predicted against measured time of `barren.plan`, on problems of every method."""
     found = []
     for name, cls, call in _planned(quick):
+        barren.gradient_variance(cls, **call)  # what libraries set up once is no part of either
         plan = barren.plan(cls, **call)
-        barren.gradient_variance(cls, **call)
         times = []
         for _ in range(3):
             start = time.perf_counter()
@@ -53,6 +53,11 @@ def _planned(quick: bool) -> list[tuple[str, Any, dict[str, Any]]]:
     classifier = models.mlp((residue.p - 1).bit_length(), (128,), "relu", outputs=residue.p, seed=0)
     network = {"model": mlp(small.p, "float32"), **BITS}
     wide = {"model": mlp(middle.p, "float32"), **BITS}
+    brief = barren.ModularMultiplication(31 if quick else 503, targets.Bit(0))
+    composite = barren.ModularMultiplication(33 if quick else 501, targets.Bit(0))
+    labelled = barren.ModularMultiplication(31 if quick else 503, targets.Residue())
+    narrow = models.mlp((brief.p - 1).bit_length(), (30, 30), seed=0)
+    given = numbers(composite.p, 40)
     few = models.mlp((large.p - 1).bit_length(), (100, 100), "sigmoid", seed=0)
     return [
         ("network, p small", small, network),
@@ -67,8 +72,26 @@ def _planned(quick: bool) -> list[tuple[str, Any, dict[str, Any]]]:
         ("table, cross-entropy", residue, {"model": classifier, **BITS, "loss": "cross-entropy"}),
         ("a model without rules", small, {"model": _without_rules((small.p - 1).bit_length()), **BITS}),
         ("a GPT-2-like model", small, {"model": attending, "encoding": digits, "loss": "bce"}),
+        ("small: a loss at every label", labelled, {"model": narrow, **BITS, "loss": _cubic}),
+        ("small: convolutions by the kernel", brief, {"model": _convolutions(brief), **BITS, "method": "kernel"}),
+        ("small: Θ, composite modulus", composite, {"ntk": given @ given.T}),
+        ("small: a narrow network", brief, {"model": narrow, **BITS}),
         ("probes, network", large, {"model": few, **BITS, "method": "probes"}),
     ]
+
+
+def _cubic(outputs: Any, labels: Any) -> Any:
+    return (outputs - labels) ** 2 * outputs / 6
+
+
+def _convolutions(cls: Any) -> Any:
+    """Convolutions along the bits, and a linear layer."""
+    import torch
+
+    torch.manual_seed(0)
+    width, channels = (cls.p - 1).bit_length(), 8
+    layers = [torch.nn.Unflatten(1, (1, width)), torch.nn.Conv1d(1, channels, 3, padding=1), torch.nn.Tanh()]
+    return torch.nn.Sequential(*layers, torch.nn.Flatten(), torch.nn.Linear(channels * width, 1))
 
 
 def _without_rules(width: int, hidden: int = 200) -> Any:

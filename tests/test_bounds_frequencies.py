@@ -23,15 +23,23 @@ TARGETS = [
     targets.Threshold(0.3),
     targets.Threshold(Fraction(2, 3)),
     targets.Table([1.0, 0.0, 2.0, 5.0, -1.0]),
+    targets.QuantileBit(3),
+    2 * targets.Sawtooth() + 1,
+    1 - 2 * targets.Threshold(0.5),
+    targets.Cosine(1) + 0.5 * targets.Cosine(3),
+    targets.Cosine(2) - targets.Cosine(4) - 3 * targets.Cosine(6),
+    targets.Sawtooth() - targets.Triangle() + 0.5 * targets.QuantileBit(2),
+    targets.Cosine(6) + targets.Triangle() - targets.Threshold(0.3),
 ]
 
 
 def plain_gram(A: int, target: targets.Target) -> np.ndarray:
     """⟨h_a − c₀, h_b − c₀⟩ by a Gauss rule on every interval without a jump or kink of any member: exact for lines."""
     circle = target.circle()
-    cuts = {Fraction(0), Fraction(1, 2), circle.cut} | {
-        Fraction(j, len(circle.table)) for j in range(len(circle.table))
-    }
+    cuts = {Fraction(0), Fraction(1, 2)}
+    for _, wave in circle.terms:
+        starts = [Fraction(0)] if wave.pieces is None else wave.starts
+        cuts |= {(start + turn) / wave.harmonic for start in starts for turn in range(wave.harmonic)}
     breaks = sorted({(cut + k) / a for a in range(1, A + 1) for cut in cuts for k in range(a)} | {Fraction(1)})
     nodes, weights = np.polynomial.legendre.leggauss(12)
     low, high = np.array([float(b) for b in breaks[:-1]]), np.array([float(b) for b in breaks[1:]])

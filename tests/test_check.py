@@ -19,13 +19,23 @@ def test_every_engine_agrees(made: list[check.Comparison]) -> None:
 
 
 def test_every_engine_meets_every_kind_of_case(made: list[check.Comparison]) -> None:
-    assert {comparison.engine for comparison in made} == {"class", "bounds", "direct", "character", "kernel", "table"}
+    assert {comparison.engine for comparison in made} == {
+        "class",
+        "bounds",
+        "direct",
+        "character",
+        "kernel",
+        "table",
+        "walsh",
+    }
     words = ["float32", "float64", "MLP", "attention", "per layer", "Var, ", "d(a), ", "threads", "all", "a set of"]
     for engine, word in itertools.product(("direct", "character", "kernel"), words):
         assert any(comparison.engine == engine and word in comparison.case for comparison in made), (engine, word)
     words = ["float32", "float64", "MLP", "attention", "cross-entropy", "|N − y|", "per layer", "d(a), ", "p = 27"]
     for word in words:
         assert any(comparison.engine == "table" and word in comparison.case for comparison in made), word
+    for engine, word in itertools.product(("direct", "walsh", "kernel"), ("Parity(6),", "size=2", "float32", "Sample")):
+        assert any(comparison.engine == engine and word in comparison.case for comparison in made), (engine, word)
     for engine in ("direct", "kernel"):
         assert any(comparison.engine == engine and "p = 45" in comparison.case for comparison in made)
 

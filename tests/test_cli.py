@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import barren
-from barren import check, figures, models
+from barren import check, figures, models, specs
 from barren.__main__ import main
 from barren.cli import app
 from barren.figures.base import Figure
@@ -123,7 +123,7 @@ def test_variance_over_a_set_warns_in_one_line_and_has_a_standard_error() -> Non
         (["variance", "--p", "23", "--multipliers", "23"], "multipliers"),
         (["variance", "--p", "23", "--model", "cnn"], "model must be"),
         (["variance", "--p", "23", "--model", "mlp:8:cube"], "model must be"),
-        (["variance", "--p", "23", "--loss", "hinge"], "loss must be one of 'mse', 'bce', 'cross-entropy'; got"),
+        (["variance", "--p", "23", "--loss", "huber"], "one of 'mse', 'bce', 'cross-entropy', 'hinge'; got"),
         (["variance", "--p", "23", "--target", "sawtooth"], "labels in [0, 1]"),
         (["variance", "--p", "23", "--method", "fastest"], "method must be one of"),
         (["variance", "--p", "24", "--method", "character"], "composite"),
@@ -131,15 +131,31 @@ def test_variance_over_a_set_warns_in_one_line_and_has_a_standard_error() -> Non
         (["variance", "--p", "23", "--seed", "-1"], "seed must be"),
         (["variance", "--p", str(2**63 + 29)], "(give a Sample)"),
         (["variance", "--p", str(2**63 + 29), "--target", "cosine"], "p must be below 2**63 here"),
-        (["bounds", "--p", "23", "--frequencies", "5"], "one of --p and --frequencies"),
-        (["bounds"], "one of --p and --frequencies"),
+        (["variance", "--p", "23", "--frequencies", "5"], "one of --p, --frequencies and --parity"),
+        (["variance", "--frequencies", "0"], "A must be"),
+        (["variance", "--frequencies", "5", "--target", "bit:0"], "it depends on p (QuantileBit(i) is one of t/p)"),
+        (["variance", "--frequencies", "5", "--target", "residue"], "a function on the circle"),
+        (["variance", "--frequencies", "5", "--multipliers", "all"], "--multipliers goes with --p"),
+        (["variance", "--frequencies", "5", "--encoding", "bits"], "encoding must be scalar or angular[:H]"),
+        (["variance", "--frequencies", "5", "--inputs", "nonzero"], "inputs must be one of uniform[:N], gaussian"),
+        (["variance", "--frequencies", "5", "--inputs", "gaussian"], "inputs must be written gaussian:SCALE[:N]"),
+        (["variance", "--frequencies", "5", "--loss", "bce"], "labels in [0, 1]"),
+        (["variance", "--frequencies", "5", "--method", "character"], "it is for residues modulo p"),
+        (["bounds", "--p", "23", "--frequencies", "5"], "one of --p, --frequencies and --parity"),
+        (["bounds"], "one of --p, --frequencies and --parity"),
         (["bounds", "--frequencies", "0"], "A must be"),
         (["bounds", "--frequencies", "5", "--target", "bit:0"], "a function on the circle"),
-        (["bounds", "--frequencies", "5", "--multipliers", "all"], "go with --p"),
+        (["bounds", "--frequencies", "5", "--multipliers", "all"], "--multipliers goes with --p"),
         (["figure"], "a figure needs its name and --out DIR"),
         (["figure", "bound-ladder"], "a figure needs its name and --out DIR"),
         (["figure", "bounds", "--out", "nowhere"], "name must be one of"),
-        (["variance"], "Missing option"),
+        (["variance", "--parity", "10:3:4"], "parity must be written"),
+        (["variance", "--parity", "1"], "n must be an integer in 2..63; got 1"),
+        (["variance", "--parity", "5:6"], "size must be an integer in 1..5; got 6"),
+        (["variance", "--parity", "5", "--target", "square"], "go with --p"),
+        (["variance", "--parity", "5", "--loss", "hinge"], "labels -1 and 1"),
+        (["variance", "--parity", "63"], "(give a Sample)"),
+        (["variance"], "one of --p, --frequencies and --parity must be given"),
         (["variance", "--p", "many"], "p must be an integer such as"),
         (["variance", "--p", "23", "--top", "-1"], "--top"),
         (["nothing"], "No such command"),
@@ -153,6 +169,19 @@ def test_mistakes_are_one_clear_line_and_status_2(arguments: list[str], message:
     assert "Traceback" not in err
     if err.startswith("barren: "):
         assert err.count("\n") == 1
+
+
+def test_parities() -> None:
+    code, out, err = run("variance", "--parity", "5:2:signed", "--loss", "hinge", "--model", "mlp:8:relu")
+    assert (code, err) == (0, "")
+    assert "10 parities v (5:2:signed)" in out
+    assert "easiest parities, of all" in out
+    code, out, _ = run("variance", "--parity", "5", "--model", "mlp:8:relu", "--json")
+    found = json.loads(out)
+    assert (code, found["parity"], found["members"], found["sharp_bound"]) == (0, "5", 32, 1 / 128)
+    code, out, _ = run("bounds", "--parity", "5:2:signed", "--json")
+    rungs = {rung["name"]: rung["value"] for rung in json.loads(out)["bounds"]}
+    assert (code, rungs["sharp"], rungs["orthogonal"]) == (0, 0.1, 0.1)
 
 
 def test_a_fault_of_the_package_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,6 +217,39 @@ def test_bounds_of_frequencies() -> None:
     assert (code, found["frequencies"], found["target"]) == (0, 1000, "square")
     value = {rung["name"]: rung["value"] for rung in found["bounds"]}["bounded-variation"]
     assert value == pytest.approx(16 / 12 * 5.519765 / 1000, rel=1e-6)
+
+
+def test_bounds_of_frequencies_on_a_grid() -> None:
+    code, out, _ = run("bounds", "--frequencies", "20", "--target", "cosine:2", "--inputs", "grid:101", "--json")
+    found = json.loads(out)
+    expected = barren.bounds(barren.Frequencies(20, barren.targets.Cosine(2)), barren.inputs.Grid(101))
+    assert (code, found["inputs"]) == (0, "grid:101")
+    assert [rung["value"] for rung in found["bounds"]] == [rung.value for rung in expected]
+
+
+@pytest.mark.parametrize("law", ["uniform", "uniform:64", "gaussian:1/4:40", "grid:23"])
+def test_variance_of_frequencies_is_what_the_package_computes(law: str) -> None:
+    options = ["--frequencies", "9", "--target", "square", "--model", "mlp:6:tanh", "--inputs", law]
+    code, out, err = run("variance", *options, "--encoding", "angular:2", "--dtype", "float64", "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    answer = barren.gradient_variance(
+        barren.Frequencies(9, barren.targets.Square()),
+        models.mlp(4, (6,), "tanh", seed=0),
+        encoding=barren.encodings.Angular(2),
+        inputs=specs.real_law(law),
+        dtype="float64",
+    )
+    assert found["variance"] == pytest.approx(float(answer), rel=1e-12)
+    assert found["bound"] == pytest.approx(answer.bound)
+    assert (found["frequencies"], found["members"], found["loss"], found["inputs"]) == (9, 9, "mse", law)
+    assert "p" not in found
+    code, out, _ = run("variance", *options, "--top", "2")
+    assert code == 0
+    assert "x -> square of a·x, 9 frequencies (1..9), x " in out
+    assert "easiest frequencies, of 1..9" in out
+    code, out, _ = run("variance", *options, "--plan")
+    assert (code, "direct" in out) == (0, True)
 
 
 def test_figure_list() -> None:

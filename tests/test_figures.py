@@ -35,6 +35,7 @@ TINY: dict[str, Settings] = {
     "character-spectrum": {"p": 53, "model": "mlp:8x8:relu"},
     "log-covariance": {"primes": [3, 5, 11, 53, 503]},
     "spectral-norm": {"primes": [3, 11, 53]},
+    "parity-functions": {"bits": [2, 5, 6], "seeds": [0, 1]},
     "gradient-along-training": {
         "primes": [53],
         "easy": [1],
@@ -234,6 +235,23 @@ def test_spectral_norm_is_the_largest_singular_value(p: int, every: dict[str, tu
     assert row["norm"] == pytest.approx(singular[0], rel=1e-12)
     assert row["root_mean_square"] == pytest.approx(np.sqrt(np.sum(singular**2) / (p - 2)), rel=1e-12)
     assert row["norm"] <= row["proven"]
+
+
+def test_parity_functions_are_below_the_bound(every: dict[str, tuple[Path, figures.Made]]) -> None:
+    from barren import models
+
+    rows = rows_of(every["parity-functions"][0], "parity-functions")
+    assert all(0.0 < row["variance"] <= row["mean_squared_norm"] / row["size"] * (1 + 1e-12) for row in rows)
+    (row,) = base.where(rows, bits=6, members="half", seed=1)
+    answer = barren.gradient_variance(
+        barren.Parity(6, 3, signed=True),
+        models.mlp(6, (60,), "relu", seed=1),
+        encoding=barren.encodings.Bits(),
+        loss="hinge",
+        method="direct",
+        dtype="float64",
+    )
+    assert (row["size"], row["variance"]) == (20, pytest.approx(float(answer), rel=1e-10))
 
 
 def test_drawing_needs_the_rows_only(

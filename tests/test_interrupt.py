@@ -37,7 +37,7 @@ CHILD = textwrap.dedent(
         return (outputs - labels).abs() ** 1.5
 
     sawtooth, bit = targets.Sawtooth(), targets.Bit(0)
-    cases = {  # p, ψ, the model, the method, and what else is asked for
+    cases = {  # p, ψ (None: parities of 5 bits, p = 2^n), the model, the method, and what else is asked for
         "direct": lambda: (20011, bit, given(20011, 2000), "direct", {}),
         "character": lambda: (1000003, bit, given(1000003, 300), "character", {"deviations": False}),
         "character-deviations": lambda: (1000003, sawtooth, given(1000003, 100), "character", {}),
@@ -49,6 +49,9 @@ CHILD = textwrap.dedent(
         "table-responses": lambda: (8009, sawtooth, network(8009, 8), "table", {"loss": power}),
         "table-forms": lambda: (4093, sawtooth, network(4093, 1000, 1000), "table", {"loss": power}),
         "probes": lambda: (400009, bit, network(400009, 200, 200), "probes", {"rtol": 0.001}),
+        "parities-direct": lambda: (2**16, None, given(2**16, 2000), "direct", {}),
+        "parities-walsh": lambda: (2**16, None, network(2**16, 300, 300), "walsh", {}),
+        "parities-kernel": lambda: (2**14, None, network(2**14, 1000, 1000), "kernel", {"deviations": False}),
         "gpt-direct": lambda: (1009, bit, gpt(1009), "direct", {}),
         "gpt-kernel": lambda: (4093, bit, gpt(4093), "kernel", {}),
         "gpt-probes": lambda: (20011, bit, gpt(20011), "probes", {"rtol": 0.001}),
@@ -67,8 +70,9 @@ CHILD = textwrap.dedent(
 
     watcher = threading.Thread(target=interrupt)
     watcher.start()
+    cls = barren.Parity(p.bit_length() - 1, 5) if target is None else barren.ModularMultiplication(p, target)
     try:
-        barren.gradient_variance(barren.ModularMultiplication(p, target), **options)
+        barren.gradient_variance(cls, **options)
     except KeyboardInterrupt:
         late = time.monotonic() - sent[0]
     watcher.join()

@@ -39,10 +39,20 @@ def arguments(p):
         def fail(*args):
             raise RuntimeError("no rules in this test")
         routes.record, model_module._KEPT_BYTES = fail, 0
-    return dict(model=models.mlp((p - 1).bit_length(), case["hidden"], seed=0), encoding=encodings.Bits(), **options)
+    width, outputs = (p - 1).bit_length(), 1
+    if options.get("loss") == "cross-entropy":
+        outputs = case["labels"] or p
+    model = models.mlp(width, case["hidden"], outputs=outputs, seed=0)
+    if kind == "normed":
+        model = torch.nn.Sequential(torch.nn.LayerNorm(width), model)
+    return dict(model=model, encoding=encodings.Bits(), **options)
 
 def run(p, limit):
-    cls = barren.ModularMultiplication(p, targets.Bit(0) if case["two"] else targets.Table(np.arange(p) % 3))
+    if case["parities"]:
+        cls = barren.Parity((p - 1).bit_length(), case["ones"])
+    else:
+        some = targets.Table(np.arange(p) % case["labels"]) if case["labels"] else targets.Residue()
+        cls = barren.ModularMultiplication(p, targets.Bit(0) if case["two"] else some)
     given = arguments(p)
     before = field("VmRSS")
     with warnings.catch_warnings():
@@ -50,7 +60,7 @@ def run(p, limit):
         v = barren.gradient_variance(cls, memory_limit=limit, threads=2, **given)
     return before, v
 
-run(67, 2**31)  # what libraries take when they are first used
+run(64 if case["parities"] else 67, 2**31)  # what libraries take when they are first used
 open("/proc/self/clear_refs", "w").write("5")
 before, v = run(p, case["limit"])
 print(json.dumps({"peak": field("VmHWM") - before, "method": v.method, "predicted": v.plan.memory}))
@@ -60,7 +70,7 @@ print(json.dumps({"peak": field("VmHWM") - before, "method": v.method, "predicte
 def case(method, model, limit, p=2003, two=True, **more):
     options = {"method": method, "deviations": more.pop("deviations", True)}
     options |= {key: more.pop(key) for key in ("loss", "rtol", "per_parameter") if key in more}
-    sizes = {"columns": 3000, "dtype": "float64", "hidden": [150, 150]} | more
+    sizes = {"columns": 3000, "dtype": "float64", "hidden": [150, 150], "labels": 3, "parities": False} | more
     return {"model": model, "limit": limit, "p": p, "two": two, "options": options, **sizes}
 
 
@@ -78,7 +88,22 @@ CASES = {
     "kernel by columns with deviations": case("kernel", "columns", 240 * MIB),
     "table by forms of columns": case("table", "columns", 240 * MIB, two=False, loss="cubic"),
     "table by responses": case("table", "rules", 64 * MIB, two=False, loss="cubic", hidden=[30]),
-    "probes": case("probes", "rules", 400 * MIB, rtol=0.1, hidden=[700, 300]),
+    "parities, direct": case("direct", "jacobian", 80 * MIB, p=2048, parities=True, ones=5),
+    "parities, walsh": case("walsh", "jacobian", 64 * MIB, p=2048, parities=True, ones=5),
+    "all parities, walsh, of a model": case("walsh", "rules", 64 * MIB, p=4096, parities=True, ones=None),
+    "parities, kernel": case("kernel", "rules", 96 * MIB, p=2048, parities=True, ones=5, deviations=False),
+    "parities, kernel with deviations": case("kernel", "rules", 192 * MIB, p=2048, parities=True, ones=5),
+    "all parities, kernel": case("kernel", "rules", 48 * MIB, p=4096, parities=True, ones=None, deviations=False),
+    "parities, probes": case("probes", "rules", 400 * MIB, rtol=0.1, p=2048, parities=True, ones=5),
+    "table by responses, all residues": case(
+        "table", "rules", 64 * MIB, p=499, two=False, labels=0, loss="cubic", hidden=[30]
+    ),
+    "cross-entropy": case("table", "rules", 48 * MIB, p=251, two=False, labels=0, loss="cross-entropy"),
+    "cross-entropy, no table fits": case("table", "rules", 24 * MIB, p=251, two=False, labels=0, loss="cross-entropy"),
+    "cross-entropy, many points": case("table", "rules", 48 * MIB, two=False, loss="cross-entropy", hidden=[60, 60]),
+    "cross-entropy by products": case("table", "normed", 32 * MIB, p=251, two=False, labels=0, loss="cross-entropy"),
+    "probes": case("probes", "rules", 160 * MIB, rtol=0.1, hidden=[700, 300]),
+    "probes of a small model": case("probes", "rules", 24 * MIB, rtol=0.1, hidden=[30, 30]),
     "probes with parameters": case("probes", "jacobian", 80 * MIB, per_parameter=True, rtol=0.1, columns=60000, p=251),
 }
 

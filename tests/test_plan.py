@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import time
 import warnings
 
 import numpy as np
@@ -100,6 +101,20 @@ def test_a_limit_under_the_smallest_plan_lists_what_each_needs():
     for verb in (barren.plan, barren.gradient_variance):
         with pytest.raises(ValueError, match=r"direct needs .*character needs .*kernel needs .*probes needs"):
             verb(cls, jacobian=jacobian(101), memory_limit=3000)
+        with pytest.raises(ValueError, match=r"method 'kernel', which was asked for; .*kernel needs \d"):
+            verb(cls, jacobian=jacobian(101), memory_limit=3000, method="kernel")
+        # Less than the lists of members and points.
+        with pytest.raises(ValueError, match=r"got 400 bytes, and here direct needs .*kernel needs .*probes needs"):
+            verb(cls, jacobian=jacobian(101), memory_limit=400)
+
+
+def test_probes_of_a_small_model_need_little():
+    cls, model = barren.ModularMultiplication(61, targets.Bit(0)), models.mlp(6, (8,), seed=0)
+    options = {"encoding": encodings.Bits(), "method": "probes", "rtol": 0.2}
+    plan = barren.plan(cls, model, **options)
+    assert plan.memory < 8 * 2**20
+    limited = barren.gradient_variance(cls, model, memory_limit=plan.chosen.smallest_memory, **options)
+    assert float(limited) == pytest.approx(float(barren.gradient_variance(cls, model, **options)), rel=0.5)
 
 
 def test_single_parameters_need_columns():
@@ -118,8 +133,27 @@ def test_rough_lengths_are_told_from_smooth_ones():
 
 
 def test_times_are_written_as_people_read_them():
-    texts = [readable_seconds(s) for s in (0.0012, 0.05, 3.21, 200.0, 9000.0)]
-    assert texts == ["1.2 ms", "50 ms", "3.2 s", "3.3 min", "2.5 h"]
+    texts = [readable_seconds(s) for s in (0.0004, 0.0012, 0.05, 3.21, 200.0, 9000.0)]
+    assert texts == ["under 1 ms", "1.2 ms", "50 ms", "3.2 s", "3.3 min", "2.5 h"]
+
+
+def test_a_price_counts_what_every_call_takes():
+    cls, J = barren.ModularMultiplication(11, targets.Bit(0)), jacobian(11)
+    assert barren.plan(cls, jacobian=J).seconds > 1e-5  # hardly anything is computed
+    problem = problem_of(without_rules())
+    priced = speeds.Speeds(problem)
+    assert problem.prepared > 0.0
+    assert priced.fixed == priced.rates.call + problem.prepared + priced.model_call
+    assert all(c.seconds > priced.fixed for c in make_plan(problem, "auto").candidates if not c.obstacle)
+
+
+def test_derivatives_of_the_loss_at_every_label_are_priced():
+    def slow(n, y):
+        time.sleep(0.002)
+        return (n - y) ** 2 * n / 6
+
+    cls, model = barren.ModularMultiplication(127, targets.Residue()), models.mlp(7, (4,), seed=0)
+    assert barren.plan(cls, model, encoding=encodings.Bits(), loss=slow).seconds >= 127 * 0.002
 
 
 def test_a_plan_computes_nothing_of_the_variance(monkeypatch):

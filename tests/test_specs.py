@@ -63,6 +63,20 @@ def test_laws(text: str, expected: inputs.Law) -> None:
     assert specs.law(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("uniform", None),
+        ("uniform:64", inputs.Density("uniform", 64)),
+        ("gaussian:0.5", inputs.Density("gaussian", scale=0.5)),
+        ("gaussian:1/4:40", inputs.Density("gaussian", 40, scale=0.25)),
+        ("grid:101", inputs.Grid(101)),
+    ],
+)
+def test_laws_on_the_line(text: str, expected: inputs.RealLaw | None) -> None:
+    assert specs.real_law(text) == expected
+
+
 def test_multipliers() -> None:
     assert specs.multipliers("units") == "units"
     assert specs.multipliers("all") == "all"

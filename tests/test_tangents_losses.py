@@ -9,7 +9,7 @@ from tangent_cases import Convolution, columns, features, mlp, seeded
 from torch import nn
 from torch.nn import functional
 
-from barren.tangents import loss_weights, tangent_of_model
+from barren.tangents import loss_slopes, loss_weights, tangent_of_model
 
 
 def hinge(outputs, labels):
@@ -83,6 +83,76 @@ def test_float32_losses():
 def test_the_loss_sees_labels_in_no_grad_too():
     with torch.no_grad():
         np.testing.assert_allclose(loss_weights(squared, (0, 1), np.zeros(3)), -np.ones(3))
+
+
+class Stateful:
+    """A squared error that grows with every call, or after so many."""
+
+    def __init__(self, after=0):
+        self.after, self.calls = after, 0
+
+    def __call__(self, outputs, labels):
+        self.calls += 1
+        return (outputs - labels) ** 2 * (1 + max(0, self.calls - self.after))
+
+
+def noisy(outputs, labels):
+    return functional.dropout((outputs - labels) ** 2, 0.1)
+
+
+def private_noise(outputs, labels):
+    """Random numbers that torch's generator does not tell of."""
+    noise = np.random.default_rng().uniform(0.99, 1.01, outputs.shape)
+    return (outputs - labels) ** 2 * torch.from_numpy(noise).to(outputs)
+
+
+NOT_POINTWISE = {
+    "a mean of the outputs": lambda n, y: (n - y) ** 2 * n.mean(),
+    "a mean without a derivative": lambda n, y: (n - y) ** 2 * n.mean().detach(),
+    "a sum beside": lambda n, y: (n - y) ** 2 + n.sum(),
+    "a mean of the labels": lambda n, y: (n - y.mean()) ** 2,
+    "labels of others": lambda n, y: (n - y.flip(0)) ** 2,
+    "outputs of others": lambda n, y: (n.flip(0) - y) ** 2,
+    "a mean of all": lambda n, y: ((n - y) ** 2).mean().expand(len(n)),
+    "the number of samples": lambda n, y: (n - y) ** 2 / len(n),
+    "a position": lambda n, y: (n - y) ** 2 * torch.arange(len(n)).to(n),
+    "fixed weights": lambda n, y: (n - y) ** 2 * torch.linspace(1, 2, 9, dtype=n.dtype),
+    "ranks": lambda n, y: (n - y) ** 2 * n.argsort().argsort(),
+    "noise": noisy,
+    "other noise": private_noise,
+    "a state": Stateful(),
+    "a late state": Stateful(2),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", NOT_POINTWISE)
+def test_a_loss_of_more_than_one_sample_is_refused(name, dtype):
+    model, x = seeded(mlp), features()
+    with pytest.raises(ValueError, match="function of one sample's output and label alone"):
+        tangent_of_model(model, x, loss=NOT_POINTWISE[name], labels=(0.0, 1.0), dtype=dtype)
+    for labels in (np.linspace(-1.0, 1.0, 5), np.linspace(-1.0, 1.0, 40)):
+        loss = Stateful(len(labels)) if name == "a late state" else NOT_POINTWISE[name]
+        with pytest.raises(ValueError, match="function of one sample's output and label alone"):
+            loss_slopes(loss, labels, tangent_of_model(model, x).outputs, dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [1, 2, 9, 100])
+@pytest.mark.parametrize("labels", [2, 9, 40])
+def test_losses_of_one_sample_are_accepted(labels, n, dtype):
+    outputs, values = np.linspace(-15.0, 15.0, n), np.linspace(0.0, 1.0, labels)
+    for loss in (
+        hinge,
+        sigmoid_squared,
+        squared,
+        nn.SmoothL1Loss(reduction="none"),
+        nn.BCEWithLogitsLoss(reduction="none"),
+        lambda n, y: -(y * torch.log(torch.sigmoid(n) + 1e-9) + (1 - y) * torch.log(1 - torch.sigmoid(n) + 1e-9)),
+        lambda n, y: torch.where(y > 0.5, n**3, 0.0 * n),
+        lambda n, y: torch.stack([(one - label) ** 2 for one, label in zip(n, y, strict=True)]),
+    ):
+        assert loss_slopes(loss, values, outputs, dtype=dtype).shape == (n, labels)
 
 
 def test_refusals():

@@ -9,6 +9,7 @@ from torch import nn
 
 import barren
 from barren import encodings, inputs, models, reference, targets
+from barren.classes import TargetClass
 from barren.training import Ensemble, FixedSample, GivenSets, Population, Protocol, check_data
 from barren.training.arguments import Maker
 
@@ -64,13 +65,15 @@ def test_a_transformer_gives_the_same_metrics_alone_and_in_company(optimizer: st
         assert alone[key] == (pytest.approx(value, rel=1e-5, abs=1e-5) if isinstance(value, float) else value)
 
 
-def assert_is_the_plain_loop(ensemble: Ensemble, make: Maker, protocol: Protocol, **settings: object) -> None:
+def assert_is_the_plain_loop(
+    cls: TargetClass, ensemble: Ensemble, make: Maker, protocol: Protocol, **settings: object
+) -> None:
     """Every run against torch's own module and optimizer, one batch after the other."""
     for place, row in enumerate(ensemble.rows):
         module = make(row["seed"]).double()
-        stream = protocol.stream(CLS, inputs.Uniform(), row["seed"], 30)
+        stream = protocol.stream(cls, inputs.Uniform(), row["seed"], 30)
         batches = [stream.points(step, step + 1) for step in range(row["steps"])]
-        reference.train(CLS, module, row["member"], batches, encoding=encodings.Bits(), **settings)
+        reference.train(cls, module, row["member"], batches, encoding=encodings.Bits(), **settings)
         for name, tensor in ensemble.model(place).state_dict().items():
             torch.testing.assert_close(tensor, module.state_dict()[name], rtol=1e-9, atol=1e-11)
 
@@ -79,8 +82,9 @@ def assert_is_the_plain_loop(ensemble: Ensemble, make: Maker, protocol: Protocol
 @pytest.mark.parametrize("loss", ["bce", "mse", "hinge"])
 def test_a_run_is_the_plain_loop_of_torch(loss: str, optimizer: str) -> None:
     settings = {"optimizer": optimizer, "lr": 0.01, "loss": loss}
+    cls = barren.ModularMultiplication(P, target=1 - 2 * targets.Bit(0)) if loss == "hinge" else CLS
     ensemble = barren.train(
-        CLS,
+        cls,
         MODELS["mlp"],
         members=[3, 5],
         seeds=2,
@@ -90,14 +94,14 @@ def test_a_run_is_the_plain_loop_of_torch(loss: str, optimizer: str) -> None:
         data="sample:100",
         **settings,
     )
-    assert_is_the_plain_loop(ensemble, MODELS["mlp"], FixedSample(100), **settings)
+    assert_is_the_plain_loop(cls, ensemble, MODELS["mlp"], FixedSample(100), **settings)
 
 
 @pytest.mark.parametrize("options", [{"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}, {"weight_decay": 0.1}])
 def test_options_reach_the_optimizer(options: dict[str, object]) -> None:
     settings = {"optimizer": "sgd", "lr": 0.01, "optimizer_options": options}
     ensemble = barren.train(CLS, MODELS["mlp"], members=[3], dtype="float64", steps=20, batch_size=30, **settings)
-    assert_is_the_plain_loop(ensemble, MODELS["mlp"], Population(), **settings)
+    assert_is_the_plain_loop(CLS, ensemble, MODELS["mlp"], Population(), **settings)
 
 
 def test_threads_change_nothing() -> None:
@@ -300,3 +304,12 @@ def test_bad_arguments(case: str) -> None:
 def test_given_sets_may_not_overlap() -> None:
     with pytest.raises(ValueError, match="share no point; got 1"):
         GivenSets([1, 2, 3], [3, 4])
+
+
+@pytest.mark.parametrize("n", [3, 30])
+def test_parities_of_few_bits_are_learnt_and_of_many_are_not(n: int) -> None:
+    cls = barren.Parity(n, signed=True)
+    ensemble = barren.train(
+        cls, f"mlp:{10 * n}:relu", members=[2**n - 1], loss="hinge", optimizer="sgd", lr=0.1, steps=300, batch_size=128
+    )
+    assert ensemble.rows[0]["learned"] == (n == 3)

@@ -23,6 +23,10 @@ TARGETS = [
     targets.Square(),
     targets.Triangle(),
     targets.Table([0.5, -1.0, 2.0, 0.0, 0.25]),
+    targets.QuantileBit(3),
+    1 - 2 * targets.Threshold(0.5),
+    targets.Cosine(1) + 0.5 * targets.Cosine(3) - 2,
+    targets.Sawtooth() - 0.25 * targets.Cosine(2),
 ]
 METHODS = ("direct", "nufft", "kernel")
 COORDINATES = (
@@ -227,6 +231,95 @@ def test_a_class_too_long_to_list_has_a_variance():
         barren.gradient_variance(Frequencies(10**12), jacobian=J, inputs=law, deviations=False)
 
 
+@pytest.mark.parametrize("target", TARGETS, ids=repr)
+@pytest.mark.parametrize(("A", "M"), [(13, 13), (12, 11), (40, 11), (33, 12), (24, 12)])
+def test_frequencies_that_are_equal_on_a_grid(target, A, M):
+    """Each is a member: the class is that of the residues, with repeats, and a multiple of M sees a constant."""
+    cls, law = Frequencies(A, target), inputs.Grid(M)
+    J = jacobian_for(law)
+    expected = reference.from_jacobian(cls, J, law)
+    for method in ["direct", "kernel"] + ["character"] * (M in (11, 13)):
+        v = barren.gradient_variance(cls, jacobian=J, inputs=law, method=method)
+        assert float(v) == pytest.approx(expected.variance, rel=1e-9)
+        np.testing.assert_allclose(v.deviations, expected.deviations, rtol=1e-9, atol=1e-12)
+        assert len(v.deviations) == A
+        assert v.standard_error == 0.0
+    assert float(v) <= v.bound * (1 + 1e-9)
+    attained = barren.gradient_variance(cls, jacobian=barren.extremal_jacobian(cls, law), inputs=law)
+    assert float(attained) == pytest.approx(barren.sharp_bound(cls, law), rel=1e-9)
+    repeated = Frequencies(target=target, frequencies=[2.0, 2.0, 2.0 + M, -3.0, 1e20])
+    expected = reference.from_jacobian(repeated, J, law)
+    v = barren.gradient_variance(repeated, jacobian=J, inputs=law)
+    np.testing.assert_allclose(v.deviations, expected.deviations, rtol=1e-9, atol=1e-12)
+
+
+def test_estimates_where_frequencies_are_equal_on_a_grid():
+    cls, law = Frequencies(40, targets.Square()), inputs.Grid(11)
+    J = jacobian_for(law, 30)
+    exact = barren.gradient_variance(cls, jacobian=J, inputs=law)
+    estimate = barren.gradient_variance(cls, jacobian=J, inputs=law, method="probes", rtol=0.02)
+    assert abs(float(estimate) - float(exact)) < 5 * estimate.standard_error + 1e-12 * float(exact)
+
+
+def test_sums_of_cosines_go_through_transforms():
+    law = inputs.RealSample(np.random.default_rng(9).standard_normal(200))
+    J = jacobian_for(law, 7)
+    cls = Frequencies(300, targets.Cosine(1) - 0.5 * targets.Cosine(4) + 2)
+    direct, by_transforms, by_kernel = (
+        barren.gradient_variance(cls, jacobian=J, inputs=law, method=method) for method in METHODS
+    )
+    scale = float(direct)
+    for v in (by_transforms, by_kernel):
+        np.testing.assert_allclose(v.deviations, direct.deviations, rtol=0.0, atol=1e-10 * scale)
+    mixed = Frequencies(300, targets.Cosine(1) + targets.Square())
+    with pytest.raises(ValueError, match="it needs a cosine or a finite sum of them"):
+        barren.gradient_variance(mixed, jacobian=J, inputs=law, method="nufft")
+    estimate = barren.gradient_variance(cls, jacobian=J, inputs=law, method="probes", rtol=0.02)
+    assert abs(float(estimate) - scale) < 5 * estimate.standard_error
+
+
+def test_labels_of_combinations_go_with_any_loss():
+    """±1 is two values: a callable loss of two labels takes it."""
+    torch.manual_seed(0)
+    law, cls = inputs.Density("uniform", 12), Frequencies(9, 1 - 2 * targets.Threshold(0.5))
+    assert cls.labels == (-1.0, 1.0)
+    model = torch.nn.Sequential(torch.nn.Linear(1, 5), torch.nn.Tanh(), torch.nn.Linear(5, 1)).double()
+    hinge = lambda N, y: torch.relu(1 - N * y)  # noqa: E731
+    expected = reference.from_model(cls, model, encodings.Scalar(), hinge, law)
+    v = barren.gradient_variance(cls, model, encoding=encodings.Scalar(), loss=hinge, inputs=law)
+    np.testing.assert_allclose(v.deviations, expected.deviations, rtol=1e-8, atol=1e-18)
+
+
+def test_bad_input_is_refused_before_anything_is_computed():
+    """The list of what must be refused: each by an error that says what was wrong."""
+    J = np.ones((2, 1))
+    for A in (0, -1):
+        with pytest.raises(ValueError, match="A must be an integer in 1"):
+            Frequencies(A)
+    with pytest.raises(ValueError, match="A must be above 0"):
+        Frequencies(-2.0, integer=False)
+    for wrong in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="points must be an array of finite numbers"):
+            inputs.RealSample([0.5, wrong])
+        with pytest.raises(ValueError, match="frequencies must be an array of finite numbers"):
+            Frequencies(frequencies=[wrong])
+    far, near = inputs.RealSample([0.25, 1e31]), inputs.RealSample([0.25, 0.5])
+    for target in (targets.Sawtooth(), targets.Cosine(), targets.Cosine() + targets.Square()):
+        for cls in (Frequencies(10, target), Frequencies(10.0, target, integer=False)):
+            for method in ("auto", "kernel"):
+                with pytest.raises(ValueError, match=r"stays below 2\^106 = 8.1e31: beyond it no digit"):
+                    barren.gradient_variance(cls, jacobian=J, inputs=far, method=method)
+    law = inputs.Density(lambda x: 1.5 + 0 * x, 2)
+    with pytest.raises(ValueError, match="density that integrates to 1"):
+        barren.gradient_variance(Frequencies(3), jacobian=J, inputs=law)
+    big = barren.ModularMultiplication(2**255 - 19, targets.Cosine())
+    with pytest.raises(ValueError, match=r"no combination of few sawtooths .* those that are: Sawtooth, Square"):
+        barren.gradient_variance(big, jacobian=J, inputs=inputs.Sample([1, 2]))
+    long = Frequencies(10**11, targets.Cosine())
+    with pytest.raises(ValueError, match="memory_limit must hold the list of members"):
+        barren.gradient_variance(long, jacobian=J, inputs=near, deviations=True)
+
+
 def test_refusals():
     law, J = inputs.RealSample([0.25, 0.5]), np.ones((2, 1))
     cls = Frequencies(3)
@@ -289,5 +382,18 @@ def test_members_that_do_not_fit_are_refused_before_they_are_made():
 
 def test_the_default_law_resolves_every_frequency_or_is_refused():
     assert Frequencies(2000).default_law.size() == 16000
-    with pytest.raises(ValueError, match="inputs must be given for frequencies above 2048"):
-        barren.gradient_variance(Frequencies(2049), jacobian=np.ones((4, 1)))
+    assert Frequencies(100, targets.Cosine(1) + targets.Cosine(3)).default_law.size() == 2400
+    assert Frequencies(5000, targets.QuantileBit(2)).default_law.size() == 80_000
+    with pytest.raises(ValueError, match=r"inputs must be given where 8 nodes a period do not fit.* Grid\(M\)"):
+        barren.gradient_variance(Frequencies(10**12), jacobian=np.ones((4, 1)))
+    with pytest.raises(ValueError, match=r"give inputs= fewer points, such as Grid\(M\) or Density"):
+        barren.gradient_variance(Frequencies(10**6, targets.Cosine()), jacobian=np.ones((4, 1)), memory_limit=2**20)
+
+
+@pytest.mark.parametrize(("target", "tolerance"), [(targets.Cosine(), 1e-10), (targets.Square(), 0.05)], ids=repr)
+def test_lambda_of_the_default_law_is_near_that_of_the_uniform_one(target, tolerance):
+    cls = Frequencies(150, target)
+    v = barren.gradient_variance(cls, jacobian=np.ones((1200, 1)))
+    assert v.bound == barren.sharp_bound(cls, cls.default_law) * v.mean_squared_norm
+    assert v.bound == pytest.approx(barren.sharp_bound(cls), rel=tolerance)
+    assert "λ is that of the 1200 points of" in v.explain()

@@ -15,6 +15,7 @@ void register_gcd_matrix(pybind11::module_& module);
 void register_group(pybind11::module_& module);
 void register_responses(pybind11::module_& module);
 void register_pairing(pybind11::module_& module);
+void register_parity(pybind11::module_& module);
 void register_tables(pybind11::module_& module);
 
 }  // namespace barren::bindings
@@ -42,5 +43,6 @@ PYBIND11_MODULE(_core, module) {
     register_group(module);
     register_responses(module);
     register_pairing(module);
+    register_parity(module);
     register_tables(module);
 }

@@ -33,13 +33,18 @@ std::vector<double> sizes(Matrix<const double> matrix, const char* name, const E
 
 // Throws std::invalid_argument for a family that is none; returns what no |⟨a, x⟩| exceeds.
 double check(const FrequencyFamily& family, const Execution& execution) {
-    const Wave& wave = family.wave;
     require(family.frequencies.columns == family.points.columns && family.points.columns > 0,
             "frequencies and points must have as many columns, at least one");
-    require(wave.shape != Shape::steps || (wave.size >= 1 && wave.size < (std::size_t{1} << 31)),
-            "a step function needs a table of fewer than 2^31 values");
-    require(std::isfinite(wave.shift) && std::isfinite(wave.harmonic) && std::abs(wave.harmonic) < largest_ordered,
-            "shift and harmonic must be finite");
+    require(!family.terms.empty() && std::isfinite(family.shift), "waves must be at least one, and shift finite");
+    for (const auto& [coefficient, wave] : family.terms) {
+        require(wave.shape != Shape::steps || (wave.size >= 1 && wave.size < (std::size_t{1} << 31)),
+                "a step function needs a table of fewer than 2^31 values");
+        require(std::isfinite(coefficient), "coefficients must be finite");
+        require(std::abs(wave.harmonic) < largest_ordered && wave.harmonic == std::floor(wave.harmonic),
+                "harmonics must be integers below 2^52");
+        require(wave.harmonic == 1.0 || wave.shape == Shape::cosine || wave.shape == Shape::threshold,
+                "harmonics are of cosines and thresholds");
+    }
     const auto frequencies = sizes(family.frequencies, "frequencies", execution);
     const auto points = sizes(family.points, "points", execution);
     double product = 0.0;
@@ -53,21 +58,26 @@ double check(const FrequencyFamily& family, const Execution& execution) {
 template <class T>
 class FrequencyGroups {
   public:
-    FrequencyGroups(const FrequencyFamily& family, double largest) : family_(family), small_(largest < small_product) {}
+    FrequencyGroups(const FrequencyFamily& family, double largest)
+        : family_(family), small_(largest < small_product), wave_(family.terms[0].wave) {
+        wave_.shift = family.shift;
+    }
 
     std::size_t count() const { return divide_up(family_.frequencies.rows, lanes); }
     std::size_t size(std::size_t group) const { return std::min(lanes, family_.frequencies.rows - group * lanes); }
     static constexpr std::size_t stride = lanes;
     // Few columns are multiplied as values are made. Cosines in order are made faster than that.
     bool fuses(std::size_t columns) const {
-        return family_.points.columns == 1 && columns <= 2 && family_.wave.shape != Shape::cosine;
+        return is_one() && family_.points.columns == 1 && columns <= 2 && wave_.shape != Shape::cosine;
     }
+    // Whether ψ is a wave itself, which kernels make in one pass.
+    bool is_one() const { return family_.terms.size() == 1 && family_.terms[0].coefficient == 1.0; }
 
     class Cursor {
       public:
         Cursor(const FrequencyGroups& groups, std::size_t group, std::size_t first)
-            : family_(&groups.family_),
-              small_(groups.small_),
+            : groups_(&groups),
+              family_(&groups.family_),
               position_(first),
               frequencies_(lanes * groups.family_.points.columns) {
             const std::size_t dimension = family_->points.columns, active = groups.size(group);
@@ -83,18 +93,37 @@ class FrequencyGroups {
 
         const T* next(std::size_t count, T* scratch) {
             const std::size_t dimension = family_->points.columns;
-            kernels().of<T>().waves(family_->wave, frequencies_.data(), dimension, ordered_,
-                                    family_->points.row(position_), count, scratch);
+            const double* points = family_->points.row(position_);
+            if (groups_->is_one())
+                kernels().of<T>().waves(groups_->wave_, frequencies_.data(), dimension, ordered_, points, count,
+                                        scratch);
+            else
+                add_up(points, count, scratch);
             position_ += count;
             return scratch;
         }
         void multiply_next(const T* columns, std::size_t width, std::size_t count, double* sums) {
-            kernels().of<T>().waves_and_multiply(family_->wave, frequencies_.data(), small_,
+            kernels().of<T>().waves_and_multiply(groups_->wave_, frequencies_.data(), groups_->small_,
                                                  family_->points.row(position_), columns, width, count, sums);
             position_ += count;
         }
 
       private:
+        // Terms one after the other, summed in float64 whatever T is.
+        void add_up(const double* points, std::size_t count, T* scratch) {
+            const std::size_t size = count * lanes;
+            part_.resize(size);
+            sum_.assign(size, -family_->shift);
+            for (const auto& [coefficient, wave] : family_->terms) {
+                Wave unshifted = wave;
+                unshifted.shift = 0.0;
+                kernels().of<double>().waves(unshifted, frequencies_.data(), family_->points.columns, ordered_, points,
+                                             count, part_.data());
+                for (std::size_t i = 0; i < size; ++i) sum_[i] += coefficient * part_[i];
+            }
+            for (std::size_t i = 0; i < size; ++i) scratch[i] = static_cast<T>(sum_[i]);
+        }
+
         // Integers in arithmetic progression, so small that sums and differences are exact.
         bool is_ordered(std::size_t active) const {
             const double first = frequencies_[0], step = active > 1 ? frequencies_[1] - first : 0.0;
@@ -106,16 +135,17 @@ class FrequencyGroups {
             return true;
         }
 
+        const FrequencyGroups* groups_;
         const FrequencyFamily* family_;
-        bool small_;
         std::size_t position_;
-        std::vector<double> frequencies_;
+        std::vector<double> frequencies_, part_, sum_;
         bool ordered_ = false;
     };
 
   private:
     const FrequencyFamily& family_;
     bool small_;
+    Wave wave_;
 };
 
 }  // namespace

@@ -21,7 +21,7 @@ from barren.bounds import (
     sq_dimension,
     sq_queries,
 )
-from barren.classes import Frequencies, ModularMultiplication
+from barren.classes import Frequencies, ModularMultiplication, Parity
 from barren.config import configuration, show_config
 from barren.spectra import Spectrum, spectrum
 from barren.variance import GradientVariance, Plan, gradient_variance, plan
@@ -34,6 +34,7 @@ __all__ = [
     "Frequencies",
     "GradientVariance",
     "ModularMultiplication",
+    "Parity",
     "Plan",
     "Rung",
     "Spectrum",

@@ -16,10 +16,12 @@ __all__: list[str] = [
     "available_kernels",
     "available_threads",
     "checkpoint",
+    "common_ones",
     "compiler",
     "correlations",
     "dedekind_ratios",
     "dedekind_sums",
+    "distances",
     "fold",
     "frequency_quadratic_forms",
     "frequency_responses",
@@ -28,6 +30,7 @@ __all__: list[str] = [
     "gather_sums",
     "gcd_product",
     "gram_block",
+    "interval_cosines",
     "interval_products",
     "kernel",
     "level_counts",
@@ -43,6 +46,7 @@ __all__: list[str] = [
     "scatter_sums",
     "use_kernel",
     "values",
+    "walsh_hadamard",
     "weighted_energy",
 ]
 
@@ -99,6 +103,15 @@ def checkpoint() -> None:
     Raises KeyboardInterrupt in a thread whose Stop was set.
     """
 
+def common_ones(
+    x: numpy.typing.NDArray[numpy.int64],
+    y: numpy.typing.NDArray[numpy.int64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.uint8]:
+    """
+    how many ones x[i] and y[j] have in common, uint8 of shape (n, m).
+    """
+
 @typing.overload
 def correlations(
     multipliers: numpy.typing.NDArray[numpy.int64],
@@ -151,6 +164,15 @@ def dedekind_sums(
     12·sum over j of ((j/k))·(((h·j + c)/k)) for each h and c (empty: zeros), float64 of shape (len(h),).
     """
 
+def distances(
+    x: numpy.typing.NDArray[numpy.int64],
+    y: numpy.typing.NDArray[numpy.int64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.uint8]:
+    """
+    in how many bits x[i] and y[j] differ, uint8 of shape (n, m).
+    """
+
 @typing.overload
 def fold(
     rows: numpy.typing.NDArray[numpy.float32],
@@ -181,10 +203,9 @@ def fold(
 def frequency_quadratic_forms(
     frequencies: numpy.typing.NDArray[numpy.float64],
     points: numpy.typing.NDArray[numpy.float64],
-    shape: str,
-    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    table: numpy.typing.NDArray[numpy.float64],
+    waves: list[
+        tuple[float, str, float, tuple[float, float], tuple[float, float], numpy.typing.NDArray[numpy.float64]]
+    ],
     offset: numpy.typing.NDArray[numpy.float64],
     ntk: numpy.typing.NDArray[numpy.float32],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
@@ -198,10 +219,9 @@ def frequency_quadratic_forms(
 def frequency_quadratic_forms(
     frequencies: numpy.typing.NDArray[numpy.float64],
     points: numpy.typing.NDArray[numpy.float64],
-    shape: str,
-    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    table: numpy.typing.NDArray[numpy.float64],
+    waves: list[
+        tuple[float, str, float, tuple[float, float], tuple[float, float], numpy.typing.NDArray[numpy.float64]]
+    ],
     offset: numpy.typing.NDArray[numpy.float64],
     ntk: numpy.typing.NDArray[numpy.float64],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
@@ -215,10 +235,9 @@ def frequency_quadratic_forms(
 def frequency_responses(
     frequencies: numpy.typing.NDArray[numpy.float64],
     points: numpy.typing.NDArray[numpy.float64],
-    shape: str,
-    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    table: numpy.typing.NDArray[numpy.float64],
+    waves: list[
+        tuple[float, str, float, tuple[float, float], tuple[float, float], numpy.typing.NDArray[numpy.float64]]
+    ],
     weights: numpy.typing.NDArray[numpy.float64],
     jacobian: numpy.typing.NDArray[numpy.float32],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
@@ -232,10 +251,9 @@ def frequency_responses(
 def frequency_responses(
     frequencies: numpy.typing.NDArray[numpy.float64],
     points: numpy.typing.NDArray[numpy.float64],
-    shape: str,
-    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    table: numpy.typing.NDArray[numpy.float64],
+    waves: list[
+        tuple[float, str, float, tuple[float, float], tuple[float, float], numpy.typing.NDArray[numpy.float64]]
+    ],
     weights: numpy.typing.NDArray[numpy.float64],
     jacobian: numpy.typing.NDArray[numpy.float64],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
@@ -248,14 +266,14 @@ def frequency_responses(
 def frequency_values(
     frequencies: numpy.typing.NDArray[numpy.float64],
     points: numpy.typing.NDArray[numpy.float64],
-    shape: str,
-    parameter: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    second: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex],
-    table: numpy.typing.NDArray[numpy.float64],
+    waves: list[
+        tuple[float, str, float, tuple[float, float], tuple[float, float], numpy.typing.NDArray[numpy.float64]]
+    ],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    ψ(⟨a, x⟩), float64 of shape (members, points).
+    ψ(⟨a, x⟩) − shift, ψ a sum of waves (coefficient, shape, harmonic, cut, cut less one, table); float64 of shape (members, points).
     """
 
 @typing.overload
@@ -401,14 +419,25 @@ def gram_block(
     The entrywise product of two such blocks.
     """
 
-def interval_products(
+def interval_cosines(
     x: numpy.typing.NDArray[numpy.float64],
     y: numpy.typing.NDArray[numpy.float64],
-    pieces: numpy.typing.NDArray[numpy.float64],
+    of_y: numpy.typing.NDArray[numpy.float64],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    ∫₀¹ ψ(u·x)·ψ(u·y) du for a ψ of lines, rows (start, value, slope); float64 of shape (len(x), len(y)).
+    ∫₀¹ cos(2πu·x)·φ(u·y) du for a φ of lines, rows (start, value, slope); float64 of shape (len(x), len(y)).
+    """
+
+def interval_products(
+    x: numpy.typing.NDArray[numpy.float64],
+    y: numpy.typing.NDArray[numpy.float64],
+    of_x: numpy.typing.NDArray[numpy.float64],
+    of_y: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    ∫₀¹ ψ(u·x)·φ(u·y) du for ψ and φ of lines, rows (start, value, slope); float64 of shape (len(x), len(y)).
     """
 
 def kernel() -> str:
@@ -621,6 +650,13 @@ def values(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     ψ(a·x mod m), float64 of shape (members, points).
+    """
+
+def walsh_hadamard(
+    rows: numpy.typing.NDArray[numpy.float64], threads: typing.SupportsInt | typing.SupportsIndex = 0
+) -> None:
+    """
+    rows[v] <- sum over x of (-1)^<v,x>·rows[x], in place; float64, a power of two of rows.
     """
 
 def weighted_energy(

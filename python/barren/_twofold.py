@@ -27,6 +27,12 @@ def two_product(x: Floats | float, y: Floats) -> Twofold:
     return product, ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
 
 
+def add(x: Twofold, y: Twofold) -> Twofold:
+    """The sum, right to about 2^-105 of the larger of the two."""
+    total, rest = two_sum(x[0], y[0])
+    return two_sum(total, rest + (x[1] + y[1]))
+
+
 def fraction(number: Twofold) -> Twofold:
     """The number less the nearest integer, in [−1/2, 1/2]."""
     near, rest = number

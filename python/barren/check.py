@@ -65,6 +65,7 @@ def comparisons() -> Iterator[Comparison]:
     yield from _bounds()
     yield from _jacobians()
     yield from _threads()
+    yield from _parities()
     if has_torch():
         yield from _multilayer_perceptrons()
         yield from _attention()
@@ -189,7 +190,7 @@ def _jacobians() -> Iterator[Comparison]:
 def _compare(
     method: str,
     case: str,
-    cls: barren.ModularMultiplication,
+    cls: barren.ModularMultiplication | barren.Parity,
     law: inputs.Law,
     jacobian: np.ndarray,
     expected: reference.Reference,
@@ -218,6 +219,24 @@ def _threads() -> Iterator[Comparison]:
         yield Comparison(
             method, "1, 2 and 7 threads give the same bits, p = 307, Bit, units, float64", float(any(differs)), 0.0
         )
+
+
+def _parities() -> Iterator[Comparison]:
+    """Parities of all bits and of some: kernel, every method from numbers, λ."""
+    random = np.random.default_rng(3)
+    for cls in (barren.Parity(6), barren.Parity(6, 2, signed=True)):
+        everything = np.arange(64)
+        case = f"kernel, {cls!r}"
+        yield _class_case(case, cls.kernel(everything, everything), reference.kernel(cls, everything, everything))
+        for law in (inputs.Uniform(), inputs.Sample(random.integers(0, 64, 20))):
+            wide = random.standard_normal((law.size(64), _COLUMNS))
+            for dtype in ("float64", "float32"):
+                jacobian = wide.astype(dtype)
+                expected = reference.from_jacobian(cls, jacobian.astype(np.float64), law)
+                for method in ("direct", "walsh", "kernel"):
+                    yield from _compare(
+                        method, f"{cls!r}, {law!r}, {dtype}", cls, law, jacobian, expected, TOLERANCE[dtype]
+                    )
 
 
 def _multilayer_perceptrons() -> Iterator[Comparison]:

@@ -18,6 +18,8 @@ from rich.table import Table
 import barren
 from barren import check as checks
 from barren import report, specs
+from barren.classes import TargetClass
+from barren.encodings import Angular, Encoding, Scalar
 
 _Params = ParamSpec("_Params")
 _MISTAKE = 2
@@ -89,15 +91,29 @@ def _stop(message: str) -> typer.Exit:
     return typer.Exit(_MISTAKE)
 
 
-_Modulus = Annotated[str, typer.Option("--p", help="The modulus p, 3 or more: 1009, or 2^255-19.", metavar="P")]
+_Modulus = Annotated[str | None, typer.Option("--p", help="The modulus p, 3 or more: 1009, or 2^255-19.", metavar="P")]
+_Frequencies = Annotated[
+    int | None, typer.Option(help="In place of p: frequencies 1..A, x -> ψ(a·x) for real x.", metavar="A")
+]
+_Parity = Annotated[
+    str | None,
+    typer.Option(
+        help="In place of p: parities of N bits, or of SIZE of them; values ±1 if signed.", metavar="N[:SIZE]"
+    ),
+]
 _Target = Annotated[
-    str,
-    typer.Option(help="sawtooth, cosine[:K], bit:J, quantile-bit[:I], threshold[:C], square or triangle.", metavar="ψ"),
+    str | None,
+    typer.Option(
+        help="sawtooth, cosine[:K], bit:J, quantile-bit[:I], threshold[:C], square or triangle; default bit:0 with p, "
+        "sawtooth with frequencies, of which bit:J is none.",
+        metavar="ψ",
+    ),
 ]
 _Inputs = Annotated[
     str,
     typer.Option(
-        help="The law of x: uniform, nonzero, random-bits:N, powers-of-two, small:N or low-weight:W[:COUNT[:SEED]]."
+        help="The law of x: uniform, nonzero, random-bits:N, powers-of-two, small:N or low-weight:W[:COUNT[:SEED]]; "
+        "with frequencies uniform[:NODES], gaussian:SCALE[:NODES] or grid:M."
     ),
 ]
 _Multipliers = Annotated[str, typer.Option(help="units, all, or a list such as 1,2,4.")]
@@ -107,27 +123,40 @@ _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 @app.command()
 @_plainly
 def variance(
-    p: _Modulus,
-    target: _Target = "bit:0",
+    p: _Modulus = None,
+    frequencies: _Frequencies = None,
+    parity: _Parity = None,
+    target: _Target = None,
     encoding: Annotated[
-        str, typer.Option(help="bits[:W], digits[:B[:W]], one-hot, scalar, angular[:H] or group-element:G:M.")
-    ] = "bits",
+        str | None,
+        typer.Option(
+            help="bits[:W], signs[:W], digits[:B[:W]], one-hot, scalar, angular[:H] or group-element:G:M; default "
+            "bits, with frequencies scalar (or angular[:H])."
+        ),
+    ] = None,
     model: Annotated[str, typer.Option(help="mlp:WIDTHS[:ACTIVATION] or linear.")] = "mlp:1000x1000:sigmoid",
-    loss: Annotated[str, typer.Option(help="bce (on the logit) or mse.")] = "bce",
+    loss: Annotated[
+        str | None,
+        typer.Option(help="bce (on the logit), mse, or hinge (labels ±1); default bce, with frequencies mse."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the initialisation.")] = 0,
     inputs: _Inputs = "uniform",
     multipliers: _Multipliers = "units",
-    method: Annotated[str, typer.Option(help="auto, direct, character, kernel, table or probes.")] = "auto",
+    method: Annotated[
+        str, typer.Option(help="auto, direct, character, walsh, kernel, table, nufft or probes.")
+    ] = "auto",
     rtol: Annotated[float | None, typer.Option(help="Relative standard error that will do; default exact.")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     top: Annotated[int, typer.Option(help="How many of the easiest multipliers to print.", min=0)] = 10,
     plan: Annotated[bool, typer.Option("--plan", help="Say what it would cost, and stop.")] = False,
     as_json: _Json = False,
 ) -> None:
-    """Exact gradient variance of a model at its initialisation, over every multiplier."""
-    cls = barren.ModularMultiplication(specs.modulus(p), specs.target(target), specs.multipliers(multipliers))
-    law, shown = specs.law(inputs), specs.encoding(encoding)
-    width = shown.width(cls.p)
+    """Exact gradient variance of a model at its initialisation, over every member of a class."""
+    cls, law, asked = _problem(p, frequencies, parity, target, inputs, multipliers)
+    on_line = frequencies is not None
+    encoding, loss = encoding or ("scalar" if on_line else "bits"), loss or ("mse" if on_line else "bce")
+    shown = specs.encoding(encoding)
+    width = _width_on_the_line(shown) if on_line else shown.width(int(cls.period))
     from barren import models  # torch, after everything that can be refused without it
 
     options: dict[str, Any] = {"encoding": shown, "loss": loss, "inputs": law, "method": method, "dtype": dtype}
@@ -136,8 +165,7 @@ def variance(
         typer.echo(str(barren.plan(cls, network, rtol=rtol, **options)))
         return
     answer = barren.gradient_variance(cls, network, rtol=rtol, seed=seed, **options)
-    asked = {"p": cls.p, "target": target, "encoding": encoding, "model": model, "loss": loss, "seed": seed}
-    asked |= {"inputs": inputs, "multipliers": multipliers, "dtype": dtype}
+    asked |= {"encoding": encoding, "model": model, "loss": loss, "seed": seed, "dtype": dtype}
     found = report.variance_report(answer, top)
     if as_json:
         _print_json({**asked, **found})
@@ -145,39 +173,58 @@ def variance(
         typer.echo("\n".join(report.variance_lines(asked, found)))
 
 
+def _problem(
+    p: str | None, frequencies: int | None, parity: str | None, target: str | None, inputs: str, multipliers: str
+) -> tuple[TargetClass, Any, dict[str, Any]]:
+    """The class and the law of x that were asked for, and the words for them."""
+    if [p, frequencies, parity].count(None) != 2:
+        raise ValueError("one of --p, --frequencies and --parity must be given")
+    asked: dict[str, Any]
+    if p is not None:
+        modulus = specs.modulus(p)
+        asked = {"p": modulus, "target": target or "bit:0", "inputs": inputs, "multipliers": multipliers}
+        modular = barren.ModularMultiplication(modulus, specs.target(asked["target"]), specs.multipliers(multipliers))
+        return modular, specs.law(inputs), asked
+    if parity is not None:
+        if (target or "bit:0", multipliers) != ("bit:0", "units"):
+            raise ValueError("--target and --multipliers go with --p; a parity has neither")
+        return specs.parity(parity), specs.law(inputs), {"parity": parity, "inputs": inputs}
+    if multipliers != "units":
+        raise ValueError("--multipliers goes with --p; frequencies are 1..A")
+    asked = {"frequencies": frequencies, "target": target or "sawtooth", "inputs": inputs}
+    return barren.Frequencies(frequencies, specs.target(asked["target"])), specs.real_law(inputs), asked
+
+
+def _width_on_the_line(shown: Encoding) -> int:
+    """Columns of an encoding of real numbers."""
+    if not isinstance(shown, Scalar | Angular):
+        raise ValueError(f"encoding must be scalar or angular[:H] with --frequencies; got {shown!r}")
+    return shown.width(3)  # of any modulus
+
+
 @app.command()
 @_plainly
 def bounds(
-    p: Annotated[str | None, typer.Option("--p", help="The modulus p, 3 or more.", metavar="P")] = None,
-    frequencies: Annotated[
-        int | None, typer.Option(help="In place of p: frequencies 1..A, x uniform on [0, 1].", metavar="A")
-    ] = None,
-    target: Annotated[
-        str | None, typer.Option(help="As for variance; default bit:0, or sawtooth.", metavar="ψ")
-    ] = None,
+    p: _Modulus = None,
+    frequencies: _Frequencies = None,
+    parity: _Parity = None,
+    target: _Target = None,
     inputs: _Inputs = "uniform",
     multipliers: _Multipliers = "units",
     as_json: _Json = False,
 ) -> None:
     """The ladder of bounds on Var/B², from the class alone."""
-    if (p is None) == (frequencies is None):
-        raise ValueError("bounds needs one of --p and --frequencies")
-    asked: dict[str, Any]
+    cls, law, asked = _problem(p, frequencies, parity, target, inputs, multipliers)
+    ladder, size = barren.bounds(cls, law), cls.size
     if p is not None:
-        modulus, text = specs.modulus(p), target or "bit:0"
-        asked = {"p": modulus, "target": text, "inputs": inputs, "multipliers": multipliers}
-        cls = barren.ModularMultiplication(
-            specs.modulus(p), specs.target(asked["target"]), specs.multipliers(multipliers)
-        )
-        size, ladder = cls.p, barren.bounds(cls, specs.law(inputs))
-        symbol, title = "p", f"{asked['target']}, p = {p}, multipliers {multipliers}"
+        size, symbol = asked["p"], "p"
+        title = f"{asked['target']}, p = {p}, multipliers {multipliers}"
+    elif parity is not None:
+        symbol, title = "|H|", f"{cls!r}, x {inputs}"
     else:
-        if (inputs, multipliers) != ("uniform", "units"):
-            raise ValueError("--inputs and --multipliers go with --p; frequencies are 1..A and x is uniform on [0, 1]")
-        asked = {"frequencies": frequencies, "target": target or "sawtooth"}
-        waves = barren.Frequencies(frequencies, specs.target(asked["target"]))
-        size, ladder = waves.size, barren.bounds(waves)
-        symbol, title = "A", f"{asked['target']} of a·x, a = 1..{frequencies}, x uniform on [0, 1]"
+        symbol = "A"
+        where = "uniform on [0, 1]" if law is None else inputs
+        title = f"{asked['target']} of a·x, a = 1..{frequencies}, x {where}"
     if as_json:
         rungs = [{"name": r.name, "value": r.value, "formula": r.formula, "proven": r.proven} for r in ladder]
         _print_json({**asked, "bounds": rungs})

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from barren import _core, _modular, _twofold, _validate
 from barren._validate import Floats, Integers, came
 
-__all__ = ["Angular", "Bits", "Digits", "Encoding", "GroupElement", "OneHot", "Scalar"]
+__all__ = ["Angular", "Bits", "Digits", "Encoding", "GroupElement", "OneHot", "Scalar", "Signs"]
 
 
 class Encoding(ABC):
@@ -157,6 +157,29 @@ class Bits(Digits):
 
     def __repr__(self) -> str:
         return f"Bits({'' if self._width is None else f'width={self._width}'})"
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Signs(Bits):
+    """The binary digits of x as signs, 1 for the digit 0 and −1 for 1: (−1)^digit, most significant first.
+
+    Args:
+        width: the number of digits; default as many as p−1 has.
+
+    Raises:
+        TypeError: width is not an integer.
+        ValueError: width < 1.
+
+    >>> Signs()([1, 6], 8)
+    array([[ 1.,  1., -1.],
+           [-1., -1.,  1.]])
+    """
+
+    def _encode(self, x: NDArray[Any], p: int) -> Floats:
+        return 1.0 - 2.0 * super()._encode(x, p)
+
+    def __repr__(self) -> str:
+        return f"Signs({'' if self._width is None else f'width={self._width}'})"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from barren.classes import Frequencies, ModularMultiplication, TargetClass
+from barren.classes import Frequencies, ModularMultiplication, Parity, TargetClass
 from barren.inputs import Grid, Law, RealLaw
 
 if TYPE_CHECKING:
@@ -40,10 +40,18 @@ def values(cls: TargetClass, a: np.ndarray, x: np.ndarray) -> np.ndarray:
     """
     if isinstance(cls, Frequencies):
         return _on_the_line(cls, a, x)
+    if isinstance(cls, Parity):
+        return np.array([[_parity(cls, int(v), int(point)) for point in x] for v in a]).reshape(len(a), len(x))
     assert isinstance(cls, ModularMultiplication)
     multipliers, points = [int(multiplier) for multiplier in a], [int(point) for point in x]
     rows = ([multiplier * point % cls.p for point in points] for multiplier in multipliers)
     return np.array([cls.target(np.array(residues, dtype=np.int64), cls.p) for residues in rows])
+
+
+def _parity(cls: Parity, v: int, x: int) -> float:
+    """A bit of v times the same bit of x, one after the other."""
+    odd = sum((v >> j & 1) * (x >> j & 1) for j in range(cls.n)) % 2
+    return (-1.0) ** odd if cls.signed else float(odd)
 
 
 def _on_the_line(cls: Frequencies, a: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -124,8 +132,8 @@ def gradients(
 ) -> Iterator[np.ndarray]:
     """G_a = ∇_w Σ_x c_x·ℓ(N(w, x), h_a(x)) for each member: a forward and a backward pass of the true loss each.
 
-    The loss is "mse", "bce", "cross-entropy" (of logits, shape (n, m), with h_a(x) the index of a logit) or any
-    callable (outputs, labels) -> one loss a sample; targets may take any number of values.
+    The loss is "mse", "bce", "hinge" (labels −1 and 1), "cross-entropy" (of logits, shape (n, m), with h_a(x) the index
+    of a logit) or any callable (outputs, labels) -> one loss a sample; targets may take any number of values.
 
     Yields:
         The gradient over the trainable parameters, flattened, float64, shape (d,), computed in the model's own dtype.
@@ -176,9 +184,11 @@ def _pointwise_loss(
         return lambda outputs, labels: functional.binary_cross_entropy_with_logits(outputs, labels, reduction="none")
     if loss == "cross-entropy":
         return lambda outputs, labels: functional.cross_entropy(outputs, labels.long(), reduction="none")
+    if loss == "hinge":
+        return lambda outputs, labels: functional.relu(1.0 - labels * outputs)
     if callable(loss):
         return loss
-    raise ValueError(f"loss must be 'mse', 'bce', 'cross-entropy' or a callable; got {loss!r}")
+    raise ValueError(f"loss must be 'mse', 'bce', 'cross-entropy', 'hinge' or a callable; got {loss!r}")
 
 
 def train(
@@ -201,26 +211,18 @@ def train(
         The loss of every step.
     """
     import torch
-    from torch.nn import functional
 
+    pointwise = _pointwise_loss(loss)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     makers = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD, "sign-sgd": torch.optim.SGD}
     stepper = makers[optimizer](parameters, lr=lr, **(optimizer_options or {}))
-    low, high = cls.range
     losses = []
     model.train()
     for x in batches:
         features = torch.from_numpy(encoding(x, cls.period)).to(parameters[0].dtype)
         labels = torch.from_numpy(values(cls, np.array([member]), x)[0]).to(parameters[0].dtype)
-        outputs = model(features).reshape(len(x), -1)
-        if loss == "cross-entropy":
-            value = functional.cross_entropy(outputs, labels.long())
-        elif loss == "bce":
-            value = functional.binary_cross_entropy_with_logits(outputs[:, 0], labels)
-        elif loss == "hinge":
-            value = torch.clamp(1.0 - (2.0 * (labels - low) / (high - low) - 1.0) * outputs[:, 0], min=0.0).mean()
-        else:
-            value = (0.5 * (outputs[:, 0] - labels) ** 2).mean()
+        outputs = model(features)
+        value = pointwise(outputs if loss == "cross-entropy" else outputs.reshape(-1), labels).mean()
         stepper.zero_grad()
         torch.autograd.backward([value])
         if optimizer == "sign-sgd":

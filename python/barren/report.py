@@ -50,7 +50,15 @@ def variance_report(answer: GradientVariance, top: int) -> dict[str, Any]:
 
 def variance_lines(asked: dict[str, Any], found: dict[str, Any]) -> list[str]:
     """The report for a reader, labelled; `asked` is the problem as the user put it."""
-    problem = f"x -> {asked['target']} of a·x mod {asked['p']}, {found['members']} multipliers ({asked['multipliers']})"
+    if "parity" in asked:
+        members, of, letter = "parities", "all", "v"
+        problem = f"x -> ⟨v, x⟩ mod 2, {found['members']} parities v ({asked['parity']})"
+    elif "frequencies" in asked:
+        members, of, letter = "frequencies", f"1..{asked['frequencies']}", "a"
+        problem = f"x -> {asked['target']} of a·x, {found['members']} frequencies ({of})"
+    else:
+        members, of, letter = "multipliers", asked["multipliers"], "a"
+        problem = f"x -> {asked['target']} of a·x mod {asked['p']}, {found['members']} multipliers ({of})"
     lines = [
         f"{problem}, x {asked['inputs']}",
         f"{asked['encoding']} -> {asked['model']}, {asked['loss']}, seed {asked['seed']}, {asked['dtype']}",
@@ -75,8 +83,8 @@ def variance_lines(asked: dict[str, Any], found: dict[str, Any]) -> list[str]:
     lines += ["", "variance by layer"]
     lines += [_entry(name, share, _share(share, found["variance"])) for name, share in found["per_layer"].items()]
     if found["easiest"]:
-        lines += ["", f"easiest multipliers, of {asked['multipliers']}: share of the variance"]
-        lines += [f"  a = {easy['a']:<10} {easy['share']:.2%}" for easy in found["easiest"]]
+        lines += ["", f"easiest {members}, of {of}: share of the variance"]
+        lines += [f"  {letter} = {easy['a']:<10} {easy['share']:.2%}" for easy in found["easiest"]]
     return [*lines, "", found["plan"]]
 
 

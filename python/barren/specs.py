@@ -14,8 +14,20 @@ from fractions import Fraction
 from typing import Generic, TypeVar
 
 from barren import encodings, inputs, targets
+from barren.classes import Parity
 
-__all__ = ["count_or_list", "encoding", "law", "modulus", "multipliers", "nearest", "numbers", "target"]
+__all__ = [
+    "count_or_list",
+    "encoding",
+    "law",
+    "modulus",
+    "multipliers",
+    "nearest",
+    "numbers",
+    "parity",
+    "real_law",
+    "target",
+]
 
 _T = TypeVar("_T")
 _MOST_BITS = 1 << 14  # of a power in a modulus
@@ -54,8 +66,8 @@ def encoding(text: str) -> encodings.Encoding:
     """The encoding that a text names.
 
     Args:
-        text: "bits[:WIDTH]", "digits[:BASE[:WIDTH]]", "one-hot", "scalar", "angular[:H]" (harmonics 1..H, or a list
-            such as 1,5,7) or "group-element:GENERATOR:MODULUS".
+        text: "bits[:WIDTH]", "signs[:WIDTH]" (bits as ±1), "digits[:BASE[:WIDTH]]", "one-hot", "scalar", "angular[:H]"
+            (harmonics 1..H, or a list such as 1,5,7) or "group-element:GENERATOR:MODULUS".
 
     Raises:
         TypeError: not a string.
@@ -84,6 +96,24 @@ def law(text: str) -> inputs.Law:
         Uniform(zero=False)
     """
     return _parse("inputs", text, _LAWS)
+
+
+def real_law(text: str) -> inputs.RealLaw | None:
+    """The law of x on the real line that a text names; None for the default one of a class of frequencies.
+
+    Args:
+        text: "uniform" (the default nodes on [0, 1]), "uniform:N" (so many nodes), "gaussian:SCALE[:N]" (N nodes, 1024
+            where none are named; SCALE the standard deviation) or "grid:M" (0, 1/M, …, (M−1)/M).
+
+    Raises:
+        TypeError: not a string.
+        ValueError: as for `target`.
+
+    Example:
+        >>> real_law("grid:101"), real_law("uniform")
+        (Grid(M=101), None)
+    """
+    return _parse("inputs", text, _REAL_LAWS)
 
 
 def multipliers(text: str) -> str | list[int]:
@@ -141,6 +171,29 @@ def numbers(name: str, text: str) -> list[float]:
         return [float(piece) for piece in text.split(",")]
     except ValueError:
         raise ValueError(f"{name} must be numbers joined by commas; got {text!r}") from None
+
+
+def parity(text: str) -> Parity:
+    """The class of parities that a text names.
+
+    Args:
+        text: "N" (all parities of N bits) or "N:SIZE" (of SIZE of them), each with ":signed" after it for values ±1.
+
+    Raises:
+        TypeError: not a string.
+        ValueError: anything else, or numbers out of range.
+
+    Example:
+        >>> parity("10"), parity("10:3:signed")
+        (Parity(10), Parity(10, size=3, signed=True))
+    """
+    expected = "written N, N:SIZE, N:signed or N:SIZE:signed, such as 10:3"
+    if not isinstance(text, str):
+        raise TypeError(f"parity must be {expected}; got {type(text).__name__}")
+    numbers = text.removesuffix(":signed").split(":")
+    if len(numbers) > 2 or not all(_is_integer(piece) for piece in numbers):
+        raise ValueError(f"parity must be {expected}; got {text!r}")
+    return Parity(*map(int, numbers), signed=text.endswith(":signed"))
 
 
 def modulus(text: str) -> int:
@@ -218,6 +271,10 @@ def _fraction(text: str) -> Fraction:
     return Fraction(text)
 
 
+def _gaussian(scale: str, nodes: str = "1024") -> inputs.RealLaw:
+    return inputs.Density("gaussian", _integer(nodes), scale=float(_fraction(scale)))
+
+
 def _harmonics(text: str) -> int | list[int]:
     pieces = _integers(text.split(","))
     return pieces if "," in text else pieces[0]
@@ -236,6 +293,7 @@ _TARGETS: dict[str, _Word[targets.Target]] = {
 
 _ENCODINGS: dict[str, _Word[encodings.Encoding]] = {
     "bits": _Word("bits[:WIDTH]", lambda given: encodings.Bits(*_integers(given)), 0, 1),
+    "signs": _Word("signs[:WIDTH]", lambda given: encodings.Signs(*_integers(given)), 0, 1),
     "digits": _Word("digits[:BASE[:WIDTH]]", lambda given: encodings.Digits(*_integers(given)), 0, 2),
     "one-hot": _Word("one-hot", lambda _: encodings.OneHot()),
     "scalar": _Word("scalar", lambda _: encodings.Scalar()),
@@ -252,4 +310,12 @@ _LAWS: dict[str, _Word[inputs.Law]] = {
     "powers-of-two": _Word("powers-of-two", lambda _: inputs.PowersOfTwo()),
     "small": _Word("small:N", lambda given: inputs.SmallIntegers(_integer(given[0])), 1, 1),
     "low-weight": _Word("low-weight:W[:COUNT[:SEED]]", lambda given: inputs.LowWeight(*_integers(given)), 1, 3),
+}
+
+_REAL_LAWS: dict[str, _Word[inputs.RealLaw | None]] = {
+    "uniform": _Word(
+        "uniform[:N]", lambda given: inputs.Density("uniform", _integer(given[0])) if given else None, 0, 1
+    ),
+    "gaussian": _Word("gaussian:SCALE[:N]", lambda given: _gaussian(*given), 1, 2),
+    "grid": _Word("grid:M", lambda given: inputs.Grid(_integer(given[0])), 1, 1),
 }

@@ -17,6 +17,7 @@
 #include "barren/group.hpp"
 #include "barren/modular.hpp"
 #include "barren/pairing.hpp"
+#include "barren/parity.hpp"
 #include "barren/responses.hpp"
 #include "barren/threads.hpp"
 
@@ -315,6 +316,35 @@ void dedekind_sums_agree_with_the_definition() {
     expect(std::abs(out[2] / (p / 2) - 1.0) < 1e-15, "σ(2, p) = (p − 1)(p − 5)/2p");
 }
 
+void walsh_transforms_are_signed_sums() {
+    // 2^12 rows of 9 columns take a pass of rows that lie apart; the numbers are whole, so sums are exact.
+    for (const auto& [levels, columns] : {std::pair<int, std::size_t>{0, 1}, {1, 3}, {5, 17}, {12, 9}}) {
+        const std::size_t n = std::size_t{1} << levels;
+        std::vector<double> rows(n * columns);
+        for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<double>((i * i + 3 * i) % 11) - 5.0;
+        std::vector<double> made = rows;
+        barren::walsh_hadamard({made.data(), n, columns}, with(3));
+        std::vector<std::int64_t> every(n);
+        for (std::size_t x = 0; x < n; ++x) every[x] = static_cast<std::int64_t>(x);
+        for (std::size_t v = 0; v < n; v += n < 64 ? 1 : 97) {
+            const std::vector<std::int64_t> one{static_cast<std::int64_t>(v)};
+            std::vector<std::uint8_t> ones(n);
+            barren::common_ones(view(std::as_const(one)), view(std::as_const(every)), {ones.data(), 1, n}, with(2));
+            for (std::size_t c = 0; c < columns; ++c) {
+                double sum = 0.0;
+                for (std::size_t x = 0; x < n; ++x) sum += (ones[x] % 2 == 0 ? 1.0 : -1.0) * rows[x * columns + c];
+                expect(made[v * columns + c] == sum, "a Walsh–Hadamard transform");
+            }
+        }
+    }
+    const std::vector<std::int64_t> x{0, 6, INT64_MAX}, y{3, -1};
+    std::vector<std::uint8_t> apart(6);
+    barren::distances(view(x), view(y), {apart.data(), 3, 2}, with(1));
+    expect(apart == std::vector<std::uint8_t>({2, 64, 2, 62, 61, 1}), "bits that differ");
+    std::vector<double> three(3);
+    expect_throw<std::invalid_argument>([&] { barren::walsh_hadamard({three.data(), 3, 1}, with(1)); }, "three rows");
+}
+
 int main() {
     const std::string first = barren::kernels().name;  // BARREN_KERNEL, or the best
     fixed_multipliers_agree_with_128_bit_products();
@@ -324,6 +354,7 @@ int main() {
         barren::use_kernels(name);
         every_kernel();
         dedekind_sums_agree_with_the_definition();
+        walsh_transforms_are_signed_sums();
     }
     expect_throw<std::invalid_argument>([] { barren::use_kernels("abacus"); }, "an unknown kernel is refused");
     barren::use_kernels(first);

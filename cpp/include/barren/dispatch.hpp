@@ -34,7 +34,7 @@ enum class Shape { sawtooth, cosine, threshold, square, triangle, steps };
 
 struct Wave {
     Shape shape = Shape::sawtooth;
-    double harmonic = 1.0;  // cosine: cos(2π·harmonic·t)
+    double harmonic = 1.0;  // k: the shape at k·t; other than 1 for cosines, and a power of two for thresholds
     double shift = 0.0;
     // threshold: the first t with ψ = 1 is cut + cut_rest, in twice the digits of a double; one less is below + ...
     double cut = 0.5, cut_rest = 0.0, below = -0.5, below_rest = 0.0;
@@ -87,6 +87,9 @@ struct Kernels {
                           std::int64_t* factors, std::int64_t* wholes);
     void (*euclid_wide)(std::uint64_t k, const std::uint64_t* h, std::size_t count, std::uint64_t* divisors,
                         std::int64_t* factors, std::int64_t* wholes);
+    // rows[v] <- Σ_x (−1)^⟨v,x⟩·rows[x] in place, for 2^levels rows of `width` numbers that follow one another; ⟨v,x⟩
+    // is the number of ones that v and x have in common.
+    void (*walsh)(double* rows, std::size_t levels, std::size_t width);
 
     template <class T>
     const KernelSet<T>& of() const;

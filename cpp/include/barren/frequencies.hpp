@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "barren/dispatch.hpp"
 #include "barren/threads.hpp"
@@ -10,12 +11,19 @@
 
 namespace barren {
 
-// The family at given frequencies and points, a row each, both finite. Where Σ_j |a_j|·|x_j| reaches 2^106 no digit of
-// the fraction of ⟨a, x⟩ is left, which is refused.
+// A part of ψ: coefficient·wave; the shift of its wave is not used.
+struct WaveTerm {
+    double coefficient;
+    Wave wave;
+};
+
+// The family of the sum of its terms, less shift, at given frequencies and points, a row each, both finite. Where Σ_j
+// |a_j|·|x_j| reaches 2^106 no digit of the fraction of ⟨a, x⟩ is left, which is refused.
 struct FrequencyFamily {
     Matrix<const double> frequencies;
     Matrix<const double> points;
-    Wave wave;
+    std::vector<WaveTerm> terms;
+    double shift = 0.0;
 };
 
 // The shape of that name, and its parameters. Throws std::invalid_argument for another name.
@@ -40,9 +48,14 @@ struct Piece {
     double start, value, slope;
 };
 
-// out[i, j] = ∫₀¹ ψ(u·x_i)·ψ(u·y_j) du, summed exactly over the intervals on which both factors are lines. Pieces start
-// at 0, in increasing order and below 1; x and y are finite and not 0. Takes about (|x_i| + |y_j|)·pieces.size steps.
-void interval_products(Vector<const double> x, Vector<const double> y, Vector<const Piece> pieces, Matrix<double> out,
-                       const Execution& execution);
+// out[i, j] = ∫₀¹ ψ(u·x_i)·φ(u·y_j) du, ψ and φ of lines, summed exactly over the intervals on which both factors are
+// lines. Pieces start at 0, in increasing order and below 1; x and y are finite and not 0. Takes about |x_i|·(pieces of
+// ψ) + |y_j|·(pieces of φ) steps.
+void interval_products(Vector<const double> x, Vector<const double> y, Vector<const Piece> of_x,
+                       Vector<const Piece> of_y, Matrix<double> out, const Execution& execution);
+
+// out[i, j] = ∫₀¹ cos(2πu·x_i)·φ(u·y_j) du, in closed form on every line of φ. Takes |y_j|·(pieces of φ) steps.
+void interval_cosines(Vector<const double> x, Vector<const double> y, Vector<const Piece> of_y, Matrix<double> out,
+                      const Execution& execution);
 
 }  // namespace barren

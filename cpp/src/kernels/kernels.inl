@@ -28,6 +28,7 @@ namespace {
 #include "residues.inl"
 #include "waves.inl"
 #include "euclid.inl"
+#include "walsh.inl"
 // clang-format on
 
 }  // namespace
@@ -41,7 +42,8 @@ const Kernels& set() {
                                      multiply_narrow,
                                      multiply_wide,
                                      euclid_narrow,
-                                     euclid_of_words};
+                                     euclid_of_words,
+                                     walsh};
     return kernels;
 }
 

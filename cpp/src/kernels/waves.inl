@@ -105,6 +105,16 @@ inline Doubles near_fraction_of_product(Doubles a, Doubles x) {
 #endif
 }
 
+// The fraction of k times a number from that of the number, k < 2^52 an integer: exact for a power of two, else right
+// to twice the digits of a double.
+inline Fraction multiplied(Fraction fraction, Doubles k) {
+    Doubles product = k * fraction.near;
+    settle(product);
+    const Doubles error = product_error(k, fraction.near, product) + k * fraction.rest;
+    const Fraction sum = two_sum(product - rounded(product), error);
+    return {sum.near - rounded(sum.near), sum.rest};
+}
+
 // Σ_j a_j·x_j, its fraction: every product exact, the sum of fractions to twice the digits of a double.
 inline Fraction fraction_of_sum(const double* a, std::size_t stride, const double* x, std::size_t dimension) {
     Fraction sum{Doubles{}, Doubles{}};
@@ -162,12 +172,9 @@ struct ShapeOf<Shape::triangle> {
 template <>
 struct ShapeOf<Shape::cosine> {
     static constexpr bool exact = false;
-    explicit ShapeOf(const Wave& wave) : harmonic(wave.harmonic), shift(wave.shift) {}
-    Doubles operator()(Doubles t) const {
-        if (harmonic != 1.0) t = near_fraction_of_product(t, broadcast<Doubles>(harmonic));
-        return cosine_of(t) - shift;
-    }
-    double harmonic, shift;
+    explicit ShapeOf(const Wave& wave) : shift(wave.shift) {}
+    Doubles operator()(Doubles t) const { return cosine_of(t) - shift; }
+    double shift;
 };
 
 template <>
@@ -227,14 +234,36 @@ struct ShapeOf<Shape::steps> {
     double size, shift;
 };
 
+template <class Evaluator>
+inline Doubles value_at(const Evaluator& evaluator, const Fraction& fraction) {
+    if constexpr (Evaluator::exact)
+        return evaluator(fraction.near, fraction.rest);
+    else
+        return evaluator(fraction.near);
+}
+
+// The shape at k·t.
+template <Shape shape>
+struct Harmonic {
+    static constexpr bool exact = true;
+    explicit Harmonic(const Wave& wave) : evaluator(wave), harmonic(wave.harmonic) {}
+    Doubles operator()(Doubles t, Doubles rest) const {
+        return value_at(evaluator, multiplied({t, rest}, broadcast<Doubles>(harmonic)));
+    }
+    ShapeOf<shape> evaluator;
+    double harmonic;
+};
+
 template <class Visitor>
 inline void with_shape(const Wave& wave, const Visitor& visitor) {
     switch (wave.shape) {
         case Shape::sawtooth:
             return visitor(ShapeOf<Shape::sawtooth>(wave));
         case Shape::cosine:
+            if (wave.harmonic != 1.0) return visitor(Harmonic<Shape::cosine>(wave));
             return visitor(ShapeOf<Shape::cosine>(wave));
         case Shape::threshold:
+            if (wave.harmonic != 1.0) return visitor(Harmonic<Shape::threshold>(wave));
             return visitor(ShapeOf<Shape::threshold>(wave));
         case Shape::square:
             return visitor(ShapeOf<Shape::square>(wave));
@@ -251,37 +280,36 @@ inline void store_values(float* out, Doubles values) {
     store(out, __builtin_convertvector(values, Floats));
 }
 
-template <class Evaluator>
-inline Doubles value_at(const Evaluator& evaluator, const Fraction& fraction) {
-    if constexpr (Evaluator::exact)
-        return evaluator(fraction.near, fraction.rest);
-    else
-        return evaluator(fraction.near);
-}
-
 // Cosines at frequencies in arithmetic progression: cos(θ + δ) = 2·cos δ·cos θ − cos(θ − δ) with δ the phase from one
 // vector of lanes to the next. After `run` vectors it starts anew, so that errors grow by no more than about run².
-template <class T>
+template <bool First, class T>
 inline void ordered_cosines(const Wave& wave, const double* frequencies, const double* points, std::size_t count,
                             T* values) {
     constexpr std::size_t run = 6, vectors = lanes / doubles;
     static_assert(vectors % run == 0, "the lanes of a group are whole runs");
     Wave unshifted = wave;
     unshifted.shift = 0.0;
-    const ShapeOf<Shape::cosine> cosine(unshifted);
+    const ShapeOf<Shape::cosine> of_fraction(unshifted);
+    const Harmonic<Shape::cosine> of_multiple(unshifted);
+    const auto cosine = [&](Doubles a, Doubles x) {
+        if constexpr (First)
+            return of_fraction(near_fraction_of_product(a, x));
+        else
+            return value_at(of_multiple, fraction_of_product(a, x));
+    };
     const double stride = (frequencies[1] - frequencies[0]) * static_cast<double>(doubles);
     for (std::size_t first = 0; first < count; first += doubles) {
         const std::size_t size = first + doubles < count ? doubles : count - first;
         double padded[doubles] = {}, twice[doubles];
         __builtin_memcpy(padded, points + first, size * sizeof(double));
-        store(twice, 2.0 * cosine(near_fraction_of_product(broadcast<Doubles>(stride), load<Doubles>(padded))));
+        store(twice, 2.0 * cosine(broadcast<Doubles>(stride), load<Doubles>(padded)));
         for (std::size_t i = 0; i < size; ++i) {
             const Doubles x = broadcast<Doubles>(padded[i]), factor = broadcast<Doubles>(twice[i]);
             T* out = values + (first + i) * lanes;
             for (std::size_t v = 0; v < vectors; v += run) {
                 const double* a = frequencies + v * doubles;
-                Doubles before = cosine(near_fraction_of_product(load<Doubles>(a), x));
-                Doubles here = cosine(near_fraction_of_product(load<Doubles>(a + doubles), x));
+                Doubles before = cosine(load<Doubles>(a), x);
+                Doubles here = cosine(load<Doubles>(a + doubles), x);
                 store_values(out + v * doubles, before - wave.shift);
                 store_values(out + (v + 1) * doubles, here - wave.shift);
                 for (std::size_t k = 2; k < run; ++k) {
@@ -298,7 +326,10 @@ inline void ordered_cosines(const Wave& wave, const double* frequencies, const d
 template <class T>
 void waves(const Wave& wave, const double* frequencies, std::size_t dimension, bool ordered, const double* points,
            std::size_t count, T* values) {
-    if (ordered && wave.shape == Shape::cosine) return ordered_cosines(wave, frequencies, points, count, values);
+    if (ordered && wave.shape == Shape::cosine) {
+        if (wave.harmonic == 1.0) return ordered_cosines<true>(wave, frequencies, points, count, values);
+        return ordered_cosines<false>(wave, frequencies, points, count, values);
+    }
     with_shape(wave, [&](const auto evaluator) {
         if (dimension != 1) {
             for (std::size_t i = 0; i < count; ++i)

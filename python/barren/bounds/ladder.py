@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from barren.bounds import modular
+from barren.bounds import modular, parity
+from barren.bounds.eigen import LARGEST_BYTES
 from barren.bounds.finite import at_points
 from barren.bounds.gcd import gcd_spectral_radius
 from barren.bounds.sharp import gram_of, resolved, sharp_bound
-from barren.classes import ModularMultiplication, TargetClass
+from barren.classes import Frequencies, ModularMultiplication, Parity, TargetClass
 from barren.inputs import Law, RealLaw
 
 
@@ -17,7 +18,7 @@ class Rung:
     """One rung of the ladder of bounds.
 
     Attributes:
-        name: "sharp", "boas-bellman", "bounded-variation", "trivial" or "published-rate".
+        name: "sharp", "orthogonal", "boas-bellman", "bounded-variation", "trivial" or "published-rate".
         value: what Var/B² is bounded by; for a rate, the bare power.
         formula: how the value is computed.
         proven: False for a rate, whose constant is unknown: no inequality can be read from it.
@@ -38,6 +39,8 @@ def bounds(cls: TargetClass, inputs: Law | RealLaw | None = None) -> tuple[Rung,
     * bounded-variation: V²·H²/(4(p−1)) for a whole class on a prime and x uniform, V the total variation of ψ over the
       cycle and H the harmonic number of (p−1)/2, times p/(p−1) where x = 0 is left out; (V²/12)·ρ_A/A for frequencies
       1..A and x uniform on [0, 1], V that over a period and ρ_A from `gcd_spectral_radius`.
+    * orthogonal: 1/|H| for parities with values ±1 and x uniform on {0,1}^n, a quarter of it for 0 and 1: published for
+      orthogonal classes (arXiv 1703.07950). For two members and more it is λ.
     * trivial: E_a‖h̃_a‖² = E_x K(x, x), by the Cauchy–Schwarz inequality for each member alone.
     * published-rate: p^(−1/2) or A^(−1/2), from the abstract of arXiv 2310.12660 (Õ(1/√p), Õ(1/√A)). Its constant and
       its power of the logarithm are unknown here, so it is a slope to compare with and no bound. For the same classes
@@ -59,14 +62,30 @@ def bounds(cls: TargetClass, inputs: Law | RealLaw | None = None) -> tuple[Rung,
         return _of_frequencies(cls)
     if modular.is_uniform_prime(cls, law):
         return _of_units(cls, law)
+    if parity.is_uniform_parity(cls, law):
+        return _of_parities(cls)
     at = at_points(cls, law)
     proven = [_sharp(sharp_bound(cls, law))]
-    if not cls.has_members or (isinstance(cls, ModularMultiplication) and cls.by_dedekind_sums):
+    if not cls.has_members or _is_unlisted(cls):
         return _ordered([*proven, _trivial(at.variance())])
     at.check_pairs()
     norms = at.squared_norms()
     boas_bellman = float(norms.max()) + at.off_diagonal(norms) ** 0.5
     return _ordered([*proven, _boas_bellman(boas_bellman), _trivial(float(norms.sum()))])
+
+
+def _is_unlisted(cls: TargetClass) -> bool:
+    """Whether a class with members has too many for a sum over them, and a kernel without."""
+    if isinstance(cls, Parity):
+        return 8 * cls.size > LARGEST_BYTES
+    return isinstance(cls, ModularMultiplication) and cls.by_dedekind_sums
+
+
+def _of_parities(cls: Parity) -> tuple[Rung, ...]:
+    formula = f"1/{'|H|' if cls.signed else '(4|H|)'}: ±1 parities are orthonormal"
+    orthogonal = Rung("orthogonal", cls.factor**2 / cls.size, formula, True)
+    sharp, rest = _sharp(parity.sharp(cls)), [_boas_bellman(parity.boas_bellman(cls)), _trivial(parity.trivial(cls))]
+    return _ordered([sharp, orthogonal, *rest])
 
 
 def _of_units(cls: ModularMultiplication, law: Law | RealLaw) -> tuple[Rung, ...]:
@@ -81,8 +100,9 @@ def _of_units(cls: ModularMultiplication, law: Law | RealLaw) -> tuple[Rung, ...
 
 
 def _of_frequencies(cls: TargetClass) -> tuple[Rung, ...]:
+    assert isinstance(cls, Frequencies)
     inner, A = gram_of(cls), cls.size
-    variation = cls.target.circle().variation  # type: ignore[attr-defined]
+    variation = cls.circle.variation
     proven = [
         _sharp(inner.largest()[0]),
         _boas_bellman(inner.boas_bellman()),

@@ -1,7 +1,8 @@
 """Frequencies 1..A with x uniform on [0, 1]: Gram matrices in closed form (docs/theory, section 4.3).
 
 For ψ = Σ_k c_k e(kt) and a, b with a' = a/gcd, b' = b/gcd the inner product of the members, less their means, is
-Σ_{n≠0} c_{b'n}·conj(c_{a'n}), since ka = lb exactly for k = b'n, l = a'n.
+Σ_{n≠0} c_{b'n}·conj(c_{a'n}), since ka = lb exactly for k = b'n, l = a'n. For a sum of waves it is a sum over pairs of
+them, a wave of harmonic k at the frequency a being its shape at ka.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from barren import _validate
 from barren._validate import Floats
 from barren.bounds.eigen import LARGEST_BYTES, largest_lanczos
 from barren.bounds.gcd import GcdMatrix
-from barren.targets import Cosine, Sawtooth, Square, Table, Target, Threshold, Triangle
+from barren.targets import Target
+from barren.targets.circle import AnyCircle, Circle
 
 _BLOCK = 1 << 22  # entries of a block of rows
+_SMALL = 2**31
 
 
 @dataclass(frozen=True)
@@ -65,71 +68,149 @@ class Gram:
 def gram(A: int, target: Target) -> Gram:
     """The Gram matrix of ψ(ax), a = 1..A, on [0, 1].
 
-    Sawtooth, square and triangle wave and the threshold 1/2 by products with gcd matrices, of any size; cosines are
-    orthogonal; other thresholds and tables, read as steps, as a matrix that is held.
+    Sawtooth, square and triangle wave, the threshold 1/2, digits and multiples of them by products with gcd matrices,
+    and sums of cosines by their common harmonics, of any size; everything else as a matrix that is held.
 
     Raises:
         ValueError: a matrix of more than 2 GiB, or a target that is no function on the circle.
     """
-    if isinstance(target, Cosine):
-        return Gram(A, 0.5, lambda v: 0.5 * v, lambda i, j: 0.5 * np.eye(j - i, A, i), 0.25 * A)
-    known = _harmonics(target)
+    circle = target.circle()
+    if circle.is_trigonometric:
+        return _of_cosines(A, [(factor, wave.harmonic) for factor, wave in circle.terms])
+    known = _harmonics(circle)
     if known is not None:
         norm, s, odd = known
         matrix = GcdMatrix(A, s, odd)
         squares = norm**2 * matrix.squared_norm()
         return Gram(A, norm, lambda v: norm * matrix.product(v), lambda i, j: norm * matrix.rows(i, j), squares)
-    held = _of_steps(A, *_jumps(target))
+    held = _held(A, circle)
     squares = float(np.einsum("ab,ab->", held, held))
     return Gram(A, float(held[0, 0]), lambda v: np.asarray(held @ v), lambda i, j: held[i:j].copy(), squares)
 
 
-def _harmonics(target: Target) -> tuple[float, int, bool] | None:
-    """‖ψ − c₀‖², s and whether k is odd, where |c_k| is a multiple of |k|^{−s} on all k ≠ 0 or on the odd ones."""
-    if isinstance(target, Sawtooth):
-        return 1.0 / 12.0, 1, False
-    if isinstance(target, Square):
-        return 1.0, 1, True
-    if isinstance(target, Threshold) and Fraction(target.c) == Fraction(1, 2):
-        return 0.25, 1, True
-    if isinstance(target, Triangle):
-        return 1.0 / 3.0, 2, True
-    return None
+def _of_cosines(A: int, cosines: list[tuple[float, int]]) -> Gram:
+    """Half of FᵀF, F[m, a] = Σ factor over the harmonics k with ka = m: cos(2πkax) and cos(2πlbx) meet for ka = lb."""
+    from scipy.sparse import csr_array
 
-
-def _jumps(target: Target) -> tuple[list[Fraction], Floats]:
-    """Where a step function jumps in [0, 1), and by how much."""
-    if isinstance(target, Threshold):
-        return [Fraction(0), Fraction(target.c)], np.array([-1.0, 1.0])
-    if isinstance(target, Table):
-        steps = target.values - np.roll(target.values, 1)
-        where = np.flatnonzero(steps)
-        return [Fraction(int(j), target.values.size) for j in where], steps[where]
-    target.circle()  # raises for a function of residues
-    raise ValueError(f"target must be a wave or a step function with a closed form on [0, 1]; got {target!r}")
-
-
-def _of_steps(A: int, places: list[Fraction], jumps: Floats) -> Floats:
-    """(1/(2a'b'))·Σ_{j,l} δ_j δ_l B̄₂(b't_j − a't_l): jumps δ_j at t_j have c_k = Σ_j δ_j e(−kt_j)/(2πik)."""
-    if 8 * A**2 > LARGEST_BYTES or A**2 * max(1, len(places)) ** 2 > 2**34:
-        limit = min(int((LARGEST_BYTES // 8) ** 0.5), int(2**17 / max(1, len(places))))
-        expected = f"at most {limit} for a step function with {len(places)} jumps, whose Gram matrix is held"
-        _validate.refuse(ValueError, "A", expected, str(A))
-    multiples = np.array(
-        [[float(a * t % 1) for a in range(A + 1)] for t in places]
-    )  # a·t mod 1, exact and rounded once
     a = np.arange(1, A + 1)
+    if max(k for _, k in cosines) * A >= 2**63:
+        _validate.refuse(ValueError, "A", "such that k·A stays below 2^63", str(A))
+    _, places = np.unique(np.concatenate([k * a for _, k in cosines]), return_inverse=True)
+    entries = np.repeat([factor for factor, _ in cosines], A)
+    features = csr_array((entries, (places.ravel(), np.tile(a - 1, len(cosines)))), shape=(int(places.max()) + 1, A))
+    back = features.T.tocsr()
+    matrix = back @ features
+    return Gram(
+        A,
+        0.5 * sum(factor**2 for factor, _ in cosines),
+        lambda v: np.asarray(0.5 * (back @ (features @ v))),
+        lambda i, j: np.asarray(0.5 * matrix[i:j].toarray()),
+        0.25 * float((matrix.data**2).sum()),
+    )
+
+
+def _harmonics(circle: AnyCircle) -> tuple[float, int, bool] | None:
+    """‖ψ − c₀‖², s and whether k is odd, where |c_k| is a multiple of |k|^{−s} on all k ≠ 0 or on the odd ones.
+
+    A shape at harmonic·t has the Gram matrix of the shape: (4) knows a and b by their ratio.
+    """
+    if len(circle.terms) > 1:
+        return None
+    ((factor, wave),) = circle.terms
+    known = {"sawtooth": (1.0 / 12.0, 1, False), "square": (1.0, 1, True), "triangle": (1.0 / 3.0, 2, True)}
+    if wave.shape == "threshold" and wave.cut == Fraction(1, 2):
+        known["threshold"] = (0.25, 1, True)
+    if wave.shape not in known:
+        return None
+    norm, s, odd = known[wave.shape]
+    return factor**2 * norm, s, odd
+
+
+def _held(A: int, circle: AnyCircle) -> Floats:
+    """The matrix of any sum of waves: of pairs of waves of lines by their jumps and kinks, of others by divisors."""
+    breaks = sum(len(_breaks(wave)[0]) for _, wave in circle.terms)
+    if 8 * A**2 > LARGEST_BYTES or A**2 * max(1, breaks) ** 2 > 2**34:
+        limit = min(int((LARGEST_BYTES // 8) ** 0.5), int(2**17 / max(1, breaks)))
+        expected = f"at most {limit} for a function with {breaks} jumps and kinks, whose Gram matrix is held"
+        _validate.refuse(ValueError, "A", expected, str(A))
     out = np.zeros((A, A))
+    for left, of_a in circle.terms:
+        for right, of_b in circle.terms:
+            if of_a.is_trigonometric and of_b.is_trigonometric:
+                part = _of_two_cosines(A, of_a.harmonic, of_b.harmonic)
+            elif of_a.is_trigonometric:
+                part = _of_cosine_and_lines(A, of_a.harmonic, of_b)
+            elif of_b.is_trigonometric:
+                part = _of_cosine_and_lines(A, of_b.harmonic, of_a).T
+            else:
+                part = _of_lines(A, of_a, of_b)
+            out += left * right * part
+    return out
+
+
+def _of_two_cosines(A: int, k: int, l: int) -> Floats:  # noqa: E741
+    """1/2 where ka = lb."""
+    a = np.arange(1, A + 1)
+    return np.asarray(np.where(k * a[:, None] == l * a, 0.5, 0.0))
+
+
+def _of_cosine_and_lines(A: int, k: int, wave: Circle) -> Floats:
+    """The Fourier coefficient of the shape at ka/(lb), l its harmonic, where lb divides ka, else 0; real parts."""
+    a = np.arange(1, A + 1)
+    multiples, steps = k * a[:, None], wave.harmonic * a
+    rows, columns = np.nonzero(multiples % steps == 0)
+    out = np.zeros((A, A))
+    ratios = multiples[rows, 0] // steps[columns]
+    different, which = np.unique(ratios, return_inverse=True)
+    out[rows, columns] = wave.coefficients(different * wave.harmonic).real[which]
+    return out
+
+
+def _breaks(wave: Circle) -> tuple[tuple[Fraction, ...], Floats, Floats]:
+    """Where a shape of lines jumps or has a kink in [0, 1), by how much it jumps, and by how much its slope changes."""
+    if wave.pieces is None:
+        return (), np.empty(0), np.empty(0)
+    start, value, slope = wave.pieces.T
+    above = value + slope * np.diff(start, append=1.0)
+    jumps, kinks = value - np.roll(above, 1), slope - np.roll(slope, 1)
+    kept = np.flatnonzero((jumps != 0.0) | (kinks != 0.0))
+    starts = wave.starts
+    return tuple(starts[j] for j in kept), jumps[kept], kinks[kept]
+
+
+def _of_lines(A: int, of_a: Circle, of_b: Circle) -> Floats:
+    """Σ over pairs of breaks of ψ and φ: jumps δ and kinks σ at t have c_k = Σ (δ/(2πik) + σ/(2πik)²)·e(−kt).
+
+    With α = ka/g, β = lb/g, g their greatest common divisor, and t = α·t_φ − β·t_ψ the terms are δδ'·B̄₂(t)/(2αβ),
+    (σδ'/β − δσ'/α)·B̄₃(t)/(6αβ) and −σσ'·B̄₄(t)/(24α²β²).
+    """
+    (places_a, jumps_a, kinks_a), (places_b, jumps_b, kinks_b) = _breaks(of_a), _breaks(of_b)
+    a, out = np.arange(1, A + 1), np.zeros((A, A))
     step = max(1, _BLOCK // A)
     for start in range(0, A, step):
-        rows = a[start : start + step, None]
-        common = np.gcd(rows, a)
-        left, right = rows // common, a // common
+        rows, columns = of_a.harmonic * a[start : start + step, None], of_b.harmonic * a
+        common = np.gcd(rows, columns)
+        alpha, beta = rows // common, columns // common
         block = out[start : start + step]
-        for j in range(len(places)):
-            for k in range(len(places)):
-                t = multiples[j][right] - multiples[k][left]
+        turns_a, turns_b = ([_turns(t, by) for t in places] for places, by in ((places_a, beta), (places_b, alpha)))
+        for i in range(len(places_a)):
+            for j in range(len(places_b)):
+                t = turns_b[j] - turns_a[i]
                 t -= np.floor(t)
-                block += jumps[j] * jumps[k] * (t * (t - 1.0) + 1.0 / 6.0)
-        block /= 2.0 * left * right
+                u = t * (t - 1.0)  # B₂ = u + 1/6, B₃ = u(t − 1/2), B₄ = u² − 1/30
+                block += jumps_a[i] * jumps_b[j] / 2.0 * (u + 1.0 / 6.0)
+                if kinks_a[i] or kinks_b[j]:
+                    block += (kinks_a[i] * jumps_b[j] / beta - jumps_a[i] * kinks_b[j] / alpha) / 6.0 * u * (t - 0.5)
+                    block -= kinks_a[i] * kinks_b[j] / (24.0 * alpha * beta) * (u**2 - 1.0 / 30.0)
+        block /= alpha * beta
     return out
+
+
+def _turns(t: Fraction, multiples: np.ndarray) -> Floats:
+    """The fraction of multiple·t, exact and rounded once."""
+    if t.denominator < _SMALL:
+        remainders = (multiples % t.denominator) * t.numerator % t.denominator
+        return np.asarray(remainders / float(t.denominator))
+    different, which = np.unique(multiples, return_inverse=True)
+    turns = np.array([float(int(m) * t % 1) for m in different])
+    return np.asarray(turns[which.reshape(multiples.shape)])

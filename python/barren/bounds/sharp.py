@@ -6,6 +6,7 @@ import numpy as np
 
 from barren import _validate
 from barren._validate import Floats
+from barren.bounds import parity
 from barren.bounds.finite import at_points
 from barren.bounds.modular import character_values, extremal_character, is_uniform_prime, point_weight
 from barren.bounds.real_line import Gram, gram
@@ -18,8 +19,10 @@ def sharp_bound(cls: TargetClass, inputs: Law | RealLaw | None = None) -> float:
 
     For a prime p, x uniform on Z_p and multipliers "units", λ = max_{χ≠0} |P[χ]|²/(p(p−1)). For "all" the trivial
     character joins with (p−1)²/p³·(ψ(0) − mean ψ)². For frequencies 1..A and no law given, x is uniform on [0, 1] and λ
-    the largest eigenvalue of the centred Gram matrix over A, known in closed form. For any other law, set or modulus it
-    is the largest eigenvalue of [√c_i K(x_i,x_j) √c_j].
+    the largest eigenvalue of the centred Gram matrix over A, known in closed form. For ±1 parities and x uniform on
+    {0,1}^n it is 1/|H|, and for all 2^n of them under any law the largest probability of a point other than 0; a
+    quarter of that for values 0 and 1. For any other law, set or modulus it is the largest eigenvalue of
+    [√c_i K(x_i,x_j) √c_j].
 
     Args:
         cls: the class.
@@ -50,7 +53,11 @@ def sharp_bound(cls: TargetClass, inputs: Law | RealLaw | None = None) -> float:
         return gram_of(cls).largest()[0]
     if is_uniform_prime(cls, law):
         return extremal_character(cls, law).value
-    return at_points(cls, law).largest()[0]
+    if parity.is_uniform_parity(cls, law):
+        return parity.sharp(cls)
+    at = at_points(cls, law)
+    diagonal = parity.diagonal(cls, at.points, at.weights)
+    return at.largest()[0] if diagonal is None else diagonal[0]
 
 
 def extremal_jacobian(cls: TargetClass, inputs: Law | RealLaw | None = None) -> Floats:
@@ -87,14 +94,21 @@ def extremal_jacobian(cls: TargetClass, inputs: Law | RealLaw | None = None) -> 
         column = character_values(cls.p, extremal.character)[cls.p - n :]
         column /= np.sqrt(column @ column / n)
         return column[:, None]
+    if parity.is_uniform_parity(cls, law):
+        return parity.extremal(cls)[:, None]
     at = at_points(cls, law)
-    value, vector = at.largest()
+    diagonal = parity.diagonal(cls, at.points, at.weights)
+    if diagonal is None:
+        value, vector = at.largest()
+    else:
+        value, row = diagonal
+        vector = np.sqrt(at.weights) * (at.points == at.points[row])  # the point of the largest mass alone
     if value == 0.0:
         return np.ones((at.n, 1))
     # A point of weight 0 has any gradient that one likes.
     column = np.divide(vector, np.sqrt(at.weights), out=np.zeros(at.n), where=at.weights > 0.0)
     column /= np.sqrt(at.weights @ column**2)
-    return column[:, None]
+    return np.asarray(column[:, None])
 
 
 def resolved(cls: TargetClass, inputs: Law | RealLaw | None) -> tuple[TargetClass, Law | RealLaw | None]:

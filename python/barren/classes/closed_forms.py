@@ -1,12 +1,14 @@
 """Means and kernels of frequency classes without a sum over members (docs/theory, section 5).
 
-With D(t) = E_a cos(2πat) the class of cosines has the mean D(kx) and the kernel
-½(D(kx − ky) + D(kx + ky)) − D(kx)D(ky).
+Mean and kernel are linear and bilinear in ψ, so those of a sum of waves are sums over waves and over pairs of them.
+With D(t) = E_a cos(2πat) the mean of cos(2πkax) is D(kx), and its covariance with cos(2πlay) is
+½(D(kx − ly) + D(kx + ly)) − D(kx)D(ly).
 Phases are kept as the sum of two doubles, so that A·t has its fraction right where A is large.
 """
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,34 +29,76 @@ _SMALL_PHASE, _LEGENDRE_NODES = 0.25, 40
 _MOST_PHASES = 1 << 22
 
 
-def mean_of_cosines(cls: Frequencies, x: Floats) -> Floats:
+def mean(cls: Frequencies, x: Floats) -> Floats:
+    """E_a ψ(ax): the sum of the means of the waves."""
+    out = np.full(len(x), cls.circle.constant)
+    for factor, wave in cls.circle.terms:
+        out += factor * _mean_of(cls, wave, x)
+    return out
+
+
+def _mean_of(cls: Frequencies, wave: Circle, x: Floats) -> Floats:
+    if wave.is_trigonometric:
+        return _mean_of_cosines(cls, wave.harmonic, x)
+    return _mean_over_interval(wave, float(cls.A or 0.0), x)
+
+
+def kernel(cls: Frequencies, x: Floats, y: Floats, threads: int) -> Floats:
+    """Cov_a(ψ(ax), ψ(ay)): the sum of the covariances of all pairs of waves."""
+    out = np.zeros((len(x), len(y)))
+    for left, of_x in cls.circle.terms:
+        for right, of_y in cls.circle.terms:
+            out += left * right * _covariance(cls, of_x, x, of_y, y, threads)
+    return out
+
+
+def _covariance(cls: Frequencies, of_x: Circle, x: Floats, of_y: Circle, y: Floats, threads: int) -> Floats:
+    if of_x.is_trigonometric and of_y.is_trigonometric:
+        return _kernel_of_cosines(cls, of_x.harmonic, x, of_y.harmonic, y)
+    if of_y.is_trigonometric:
+        return np.ascontiguousarray(_covariance(cls, of_y, y, of_x, x, threads).T)
+    return _kernel_over_interval(cls, of_x, x, of_y, y, threads)
+
+
+def steps(cls: Frequencies, x: Floats, y: Floats) -> float:
+    """How many steps the kernel takes on [0, A]: lines of ψ(ax) and of ψ(ay), for every pair of points and of waves."""
+    A, total = float(cls.A or 0.0), 0.0
+    lines = [0 if wave.pieces is None else wave.harmonic * len(wave.pieces) for _, wave in cls.circle.terms]
+    for count_x in lines:
+        for count_y in lines:
+            of_x = count_x * float(np.abs(x).sum()) * len(y)
+            total += A * (of_x + count_y * float(np.abs(y).sum()) * len(x))
+    return total
+
+
+def _mean_of_cosines(cls: Frequencies, k: int, x: Floats) -> Floats:
     """D(kx)."""
     if cls.kind == "sphere":
-        return _on_sphere(cls, np.sqrt(np.sum(x**2, axis=1)))
-    x = _within_a_period(cls, x)
-    return _averaged(cls, (x, np.zeros_like(x)))
+        return _on_sphere(cls, k * np.sqrt(np.sum(x**2, axis=1)))
+    return _averaged(cls, _multiple(cls, k, x))
 
 
-def kernel_of_cosines(cls: Frequencies, x: Floats, y: Floats) -> Floats:
-    """½(D(kx − ky) + D(kx + ky)) − D(kx)D(ky), a block of rows at a time; by nodes where that would cancel."""
-    nodes = _nodes_of_small_phases(cls, x, y)
+def _kernel_of_cosines(cls: Frequencies, k: int, x: Floats, l: int, y: Floats) -> Floats:  # noqa: E741
+    """½(D(kx − ly) + D(kx + ly)) − D(kx)D(ly), a block of rows at a time; by nodes where that would cancel."""
+    nodes = _nodes_of_small_phases(cls, k, x, l, y)
     if nodes is not None:
-        return _kernel_at_nodes(cls, x, y, *nodes)
-    mean_x, mean_y = mean_of_cosines(cls, x), mean_of_cosines(cls, y)
-    x, y = _within_a_period(cls, x), _within_a_period(cls, y)
+        return _kernel_at_nodes(cls, k, x, l, y, *nodes)
+    mean_x, mean_y = _mean_of_cosines(cls, k, x), _mean_of_cosines(cls, l, y)
     out = np.empty((len(x), len(y)))
     step = max(1, _BLOCK_BYTES // (8 * max(1, len(y)) * cls.dimension))
     for start in range(0, len(x), step):
         rows = x[start : start + step, np.newaxis]
         if cls.kind == "sphere":
-            less, more = (_on_sphere(cls, np.sqrt(np.sum((rows + sign * y) ** 2, axis=2))) for sign in (-1.0, 1.0))
+            sums = (np.sqrt(np.sum((k * rows + sign * l * y) ** 2, axis=2)) for sign in (-1.0, 1.0))
+            less, more = (_on_sphere(cls, norms) for norms in sums)
         else:
-            less, more = (_averaged(cls, _twofold.two_sum(rows, sign * y)) for sign in (-1.0, 1.0))
+            of_x, of_y = _multiple(cls, k, rows), _multiple(cls, l, y)
+            less, more = (_averaged(cls, _twofold.add(of_x, (sign * of_y[0], sign * of_y[1]))) for sign in (-1.0, 1.0))
         out[start : start + step] = 0.5 * (less + more) - mean_x[start : start + step, np.newaxis] * mean_y
     return out
 
 
-def _nodes_of_small_phases(cls: Frequencies, x: Floats, y: Floats) -> tuple[Floats, Floats] | None:
+def _nodes_of_small_phases(cls: Frequencies, k: int, x: Floats, l: int, y: Floats) -> tuple[Floats, Floats] | None:  # noqa: E741
     """Frequencies and weights that give E_a where k·A·x is small at all points, else None: the closed form serves.
 
     On [0, A] a Gauss–Legendre rule, exact to rounding there; on 1..A the frequencies themselves, if they are few.
@@ -62,8 +106,8 @@ def _nodes_of_small_phases(cls: Frequencies, x: Floats, y: Floats) -> tuple[Floa
     if cls.kind == "sphere":
         return None
     A, size = float(cls.A or 0.0), len(x) + len(y)
-    largest = max(np.abs(_within_a_period(cls, points)).max(initial=0.0) for points in (x, y))
-    if abs(cls.circle.harmonic) * A * largest > _SMALL_PHASE:
+    largest = max(m * np.abs(_within_a_period(cls, points)).max(initial=0.0) for m, points in ((k, x), (l, y)))
+    if A * largest > _SMALL_PHASE:
         return None
     if cls.kind == "interval":
         nodes, weights = np.polynomial.legendre.leggauss(_LEGENDRE_NODES)
@@ -73,11 +117,19 @@ def _nodes_of_small_phases(cls: Frequencies, x: Floats, y: Floats) -> tuple[Floa
     return np.arange(1.0, A + 1.0), np.full(int(A), 1.0 / A)
 
 
-def _kernel_at_nodes(cls: Frequencies, x: Floats, y: Floats, nodes: Floats, weights: Floats) -> Floats:
+def _kernel_at_nodes(
+    cls: Frequencies,
+    k: int,
+    x: Floats,
+    l: int,  # noqa: E741
+    y: Floats,
+    nodes: Floats,
+    weights: Floats,
+) -> Floats:
     """The covariance of 1 − cos(2πt) = 2·sin²(πt), t = kax: the one that would cancel is never added."""
     sides = []
-    for points in (x, y):
-        phases = np.multiply.outer(nodes, abs(cls.circle.harmonic) * _within_a_period(cls, points))
+    for m, points in ((k, x), (l, y)):
+        phases = np.multiply.outer(nodes, m * _within_a_period(cls, points))
         side = 2.0 * np.sin(np.pi * phases) ** 2
         side -= weights @ side
         sides.append(side)
@@ -90,10 +142,15 @@ def _within_a_period(cls: Frequencies, x: Floats) -> Floats:
     return x - np.rint(x) if cls.kind == "integers" else x
 
 
+def _multiple(cls: Frequencies, k: int, x: Floats) -> Twofold:
+    """The number k·x, exact, less an integer that integer frequencies do not see."""
+    product = _twofold.two_product(float(k), x)
+    return _twofold.fraction(product) if cls.kind == "integers" else product
+
+
 def _averaged(cls: Frequencies, t: Twofold) -> Floats:
-    """D(kt) for a on 1..A: sin(πAt)cos(π(A+1)t)/(A·sin πt); for a on [0, A]: sin(2πAt)/(2πAt)."""
+    """D(t) for a on 1..A: sin(πAt)cos(π(A+1)t)/(A·sin πt); for a on [0, A]: sin(2πAt)/(2πAt)."""
     A = float(cls.A or 0.0)
-    t = _twofold.times(float(cls.circle.harmonic), t)
     if cls.kind == "interval":
         return _ratio(_sine(_twofold.times(A, t)), 2.0 * np.pi * A * t[0])
     t = _twofold.fraction(t)
@@ -117,11 +174,11 @@ def _cosine(turns: Twofold) -> Floats:
 
 
 def _on_sphere(cls: Frequencies, norms: Floats) -> Floats:
-    """E cos(2πk⟨a, x⟩) for a on the sphere of radius A: Γ(d/2)·(2/r)^ν·J_ν(r), ν = d/2 − 1, r = 2πkA‖x‖."""
+    """E cos(2π⟨a, x⟩) for a on the sphere of radius A: Γ(d/2)·(2/r)^ν·J_ν(r), ν = d/2 − 1, r = 2πA‖x‖."""
     from scipy.special import gamma, jv
 
     order = cls.dimension / 2 - 1
-    r = 2.0 * np.pi * abs(cls.circle.harmonic) * float(cls.A or 0.0) * norms
+    r = 2.0 * np.pi * float(cls.A or 0.0) * norms
     if cls.dimension >= _HIGH_DIMENSION:
         return _by_gegenbauer(cls.dimension, r)
     # Below 1e-4 two terms of the series are exact to rounding, and (2/r)^ν may not be.
@@ -147,46 +204,44 @@ def _by_gegenbauer(dimension: int, r: Floats) -> Floats:
     return np.asarray(np.where(r**2 < 80.0 * dimension, out, 0.0))
 
 
-def mean_over_interval(circle: Circle, A: float, x: Floats) -> Floats:
-    """(1/A)∫₀^A ψ(ax)da: with T = A|x|, whole periods and a part of one, (⌊T⌋·∫ψ + ∫₀^{T−⌊T⌋}ψ(±t)dt)/T."""
-    product = _twofold.two_product(A, np.abs(x))
+def _mean_over_interval(wave: Circle, A: float, x: Floats) -> Floats:
+    """(1/A)∫₀^A ψ(ax)da: with T = kA|x|, whole periods and a part of one, (⌊T⌋·∫ψ + ∫₀^{T−⌊T⌋}ψ(±t/k)dt)/T."""
+    product = _twofold.two_product(A, wave.harmonic * np.abs(x))  # harmonics of lines are powers of two
     whole = np.floor(product[0])
     rest = np.clip((product[0] - whole) + product[1], 0.0, 1.0)
-    part = np.where(x < 0.0, circle.mean - _integral(circle, 1.0 - rest), _integral(circle, rest))
+    part = np.where(x < 0.0, wave.mean - _integral(wave, 1.0 - rest), _integral(wave, rest))
     zero = x == 0.0
-    means = (whole * circle.mean + part) / np.where(zero, 1.0, product[0])
-    return np.asarray(np.where(zero, _at_zero(circle), means))
+    means = (whole * wave.mean + part) / np.where(zero, 1.0, product[0])
+    return np.asarray(np.where(zero, wave.exact(Fraction(0)), means))
 
 
-def kernel_over_interval(circle: Circle, A: float, x: Floats, y: Floats, threads: int) -> Floats:
-    """(1/A)∫₀^A ψ(ax)ψ(ay)da less the product of the means, for a ψ of lines; 0 where x or y is 0."""
-    assert circle.pieces is not None
-    out = np.zeros((len(x), len(y)))
+def _kernel_over_interval(cls: Frequencies, of_x: Circle, x: Floats, of_y: Circle, y: Floats, threads: int) -> Floats:
+    """(1/A)∫₀^A ψ(ax)φ(ay)da less the product of the means, for a φ of lines; 0 where x or y is 0."""
+    A, out = float(cls.A or 0.0), np.zeros((len(x), len(y)))
     rows, columns = np.flatnonzero(x), np.flatnonzero(y)
-    products = _core.interval_products(A * x[rows], A * y[columns], _centred(circle), threads)
-    means = [mean_over_interval(circle, A, points) - circle.mean for points in (x[rows], y[columns])]
-    out[np.ix_(rows, columns)] = products - np.multiply.outer(*means)
+    x, y = x[rows], y[columns]
+    ends = A * of_x.harmonic * x, A * of_y.harmonic * y
+    if of_x.is_trigonometric:
+        products = _core.interval_cosines(*ends, _centred(of_y), threads)
+    else:
+        products = _core.interval_products(*ends, _centred(of_x), _centred(of_y), threads)
+    mean_x, mean_y = (_mean_of(cls, wave, points) - wave.mean for wave, points in ((of_x, x), (of_y, y)))
+    out[np.ix_(rows, columns)] = products - np.multiply.outer(mean_x, mean_y)
     return out
 
 
-def _centred(circle: Circle) -> Floats:
+def _centred(wave: Circle) -> Floats:
     """The lines of ψ less its mean over a period, so that fewer digits are lost."""
-    assert circle.pieces is not None
-    return np.ascontiguousarray(circle.pieces - np.array([0.0, circle.mean, 0.0]))
+    assert wave.pieces is not None
+    return np.ascontiguousarray(wave.pieces - np.array([0.0, wave.mean, 0.0]))
 
 
-def _integral(circle: Circle, t: Floats) -> Floats:
-    """∫₀^t ψ for t in [0, 1]."""
-    assert circle.pieces is not None
+def _integral(wave: Circle, t: Floats) -> Floats:
+    """∫₀^t of the shape for t in [0, 1]."""
+    assert wave.pieces is not None
     out = np.zeros_like(t)
-    ends = np.append(circle.pieces[1:, 0], 1.0)
-    for (start, value, slope), end in zip(circle.pieces, ends, strict=True):
+    ends = np.append(wave.pieces[1:, 0], 1.0)
+    for (start, value, slope), end in zip(wave.pieces, ends, strict=True):
         length = np.clip(t - start, 0.0, end - start)
         out += length * (value + 0.5 * slope * length)
     return out
-
-
-def _at_zero(circle: Circle) -> float:
-    from fractions import Fraction
-
-    return circle.exact(Fraction(0))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -15,19 +13,16 @@ from numpy.typing import ArrayLike
 
 from barren import _core, _validate
 from barren._validate import Floats, came
-from barren.classes import closed_forms
+from barren.classes import closed_forms, on_grid
 from barren.classes.base import TargetClass
+from barren.classes.frequency_arguments import column, given_frequencies, largest, refuse_large, refuse_lines
 from barren.classes.modular import ModularMultiplication
-from barren.inputs.reals import Density, Grid, RealLaw
-from barren.targets import Sawtooth, Table, Target
-from barren.targets.circle import Circle
+from barren.inputs.reals import Density, RealLaw
+from barren.targets import Sawtooth, Target
+from barren.targets.circle import AnyCircle
 
 _BLOCK_BYTES = 1 << 25  # values of a block of members; with a few intermediate arrays this stays below 64 MiB
-_MOST_NODES, _NODES_A_PERIOD = 1 << 14, 8  # of the default law
-_EXACT_INTEGERS = 2**53  # frequencies are doubles in the core
-_LARGEST_PRODUCT = 2.0**106  # from here on a product of two doubles is an integer: no digit of its fraction is left
-_LARGEST_SIZE = 2.0**990
-_MOST_LINES = 2.0**40  # intervals of one pair of points in an exact integral
+_NODES_A_PERIOD = 8  # of the default law
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -41,8 +36,9 @@ class Frequencies(TargetClass):
         A: the largest frequency: a is uniform on {1, …, A}, or with ``integer=False`` on the interval [0, A]; for
             ``dimension`` d > 1 the radius of the sphere in R^d on which a is uniform. Left out where `frequencies` are
             given.
-        target: ψ read on the circle: ``Sawtooth()`` (default), ``Cosine``, ``Threshold``, ``Square``, ``Triangle``,
-            or a ``Table`` as a step function. A sphere takes ``Cosine``.
+        target: ψ read on the circle: ``Sawtooth()`` (default), ``Cosine``, ``Threshold``, ``QuantileBit``, ``Square``,
+            ``Triangle``, a ``Table`` as a step function, and combinations of these. A sphere takes ``Cosine`` and
+            combinations of cosines.
         integer: whether a is an integer; must be left out for a sphere and for given frequencies.
         dimension: d, the number of coordinates of x.
         frequencies: the members themselves: finite numbers of shape ``(A,)``, or ``(A, d)`` for R^d.
@@ -95,22 +91,22 @@ class Frequencies(TargetClass):
         d = None if dimension is None else _validate.integer("dimension", dimension, low=1)
         given = None
         if frequencies is not None:
-            given = _given(frequencies, d)
+            given = given_frequencies(frequencies, d)
             d = 1 if given.ndim == 1 else int(given.shape[1])
         d = 1 if d is None else d
         kind = "set" if given is not None else "sphere" if d > 1 else "interval" if integer is False else "integers"
         if integer is not None and kind in ("set", "sphere"):
             why = "for given frequencies" if kind == "set" else f"in R^{d}, where a lies on a sphere"
             _validate.refuse(ValueError, "integer", f"left out {why}", came(integer))
-        if kind == "sphere" and not circle.harmonic:
-            expected = f"targets.Cosine(k) on a sphere in R^{d}, or frequencies= a sample of the sphere"
+        if kind == "sphere" and not circle.is_trigonometric:
+            expected = f"targets.Cosine(k) or a sum of them on a sphere in R^{d}, or frequencies= a sample of it"
             _validate.refuse(ValueError, "target", expected, repr(target))
-        largest = None if A is None else _largest(A, kind)
-        for name, value in {"A": largest, "target": target, "kind": kind, "dimension": d, "_given": given}.items():
+        top = None if A is None else largest(A, kind)
+        for name, value in {"A": top, "target": target, "kind": kind, "dimension": d, "_given": given}.items():
             object.__setattr__(self, name, value)
 
     @cached_property
-    def circle(self) -> Circle:
+    def circle(self) -> AnyCircle:
         """ψ on the circle."""
         return self.target.circle()
 
@@ -163,17 +159,21 @@ class Frequencies(TargetClass):
     def default_law(self) -> RealLaw:
         """The nodes of a Gauss–Legendre rule on [0, 1], 1024 or eight a period: a law close to the uniform one.
 
+        Eight for a period of the fastest wave at the largest frequency. How close λ at these points is to λ for the
+        uniform law itself, which `sharp_bound(cls)` gives for 1..A, is measured in docs/exactness.
+
         Raises:
-            ValueError: in R^d, where no law is the natural one; and for frequencies that need more than 2^14 nodes.
+            ValueError: in R^d, where no law is the natural one; and for frequencies whose nodes do not fit in memory.
         """
         if self.dimension > 1:
             _validate.refuse(ValueError, "inputs", f"a law of x in R^{self.dimension}, such as RealSample", "none")
-        largest = float(np.abs(self._given).max()) if self._given is not None else float(self.A or 0.0)
-        if largest > _MOST_NODES / _NODES_A_PERIOD:
-            highest = _MOST_NODES // _NODES_A_PERIOD
-            expected = f"given for frequencies above {highest}, such as Grid, Density or RealSample"
-            _validate.refuse(ValueError, "inputs", expected, f"none, with {self!r}")
-        return Density("uniform", nodes=max(1024, _NODES_A_PERIOD * math.ceil(largest)))
+        highest = float(np.abs(self._given).max()) if self._given is not None else float(self.A or 0.0)
+        fastest = max(max(wave.harmonic, wave.table.size // 2) for _, wave in self.circle.terms)
+        nodes = _NODES_A_PERIOD * fastest * highest
+        if 16.0 * nodes > (_validate.physical_memory() or 2**33):
+            expected = "given where 8 nodes a period do not fit in memory: Grid(M), Density(nodes=, seed=), RealSample"
+            _validate.refuse(ValueError, "inputs", expected, f"none, with {self!r} ({nodes:.3g} nodes)")
+        return Density("uniform", nodes=max(1024, math.ceil(nodes)))
 
     def law_of(self, inputs: object | None) -> RealLaw:
         """The law of x that was given, once it is one for this class; None stands for the default.
@@ -220,13 +220,13 @@ class Frequencies(TargetClass):
         """
         rows = _validate.coordinates("a", a, dimension=self.dimension)
         points = _validate.coordinates("x", x, dimension=self.dimension)
-        _refuse_large("x", np.abs(_column(rows)).max(axis=0, initial=0.0), points)
+        refuse_large("x", np.abs(column(rows)).max(axis=0, initial=0.0), points)
         return self._values(rows, points, _validate.threads(threads))
 
     def mean(self, x: ArrayLike, *, threads: int | None = None) -> Floats:
         """h̄(x) = E_a h_a(x), float64 of shape ``(n,)``.
 
-        A sum over the members; for an interval or a sphere in closed form, and for a cosine at 1..A too.
+        A sum over the members; for an interval or a sphere in closed form, and for sums of cosines at 1..A too.
 
         Raises:
             TypeError: ``x`` are not numbers.
@@ -235,10 +235,8 @@ class Frequencies(TargetClass):
         Cost: O(A·n), in closed form O(n).
         """
         points, workers = self._points("x", x), _validate.threads(threads)
-        if self._is_closed:
-            return closed_forms.mean_of_cosines(self, points)
-        if self.kind == "interval":
-            return closed_forms.mean_over_interval(self.circle, float(self.A or 0.0), points)
+        if self.is_closed or self.kind == "interval":
+            return closed_forms.mean(self, points)
         weights = np.full(self.size, 1.0 / self.size)
         # ψ(⟨a, x⟩) is symmetric in a and x: the points take the place of the members.
         at_points = self._responses(points, self.members, weights, np.ones((self.size, 1)), workers, 0.0)
@@ -248,23 +246,26 @@ class Frequencies(TargetClass):
         """The class kernel K(x, y) = Cov_a(ψ(⟨a, x⟩), ψ(⟨a, y⟩)), float64 of shape ``(n, m)``.
 
         For a cosine in closed form: with D(t) = E_a cos(2πkat) it is ½(D(x−y) + D(x+y)) − D(x)D(y), where D is a
-        Dirichlet kernel for 1..A, a sinc for [0, A] and a Bessel function for a sphere. For the other targets a on
-        [0, A] is integrated exactly from line to line of ψ; a sum over the members is taken in blocks.
+        Dirichlet kernel for 1..A, a sinc for [0, A] and a Bessel function for a sphere, and for a sum of cosines a sum
+        over pairs. For the other targets a on [0, A] is integrated exactly from line to line of ψ; a sum over the
+        members is taken in blocks.
 
         Raises:
             TypeError: ``x`` or ``y`` are not numbers.
-            ValueError: another shape, a number that is not finite, or products that are too large.
+            ValueError: another shape, a number that is not finite, products that are too large, or an integral over
+                more lines than can be summed in minutes.
 
         Cost: O(n·m) in closed form, O(n·m·A·(|x| + |y|)) for an interval, O(A·n·m) for members.
         Source: docs/theory, section 5.
         """
         rows, columns = self._points("x", x), self._points("y", y)
         workers = _validate.threads(threads)
-        if self._is_closed:
-            return closed_forms.kernel_of_cosines(self, rows, columns)
-        if self.kind == "interval":
-            self._check_lines(rows, columns)
-            return closed_forms.kernel_over_interval(self.circle, float(self.A or 0.0), rows, columns, workers)
+        if not self.is_closed and self.kind == "interval":
+            fastest = max(wave.harmonic for _, wave in self.circle.terms)
+            longest = max(float(np.abs(points).max(initial=0.0)) for points in (rows, columns))
+            refuse_lines("x", fastest * float(self.A or 0.0) * longest, closed_forms.steps(self, rows, columns))
+        if self.is_closed or self.kind == "interval":
+            return closed_forms.kernel(self, rows, columns, workers)
         return self._kernel_from_members(rows, columns, workers)
 
     def responses(
@@ -293,62 +294,36 @@ class Frequencies(TargetClass):
         self, points: Floats, offset: Floats, ntk: np.ndarray, *, threads: int = 0, shift: float = 0.0
     ) -> Floats:
         """(ψ_a − shift − offset)ᵀ·ntk·(ψ_a − shift − offset) for every member and a symmetric ntk."""
-        core = self.circle.core
-        arguments = (_column(self.members), _column(points), *core, offset, np.ascontiguousarray(ntk))
-        return np.asarray(_core.frequency_quadratic_forms(*arguments, threads, shift))
+        arguments = (column(self.members), column(points), self.circle.core, offset, np.ascontiguousarray(ntk))
+        return np.asarray(_core.frequency_quadratic_forms(*arguments, threads, shift - self.circle.constant))
 
     def lists_members(self, deviations: bool) -> bool:
         """Whether a variance, or one with deviations, needs the list of members: not where the kernel is closed."""
-        return self.has_members and (deviations or not self._is_closed)
+        return self.has_members and (deviations or not self.is_closed)
 
     def lines(self, points: Floats) -> float:
-        """How many lines ψ(a·x) has for a on [0, A], the mean over two points: steps of the exact integral."""
-        pieces = self.circle.pieces
-        assert pieces is not None
-        return 2.0 * len(pieces) * float(self.A or 0.0) * float(np.abs(points).mean())
+        """Steps of the exact integral over [0, A], the mean over pairs of points."""
+        return closed_forms.steps(self, points, points) / len(points) ** 2
 
     def modular(self, law: object) -> ModularMultiplication | None:
         """The class modulo M that this one is on the grid of M points, or None where it is none.
 
         x = j/M gives ψ(a·j/M), a function of a·j mod M: integer frequencies are multipliers modulo M. Those of 1..M−1
-        for a prime M are the units. Here x is the fraction j/M itself and not the double next to it.
+        for a prime M are the units. Frequencies that are equal modulo M are members with the same values on the grid,
+        and each counts.
+        Here x is the fraction j/M itself and not the double next to it.
 
         Raises:
-            ValueError: integer frequencies of which two are equal modulo M: the grid cannot tell them apart.
+            ValueError: ψ is constant on the grid.
 
         Source: docs/theory, section 5.
         """
-        if not isinstance(law, Grid) or self.dimension > 1 or not self.has_members:
-            return None
-        if self.kind == "integers" and self.size > law.M:
-            self._refuse_grid(law)
-        members = self.members
-        if np.any(members != np.rint(members)) or np.any(np.abs(members) >= _EXACT_INTEGERS):
-            return None
-        residues = np.mod(members.astype(np.int64), law.M)
-        if len(np.unique(residues)) < len(residues):
-            self._refuse_grid(law)
-        target = self._modular_target(law.M)
-        if self.kind == "integers" and self.size == law.M - 1:
-            whole = ModularMultiplication(law.M, target)
-            if whole.is_prime:
-                return whole
-        return ModularMultiplication(law.M, target, residues)
-
-    def _refuse_grid(self, law: Grid) -> None:
-        expected = "a grid on which all frequencies differ, of at least A points (or RealSample(np.arange(M) / M))"
-        _validate.refuse(ValueError, "inputs", expected, f"{law!r} with {self!r}")
-
-    def _modular_target(self, M: int) -> Target:
-        if not isinstance(self.target, Table):
-            self.target.check(M)
-            return self.target
-        steps = np.array([k * self.target.values.size // M for k in range(M)])
-        return Table(self.target.values[steps])
+        return on_grid.modular(self, law)
 
     @property
-    def _is_closed(self) -> bool:
-        return bool(self.circle.harmonic) and self.kind != "set"
+    def is_closed(self) -> bool:
+        """Whether mean and kernel need neither the members nor an integral: cosines, but for a given set."""
+        return self.circle.is_trigonometric and self.kind != "set"
 
     def _need_members(self, name: str) -> None:
         if not self.has_members:
@@ -362,25 +337,20 @@ class Frequencies(TargetClass):
 
     def _check_products(self, name: str, points: Floats) -> None:
         if self._given is not None:
-            largest = np.abs(_column(self._given)).max(axis=0)
+            sizes = np.abs(column(self._given)).max(axis=0)
         else:
-            largest = np.full(self.dimension, float(self.A or 0.0))
-        _refuse_large(name, largest, points)
-
-    def _check_lines(self, x: Floats, y: Floats) -> None:
-        largest = float(self.A or 0.0) * max(float(np.abs(points).max(initial=0.0)) for points in (x, y))
-        if largest >= _MOST_LINES:
-            expected = "such that A·x stays below 2^40 for an exact integral over the interval"
-            _validate.refuse(ValueError, "x", expected, f"A·x = {largest:g}")
+            sizes = np.full(self.dimension, float(self.A or 0.0))
+        refuse_large(name, sizes, points)
 
     def _values(self, a: Floats, x: Floats, workers: int) -> Floats:
-        return np.asarray(_core.frequency_values(_column(a), _column(x), *self.circle.core, workers))
+        circle = self.circle
+        return np.asarray(_core.frequency_values(column(a), column(x), circle.core, workers, -circle.constant))
 
     def _responses(
         self, a: Floats, x: Floats, weights: Floats, block: np.ndarray, threads: int, shift: float
     ) -> Floats:
-        arguments = (_column(a), _column(x), *self.circle.core, weights, np.ascontiguousarray(block))
-        return np.asarray(_core.frequency_responses(*arguments, threads, shift))
+        arguments = (column(a), column(x), self.circle.core, weights, np.ascontiguousarray(block))
+        return np.asarray(_core.frequency_responses(*arguments, threads, shift - self.circle.constant))
 
     def _member_blocks(self, points: tuple[Floats, ...], workers: int) -> Iterator[tuple[Floats, ...]]:
         """The values at each of ``points`` for one block of members after the other, in new arrays."""
@@ -431,38 +401,3 @@ def _rebuilt(
     A: float | None, target: Target, integer: bool | None, dimension: int, frequencies: Floats | None
 ) -> Frequencies:
     return Frequencies(A, target, integer, dimension, frequencies=frequencies)
-
-
-def _largest(A: object, kind: str) -> int | float:
-    """A checked: a positive integer, or a positive number for an interval and a sphere."""
-    if kind == "integers":
-        if not isinstance(A, int | np.integer) and isinstance(A, numbers.Real | Fraction):
-            _validate.refuse(TypeError, "A", "an integer (or pass integer=False for a on [0, A])", came(A))
-        return _validate.integer("A", A, low=1, high=_EXACT_INTEGERS)
-    number = _validate.real("A", A)
-    if number <= 0.0:
-        _validate.refuse(ValueError, "A", "above 0", came(A))
-    return number
-
-
-def _given(frequencies: ArrayLike, dimension: int | None) -> Floats:
-    """Given frequencies as a read-only copy, at least one."""
-    members = _validate.coordinates("frequencies", frequencies, dimension=dimension) + 0.0
-    if len(members) == 0:
-        _validate.refuse(ValueError, "frequencies", "at least one", came(frequencies))
-    members.setflags(write=False)
-    return members
-
-
-def _column(points: Floats) -> Floats:
-    """A row a point, as the core takes it."""
-    return points[:, np.newaxis] if points.ndim == 1 else points
-
-
-def _refuse_large(name: str, largest: Floats, points: Floats) -> None:
-    """Refuse products of frequencies, in size at most `largest` a coordinate, with points where no fraction is left."""
-    sizes = np.abs(_column(points)).max(axis=0, initial=0.0)
-    product = float((largest * sizes).sum()) if points.size else 0.0
-    if product >= _LARGEST_PRODUCT or float(sizes.max(initial=0.0)) > _LARGEST_SIZE:
-        expected = "such that a·x stays below 2^106 = 8.1e31: beyond it no digit of the fraction of a·x is left"
-        _validate.refuse(ValueError, name, expected, f"{float(sizes.max()):g} with frequencies up to {largest.max():g}")

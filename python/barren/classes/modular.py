@@ -90,6 +90,11 @@ class ModularMultiplication(TargetClass):
         return (self.p,) if self.is_prime else tuple(int(q) for q in sympy.primefactors(self.p))
 
     @cached_property
+    def has_repeats(self) -> bool:
+        """Whether a multiplier is there more than once, as frequencies are that are equal on a grid."""
+        return self._given is not None and len(np.unique(self._given)) < self._given.size
+
+    @cached_property
     def size(self) -> int:
         """The number of members: φ(p) (which needs the factors of p), p, or how many were given."""
         if self._given is not None:
@@ -156,6 +161,15 @@ class ModularMultiplication(TargetClass):
         """
         checked = self.law_of(law)
         return checked.points(self.p), checked.weights(self.p)
+
+    @classmethod
+    def with_repeats(cls, p: int, target: Target, residues: Integers) -> ModularMultiplication:
+        """The class of given residues of which some may be equal, each a member: what frequencies are on a grid."""
+        made = cls(p, target, residues[:1])
+        given = np.array(residues, dtype=np.int64)
+        given.setflags(write=False)
+        object.__setattr__(made, "_given", given)
+        return made
 
     def with_multipliers(self, multipliers: str | ArrayLike) -> ModularMultiplication:
         """The class of the same p and ψ with other multipliers.

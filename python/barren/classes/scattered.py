@@ -1,5 +1,6 @@
 """Responses of all frequencies 1..A to scattered points by non-uniform Fourier transforms (docs/theory, section 5).
 
+For a sum of cosines the transforms of the harmonics are added up.
 Two real columns make one complex column u + iv, and Σ_j c_j(u_j + iv_j)cos(2πa·kx_j) is the mean of its modes a and −a.
 """
 
@@ -21,8 +22,8 @@ COLUMNS = 16
 
 def obstacle(cls: Frequencies) -> str | None:
     """Why there is no transform for this class, or None."""
-    if not cls.circle.harmonic:
-        return f"it needs a cosine, and the target is {cls.target!r}"
+    if not cls.circle.is_trigonometric:
+        return f"it needs a cosine or a finite sum of them, and the target is {cls.target!r}"
     if cls.kind != "integers":
         return "it needs the frequencies 1..A"
     if _nufft.backend() is None:
@@ -31,31 +32,37 @@ def obstacle(cls: Frequencies) -> str | None:
 
 
 def responses(cls: Frequencies, points: Floats, weights: Floats, block: np.ndarray, threads: int = 0) -> Floats:
-    """R[a] = Σ_x c_x·ψ(ax)·J(x) for a = 1..A: block of shape (n, b), float64 of shape (A, b)."""
-    workers, x = threads or _core.available_threads(), _phases(cls, points)
+    """R[a] = Σ_x c_x·(ψ(ax) − c₀)·J(x) for a = 1..A, c₀ = ∫ψ: block of shape (n, b), float64 of shape (A, b)."""
+    workers, waves = threads or _core.available_threads(), _waves(cls, points)
     out = np.empty((cls.size, block.shape[1]))
     for first in range(0, block.shape[1], COLUMNS):
-        columns = weights[:, None] * block[:, first : first + COLUMNS].astype(np.float64)
-        modes = _nufft.to_modes(x, _packed(columns), cls.size, workers)
-        means = 0.5 * (modes[:, cls.size + 1 :] + modes[:, cls.size - 1 :: -1])
+        packed = _packed(weights[:, None] * block[:, first : first + COLUMNS].astype(np.float64))
+        means = np.zeros((len(packed), cls.size), dtype=np.complex128)
+        for factor, x in waves:
+            modes = _nufft.to_modes(x, packed, cls.size, workers)
+            means += 0.5 * factor * (modes[:, cls.size + 1 :] + modes[:, cls.size - 1 :: -1])
         _unpack(means, out[:, first : first + COLUMNS])
     return out
 
 
 def adjoint(cls: Frequencies, points: Floats, block: np.ndarray, threads: int = 0) -> Floats:
-    """Σ_a ψ(ax)·block[a]/A at every point: block of shape (A, b), float64 of shape (n, b)."""
-    workers, x = threads or _core.available_threads(), _phases(cls, points)
+    """Σ_a (ψ(ax) − c₀)·block[a]/A at every point: block of shape (A, b), float64 of shape (n, b)."""
+    workers, waves = threads or _core.available_threads(), _waves(cls, points)
     out = np.empty((len(points), block.shape[1]))
     for first in range(0, block.shape[1], COLUMNS):
         packed = _packed(block[:, first : first + COLUMNS] / (2.0 * cls.size))
         modes = np.concatenate([packed[:, ::-1], np.zeros((len(packed), 1)), packed], axis=1)
-        _unpack(_nufft.to_points(x, modes, workers), out[:, first : first + COLUMNS])
+        values = np.zeros((len(packed), len(points)), dtype=np.complex128)
+        for factor, x in waves:
+            values += factor * _nufft.to_points(x, modes, workers)
+        _unpack(values, out[:, first : first + COLUMNS])
     return out
 
 
-def _phases(cls: Frequencies, points: Floats) -> Floats:
-    """The fraction of k·x."""
-    return _twofold.fraction(_twofold.two_product(float(cls.circle.harmonic), points))[0]
+def _waves(cls: Frequencies, points: Floats) -> list[tuple[float, Floats]]:
+    """The factor of every cosine, and the fractions of k·x."""
+    terms = ((factor, float(wave.harmonic)) for factor, wave in cls.circle.terms)
+    return [(factor, _twofold.fraction(_twofold.two_product(k, points))[0]) for factor, k in terms]
 
 
 def _packed(columns: np.ndarray) -> np.ndarray:

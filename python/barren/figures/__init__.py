@@ -13,6 +13,7 @@ from barren.figures import (
     easy_multipliers,
     gradient_along_training,
     log_covariance,
+    parity_functions,
     spectral_norm,
     variance_vs_frequency,
     variance_vs_modulus,
@@ -32,6 +33,7 @@ FIGURES: dict[str, Figure] = {
         character_spectrum,
         log_covariance,
         spectral_norm,
+        parity_functions,
         gradient_along_training,
     )
 }

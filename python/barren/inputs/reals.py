@@ -19,6 +19,10 @@ _DENSITIES = ("uniform", "gaussian")
 _INTEGRAL_ERROR = 1e-6
 # Positive weights this small change no sum of float64.
 _NEGLIGIBLE = 1e-300
+# A Gauss–Legendre rule of n nodes takes O(n²) operations: larger ones are panels of rules of so many nodes.
+_LARGEST_RULE, _PANEL = 4096, 64
+# A sample of a function is drawn from steps: the integrals over this many cells, by four nodes each.
+_CELLS, _CELL_NODES = 1 << 16, 4
 
 
 class RealLaw(ABC):
@@ -151,9 +155,10 @@ class RealSample(RealLaw):
 class Density(RealLaw):
     """x of a density: the nodes of a quadrature rule, or with `seed` a random sample.
 
-    A rule of n nodes integrates polynomials up to degree 2n − 1 without error. What it does to ψ(a·x) is another
-    matter: it must resolve a period, so n well above the number of periods, or the sum tells of the rule and not of the
-    law.
+    A Gauss rule of n nodes integrates polynomials up to degree 2n − 1 without error; above 4096 nodes a Gauss–Legendre
+    rule is made of panels of 64 nodes, each with a rule of its own. What it does to ψ(a·x) is another matter: it must
+    resolve a period, so n well above the number of periods, or the sum tells of the rule and not of the law
+    (docs/exactness has numbers).
 
     Args:
         density: "uniform" on `interval` (Gauss–Legendre), "gaussian" with the mean 0 and the standard deviation `scale`
@@ -161,13 +166,15 @@ class Density(RealLaw):
         nodes: how many points.
         interval: where a uniform law or a function lives.
         scale: the standard deviation of "gaussian".
-        seed: None for the rule; an integer for a sample of so many points with equal weights ("uniform", "gaussian").
+        seed: None for the rule; an integer for a sample of so many points with equal weights. That of a function is
+            drawn by the inverse of its distribution function, which is taken as linear on each of 2^16 equal cells of
+            the interval: the mass of a cell is right, and where in it a point falls is uniform.
         dimension: coordinates of a point, each drawn by itself; more than one only for a sample.
 
     Raises:
         TypeError: an argument of another kind.
-        ValueError: another name, an interval or a scale that is empty, a seed for a function, no seed in R^d; and by
-            `points` and `weights`: a density that is negative, not finite or does not integrate to one.
+        ValueError: another name, an interval or a scale that is empty, no seed in R^d; and by `points` and `weights`: a
+            density that is negative, not finite or does not integrate to one.
 
     >>> law = Density("uniform", nodes=2)
     >>> law.points().round(4), law.weights()
@@ -196,8 +203,6 @@ class Density(RealLaw):
             _validate.refuse(ValueError, "scale", "a standard deviation above 0", came(self.scale))
         seed = None if self.seed is None else _validate.integer("seed", self.seed, low=0)
         dimension = _validate.integer("dimension", self.dimension, low=1)
-        if callable(self.density) and seed is not None:
-            _validate.refuse(ValueError, "seed", "None for a function, which is taken by quadrature", came(seed))
         if dimension > 1 and seed is None:
             _validate.refuse(ValueError, "seed", f"an integer in R^{dimension}, where a law is sampled", "None")
         values = {"nodes": _validate.integer("nodes", self.nodes, low=1), "interval": (low, high), "scale": scale}
@@ -226,32 +231,73 @@ class Density(RealLaw):
     def _sample(self, seed: int) -> tuple[Floats, Floats]:
         random = np.random.default_rng(seed)
         shape = (self.nodes,) if self.dimension == 1 else (self.nodes, self.dimension)
-        if self.density == "uniform":
+        if callable(self.density):
+            points = self._drawn(random.random(shape))
+        elif self.density == "uniform":
             points = random.uniform(*self.interval, size=shape)
         else:
             points = self.scale * random.standard_normal(shape)
         return points, np.full(self.nodes, 1 / self.nodes)
 
     def _quadrature(self) -> tuple[Floats, Floats]:
-        from scipy.special import roots_hermitenorm, roots_legendre
+        from scipy.special import roots_hermitenorm
 
         if self.density == "gaussian":
             points, weights = roots_hermitenorm(self.nodes)
             kept = weights > _NEGLIGIBLE
             return self.scale * points[kept], weights[kept] / weights[kept].sum()
-        nodes, weights = roots_legendre(self.nodes)
-        low, high = self.interval
-        points = 0.5 * (low + high) + 0.5 * (high - low) * nodes
+        panels = 1 if self.nodes <= _LARGEST_RULE else -(-self.nodes // _PANEL)
+        points, weights = _legendre(self.nodes, panels, *self.interval)
         if not callable(self.density):
             return points, weights / weights.sum()
-        values = _validate.vector("the density's values", self.density(points), length=self.nodes)
+        weights *= self._values(points)
+        return points, weights / self._integral(weights)
+
+    def _drawn(self, uniform: Floats) -> Floats:
+        """Where the distribution function takes these values, for a density that is a function."""
+        points, weights = _legendre(_CELLS * _CELL_NODES, _CELLS, *self.interval)
+        masses = (weights * self._values(points)).reshape(_CELLS, _CELL_NODES).sum(axis=1)
+        below = np.concatenate([[0.0], np.cumsum(masses / self._integral(masses))])
+        below[-1] = 1.0
+        cell = np.minimum(np.searchsorted(below, uniform, side="right") - 1, _CELLS - 1)
+        mass = below[cell + 1] - below[cell]
+        inside = np.divide(uniform - below[cell], mass, out=np.full(uniform.shape, 0.5), where=mass > 0.0)
+        low, high = self.interval
+        return np.asarray(low + (high - low) * ((cell + inside) / _CELLS))
+
+    def _values(self, points: Floats) -> Floats:
+        """The density at points, checked."""
+        assert callable(self.density)
+        values = _validate.vector("the density's values", self.density(points), length=len(points))
         if values.min() < 0.0:
             index = int(values.argmin())
             got = f"{values[index]:g} at x = {points[index]:g}"
             _validate.refuse(ValueError, "the density's values", "non-negative", got)
-        weights = 0.5 * (high - low) * weights * values
-        total = float(weights.sum())
+        return values
+
+    def _integral(self, masses: Floats) -> float:
+        """The sum of masses, which must be one."""
+        total = float(masses.sum())
         if abs(total - 1.0) > _INTEGRAL_ERROR:
-            expected = f"a density that integrates to 1 over {self.interval} by {self.nodes} nodes"
+            nodes = self.nodes if self.seed is None else _CELLS * _CELL_NODES
+            expected = f"a density that integrates to 1 over {self.interval} by {nodes} nodes"
             _validate.refuse(ValueError, "density", expected, f"an integral of {total:g}")
-        return points, weights / total
+        return total
+
+
+def _legendre(nodes: int, panels: int, low: float, high: float) -> tuple[Floats, Floats]:
+    """Nodes and weights of Gauss–Legendre rules on panels of [low, high], as wide as they have nodes; increasing."""
+    from scipy.special import roots_legendre
+
+    size, more = divmod(nodes, panels)  # `more` panels have one node more
+    counts = np.full(panels, size)
+    counts[:more] += 1
+    ends = low + (high - low) * (np.concatenate([[0], np.cumsum(counts)]) / nodes)
+    points, weights = [], []
+    for count, edges in ((size + 1, ends[: more + 1]), (size, ends[more:])):
+        if len(edges) > 1:
+            roots, masses = roots_legendre(count)
+            middles, halves = 0.5 * (edges[:-1] + edges[1:]), 0.5 * np.diff(edges)
+            points.append((middles[:, np.newaxis] + np.multiply.outer(halves, roots)).ravel())
+            weights.append(np.multiply.outer(halves, masses).ravel())
+    return np.concatenate(points), np.concatenate(weights)

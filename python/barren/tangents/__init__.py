@@ -37,9 +37,9 @@ def tangent_of_model(
     """The tangent of a torch module at its present weights, with rows J(x), or ω(x)·J(x) for a callable loss.
 
     NTK blocks come from activations and backpropagated deltas for every layer that has a rule (linear, embedding,
-    normalisation, convolution, attention; checked against reverse mode on a probe), and from Jacobian columns by
-    `torch.func` for the others. The model's mode, gradients, buffers, hooks and the random state of torch are left
-    as they were.
+    normalisation, convolution, attention; compared with reverse mode on a probe, and with the graph of every batch
+    for uses that no rule sees), and from Jacobian columns by `torch.func` for the others. The model's mode, gradients,
+    buffers, hooks and the random state of torch are left as they were.
 
     Args:
         model: A module with one output a sample, shape (n,) or (n, 1), at least one parameter trainable.

@@ -56,6 +56,11 @@ class Tangent(ABC):
         return self._outputs
 
     @property
+    def outputs_at_hand(self) -> Doubles | None:
+        """The same where they have been computed already, else None."""
+        return self._outputs
+
+    @property
     def note(self) -> str:
         """One line that says which route was taken, and why."""
         return self._note
@@ -99,8 +104,17 @@ class Tangent(ABC):
 
     @property
     def product_bytes(self) -> int:
-        """Bytes that `products` and `transposed_products` take at most, beside what they are given and return."""
+        """Bytes that `products` and `transposed_products` cannot do without, beside what they are given and return."""
         return 0
+
+    @property
+    def most_product_bytes(self) -> int:
+        """Bytes that they take at most."""
+        return self.product_bytes
+
+    def products_within(self, bytes_limit: int) -> Tangent:
+        """The same tangent, whose products take so many bytes, not less than `product_bytes`."""
+        return self
 
     @property
     def concurrent(self) -> bool:
@@ -113,6 +127,13 @@ class Tangent(ABC):
 
     def ready(self, threads: int) -> None:  # noqa: B027  (most have all at hand)
         """Makes what all blocks of Θ share, on so many threads, before several ask for blocks."""
+
+    def check_unchanged(self) -> None:  # noqa: B027  (most are numbers)
+        """After a computation: refuses a model that is no longer what it was when the tangent was made.
+
+        Raises:
+            ValueError: If its forward keeps a state that has changed its outputs.
+        """
 
     def limited(self, threads: int) -> AbstractContextManager[None]:
         """A context in which this tangent's library takes at most so many threads a call (0: as many as it likes)."""

@@ -6,8 +6,9 @@ For cotangents v(x) over the outputs the gradient of such a layer is Σ_x δ(x) 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,13 +16,20 @@ import torch
 from torch import Tensor, nn
 
 from barren.tangents.base import Doubles
+from barren.tangents.graph import passes_only
 from barren.tangents.inspect import PROBE_POINTS, check_finite, evenly
+from barren.tangents.products import bytes_a_sample
+from barren.tangents.recording import Use, unaccounted, watch
 from barren.tangents.snapshot import Snapshot, plain_autograd
 
 # Rounding allowed between two orders of the same sums, relative to the largest sum of absolute values.
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
-# What a group of outputs' deltas may take.
-_CHUNK_BYTES = 1 << 26
+# What the deltas of a chunk of samples and a group of cotangents take at most, with the forward's graph.
+CHUNK_BYTES = 1 << 26
+# What the forward that finds the inputs of every layer takes at once.
+_FORWARD_BYTES = 1 << 22
+# Cotangents that go back together before chunks have more samples; samples of a chunk however small the memory limit.
+_TOGETHER, _LEAST_SAMPLES = 32, 16
 
 # (outputs, tensors of their graph, cotangents (b, *outputs.shape)) -> one gradient (b, *tensor.shape) a tensor.
 Backward: TypeAlias = Callable[[Tensor, Sequence[Tensor], Tensor], list[Tensor]]
@@ -57,11 +65,10 @@ class DeltaLayer:
     width: int
     rows: Doubles
     is_last: bool
-    output: Tensor = field(repr=False)
 
 
 class Deltas:
-    """The layers, and their deltas for given cotangents, from one forward whose graph is kept.
+    """The layers, and their deltas for given cotangents, from a forward a chunk of samples: no graph of all is kept.
 
     Args:
         snapshot: A model with outputs of shape (n, m), m >= 2.
@@ -77,70 +84,136 @@ class Deltas:
     """
 
     def __init__(self, snapshot: Snapshot, features: Tensor, backward: Backward) -> None:
-        self._snapshot, self._backward = snapshot, backward
-        modules = _trainable_linears(snapshot.model)
-        probe, calls = _captured(snapshot, modules, evenly(features, PROBE_POINTS))
+        self._snapshot, self._features, self._backward = snapshot, features, backward
+        self._modules = _trainable_linears(snapshot.model)
+        probe, calls = _captured(snapshot, self._modules, evenly(features, PROBE_POINTS))
         _verify(snapshot, probe, calls, backward)
-        skips = _is_fed_by_its_input_alone(probe, calls, backward)
-        outputs, calls = _captured(snapshot, modules, features)
-        check_finite("outputs", outputs)
-        last = _last(outputs, calls, backward)
-        self._n, self._logits = outputs.shape
-        self.layers = [_layer(name, call, is_last=name == last) for name, call in calls.items()]
-        # Below the last layer all deltas come through its inputs, so backward passes begin there.
-        self._start, self._lift = outputs, None
+        self._n, self._logits = len(features), probe.shape[1]
+        # A graph holds the results of the forward and the clones of the hooks.
+        self._graph_bytes = 2 * bytes_a_sample(snapshot, evenly(features, 2))
+        self.layers = self._all_layers()
         # layer -> (k, Σ_c‖∂N_c/∂h‖² over the outputs c < k), kept as tables are made.
         self._squares: dict[str, tuple[int, Doubles]] = {}
-        if last is not None and skips:
-            self._start, self._lift = calls[last].entry, calls[last].weight
 
-    def table(self, layer: DeltaLayer, stop: int, start: int = 0) -> Iterator[tuple[int, Doubles]]:
+    @property
+    def bytes(self) -> int:
+        """Bytes that are held from the start: the inputs of every layer, and the features."""
+        return sum(layer.rows.nbytes for layer in self.layers) + 2 * self._features.nbytes
+
+    def least_bytes(self, layer: DeltaLayer) -> int:
+        """Bytes without which no delta can be made."""
+        return min(self._n, _LEAST_SAMPLES) * (self._graph_bytes + self._bytes_a_delta(layer))
+
+    def most_bytes(self, layer: DeltaLayer, cotangents: int) -> int:
+        """Bytes beyond which more make no difference."""
+        return min(CHUNK_BYTES, self._n * (self._graph_bytes + cotangents * self._bytes_a_delta(layer)))
+
+    def table(
+        self, layer: DeltaLayer, stop: int, start: int = 0, bytes_limit: int = CHUNK_BYTES
+    ) -> Iterator[tuple[slice, int, Doubles]]:
         """∂N_c/∂h at every sample, h the layer's outputs, for the outputs c = start..stop−1.
 
-        Yields:
-            (first, block): the outputs from `first` on, float64 of shape (n, c, width).
-        """
-        step = max(1, _CHUNK_BYTES // (8 * self._n * max(layer.width, self._start.shape[1])))
-        unit = self._lift
-        if unit is None:
-            unit = torch.eye(self._logits, dtype=self._snapshot.dtype, device=self._snapshot.device)
-        known, squares = self._squares.get(layer.name, (0, np.zeros(self._n)))
-        for first in range(start, stop, step):
-            rows = unit[first : min(first + step, stop)]
-            block = self._pull(layer, rows[:, None].expand(-1, self._n, -1))
-            if first == known:
-                known += len(rows)
-                squares += np.einsum("cno,cno->n", block, block)
-                self._squares[layer.name] = known, squares
-            yield first, block.transpose(1, 0, 2)
+        Args:
+            layer: The layer, not the last.
+            stop: The first output that is left out.
+            start: The first output.
+            bytes_limit: What a chunk of samples and a group of outputs may take, not less than `least_bytes`.
 
-    def of(self, layer: DeltaLayer, cotangents: Doubles) -> Doubles:
+        Yields:
+            (samples, first, block): the outputs from `first` on, float64 of shape (samples, c, width).
+        """
+        known, squares = self._squares.get(layer.name, (0, np.zeros(self._n)))
+        if start >= stop:
+            return
+        squares = squares.copy()
+        for samples in self._chunks(layer, min(_TOGETHER, max(1, stop - start)), bytes_limit):
+            count = samples.stop - samples.start
+            pull, unit = self._forward(layer, samples)
+            if unit is None:
+                unit = torch.eye(self._logits, dtype=self._snapshot.dtype, device=self._snapshot.device)
+            room = bytes_limit // count - self._graph_bytes
+            step = max(1, room // self._bytes_a_delta(layer))
+            for first in range(start, stop, step):
+                rows = unit[first : min(first + step, stop)]
+                block = pull(rows[:, None].expand(-1, count, -1))
+                squares[samples] += np.einsum("cno,cno->n", block, block)
+                yield samples, first, block.transpose(1, 0, 2)
+                del block  # before the next one is made
+        if start == known:
+            self._squares[layer.name] = stop, squares
+
+    def of(self, layer: DeltaLayer, cotangents: Doubles, bytes_limit: int = CHUNK_BYTES) -> Doubles:
         """Deltas of a layer for cotangents of shape (b, n, m): float64 of shape (b, n, width)."""
         if layer.is_last:
             return cotangents
-        start = torch.from_numpy(cotangents).to(self._start)
-        return self._pull(layer, start if self._lift is None else start @ self._lift)
+        out = np.empty((len(cotangents), self._n, layer.width))
+        for samples in self._chunks(layer, len(cotangents), bytes_limit):
+            pull, lift = self._forward(layer, samples)
+            start = torch.from_numpy(cotangents[:, samples]).to(self._features)
+            out[:, samples] = pull(start if lift is None else start @ lift)
+        return out
 
-    def squared_norms(self) -> Doubles:
+    def squared_norms(self, bytes_limit: int = CHUNK_BYTES) -> Doubles:
         """Σ_c‖J_c(x)‖² over the outputs c, float64 of shape (n,)."""
         total = np.zeros(self._n)
         for layer in self.layers:
             if layer.is_last:
                 squares: Doubles | int = self._logits
             else:
-                known, squares = self._squares.get(layer.name, (0, np.zeros(self._n)))
-                for _ in self.table(layer, self._logits, known):
-                    pass
+                known, _ = self._squares.get(layer.name, (0, None))
+                for _ in self.table(layer, self._logits, known, bytes_limit):
+                    pass  # they are kept as it goes
                 _, squares = self._squares[layer.name]
             total += squares * np.einsum("ni,ni->n", layer.rows, layer.rows)
         return total
 
-    def _pull(self, layer: DeltaLayer, start: Tensor) -> Doubles:
+    def _all_layers(self) -> list[DeltaLayer]:
+        """What each layer is fed, from a forward over all samples, in chunks, and which is the last at all of them."""
+        step = max(1, _FORWARD_BYTES // self._graph_bytes)
+        rows: dict[str, list[Doubles]] = {path: [] for path in self._modules}
+        lasts, through = set(), True
+        for first in range(0, self._n, step):
+            outputs, calls = _captured(self._snapshot, self._modules, self._features[first : first + step])
+            check_finite("outputs", outputs)
+            last = _last(outputs, calls, self._backward)
+            lasts.add(last)
+            through = through and last is not None and _is_fed_by_its_input_alone(outputs, calls, last)
+            for name, call in calls.items():
+                rows[name].append(_rows(name, call))
+        self._last = lasts.pop() if len(lasts) == 1 else None
+        # Below the last layer all deltas come through its inputs, so backward passes begin there.
+        self._through_last = through and self._last is not None
+        widths = {name: call.output.shape[1] for name, call in calls.items()}
+        # A list is dropped as its rows are joined: they stand there twice for one layer at a time.
+        return [DeltaLayer(name, widths[name], np.concatenate(rows.pop(name)), name == self._last) for name in widths]
+
+    def _chunks(self, layer: DeltaLayer, cotangents: int, bytes_limit: int) -> Iterator[slice]:
+        """Samples in ranges of which so many cotangents can go back together."""
+        step = max(1, bytes_limit // (self._graph_bytes + cotangents * self._bytes_a_delta(layer)))
+        step = max(step, min(self._n, _LEAST_SAMPLES))
+        for first in range(0, self._n, step):
+            yield slice(first, min(first + step, self._n))
+
+    def _bytes_a_delta(self, layer: DeltaLayer) -> int:
+        """What one cotangent of one sample takes: what it passes on its way back, and the delta, also as float64."""
+        return self._graph_bytes // 2 + layer.width * (3 * self._snapshot.dtype.itemsize + 10)
+
+    def _forward(self, layer: DeltaLayer, samples: slice) -> tuple[Callable[[Tensor], Doubles], Tensor | None]:
+        """How some samples' deltas are made of cotangents where passes begin, and what lifts those of outputs there."""
         with plain_autograd(self._snapshot.device):
-            (found,) = self._backward(self._start, [layer.output], start)
-        check_finite(f"the gradient in the outputs of {layer.name!r}", found)
-        deltas: Doubles = found.double().cpu().numpy()
-        return deltas
+            outputs, calls = _captured(self._snapshot, self._modules, self._features[samples])
+        start, lift = outputs, None
+        if self._last is not None and self._through_last:
+            start, lift = calls[self._last].entry, calls[self._last].weight
+
+        def pull(cotangents: Tensor) -> Doubles:
+            with plain_autograd(self._snapshot.device):
+                (found,) = self._backward(start, [calls[layer.name].output], cotangents)
+            check_finite(f"the gradient in the outputs of {layer.name!r}", found)
+            deltas: Doubles = found.double().cpu().numpy()
+            return deltas
+
+        return pull, lift
 
 
 def random_cotangents(shape: Sequence[int], like: Tensor) -> Tensor:
@@ -149,13 +222,14 @@ def random_cotangents(shape: Sequence[int], like: Tensor) -> Tensor:
     return (torch.rand(tuple(shape), generator=generator, dtype=torch.float64) + 0.5).to(like)
 
 
-def _layer(name: str, call: _Call, *, is_last: bool) -> DeltaLayer:
+def _rows(name: str, call: _Call) -> Doubles:
+    """[H, 1] of the samples of one forward: the inputs where the weight is trainable, a one where the bias is."""
     check_finite(f"the inputs of {name!r}", call.entry)
     inputs = call.entry.detach().double().cpu().numpy()
     columns = [inputs] if call.module.weight.requires_grad else []
     if call.module.bias is not None and call.module.bias.requires_grad:
         columns.append(np.ones((len(inputs), 1)))
-    return DeltaLayer(name, call.output.shape[1], np.concatenate(columns, axis=1), is_last, call.output)
+    return np.concatenate(columns, axis=1)
 
 
 def _trainable_linears(model: nn.Module) -> dict[str, nn.Linear]:
@@ -193,18 +267,28 @@ def _captured(snapshot: Snapshot, modules: dict[str, nn.Linear], features: Tenso
         for module in modules.values():
             # First among the hooks, so that what a caller's hook does to the output comes after ours.
             handles.append(module.register_forward_hook(hook, prepend=True))
-        outputs: Tensor = snapshot({}, features)
+        outputs, uses = watch(snapshot, features)
     finally:
         for handle in handles:
             handle.remove()
     for path, calls in kept.items():
         if len(calls) != 1:
             raise NotLayeredError(f"{path!r} is applied {len(calls)} times a sample")
+    _check_uses(snapshot, outputs, uses)
     return outputs, {path: calls[0] for path, calls in kept.items()}
 
 
+def _check_uses(snapshot: Snapshot, outputs: Tensor, uses: list[Use]) -> None:
+    """Every parameter must be read by one call and by nothing else, at any of these inputs."""
+    counts = Counter(name for use in uses for name in use.roles.values())
+    past = unaccounted(snapshot, outputs, uses)
+    for name in snapshot.trainable:
+        if name in past or counts[name] != 1:
+            raise NotLayeredError(f"{name!r} takes part in the forward beyond one application of its layer")
+
+
 def _verify(snapshot: Snapshot, outputs: Tensor, calls: dict[str, _Call], backward: Backward) -> None:
-    """Compares Σ_x δ ⊗ [H, 1] with reverse mode at random cotangents; any other use of a parameter shows in it."""
+    """Compares Σ_x δ ⊗ [H, 1] with reverse mode at random cotangents: the formula, on a probe."""
     cotangent = random_cotangents(outputs.shape, outputs)
     deltas = backward(outputs, [call.output for call in calls.values()], cotangent[None])
     found = backward(outputs, list(snapshot.trainable.values()), cotangent[None])
@@ -233,14 +317,7 @@ def _last(outputs: Tensor, calls: dict[str, _Call], backward: Backward) -> str |
     return None
 
 
-def _is_fed_by_its_input_alone(outputs: Tensor, calls: dict[str, _Call], backward: Backward) -> bool:
+def _is_fed_by_its_input_alone(outputs: Tensor, calls: dict[str, _Call], last: str) -> bool:
     """Whether every other layer reaches the outputs through the input of the last one only (no path around it)."""
-    last = _last(outputs, calls, backward)
     others = [call.output for path, call in calls.items() if path != last]
-    if last is None or not others or not calls[last].entry.requires_grad:
-        return False
-    cotangent = random_cotangents(outputs.shape, outputs)[None]
-    around = backward(outputs, others, cotangent)
-    through = backward(calls[last].entry, others, cotangent @ calls[last].weight)
-    tolerance = TOLERANCE[outputs.dtype]
-    return all(bool((a - b).abs().max() <= tolerance * a.abs().max()) for a, b in zip(around, through, strict=True))
+    return bool(others) and calls[last].entry.requires_grad and passes_only(outputs, calls[last].entry, others)

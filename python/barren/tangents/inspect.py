@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from barren.tangents.snapshot import COMPUTING_DTYPES, Snapshot, random_state
+from barren.tangents.snapshot import COMPUTING_DTYPES, Snapshot, at_most, plain_autograd, random_state
 
 # Points of the probe batch, and how many of them are compared with their value alone.
 PROBE_POINTS = 16
@@ -238,11 +238,10 @@ def _check_independence(snapshot: Snapshot, probe: Tensor, outputs: Tensor, enco
 
 def _check_state(snapshot: Snapshot, probe: Tensor, outputs: Tensor) -> None:
     """An output must not depend on how often the model was called, nor a forward write to the model unseen."""
-    allowed = 100 * float(torch.finfo(outputs.dtype).eps) * float(outputs.abs().max())
-    for result in snapshot.twice(probe):
+    for result in snapshot.again(probe):
         # In a new batch of the same shape only what an earlier forward has left behind can differ.
         again = result.detach().reshape(-1) if isinstance(result, Tensor) else None
-        if again is None or again.shape != outputs.shape or not bool(((again - outputs).abs() <= allowed).all()):
+        if again is None or not _same(again, outputs):
             raise ValueError(
                 "model must be a fixed function of its input; got another output when the same inputs came again: its "
                 "forward keeps a state (a counter, a cache, a running statistic). Freeze it, or take it out"
@@ -252,6 +251,36 @@ def _check_state(snapshot: Snapshot, probe: Tensor, outputs: Tensor) -> None:
             f"model must not be changed by its forward; it writes to {name!r} by another reference than the attribute "
             "(it was put back): use the attribute, or take it out"
         )
+
+
+def outputs_now(snapshot: Snapshot, probe: Tensor) -> Tensor:
+    """What the model gives at a few inputs, on one thread, so that only the model can change it."""
+    with at_most(1), plain_autograd(snapshot.device), torch.no_grad():
+        found: Tensor = snapshot({}, probe)
+        return found
+
+
+def check_unchanged(snapshot: Snapshot, probe: Tensor, outputs: Tensor) -> None:
+    """After a computation: the probe must give the outputs that it gave before.
+
+    A state that is kept outside the modules' attributes and buffers (in a list, say) outlives a forward, and may change
+    what the model is after any number of them.
+
+    Raises:
+        ValueError: If it does not: what was computed is then of no one model.
+    """
+    again = outputs_now(snapshot, probe)
+    if not isinstance(again, Tensor) or not _same(again, outputs):
+        raise ValueError(
+            "model must be a fixed function of its input; after the computation its outputs were not those of before: "
+            "its forward keeps a state (a counter, a cache). Freeze it, or take it out"
+        )
+
+
+def _same(again: Tensor, outputs: Tensor) -> bool:
+    """Whether they agree to rounding."""
+    allowed = 100 * float(torch.finfo(outputs.dtype).eps) * float(outputs.abs().max())
+    return again.shape == outputs.shape and bool(((again - outputs).abs() <= allowed).all())
 
 
 def _shown(value: Any) -> str:

@@ -12,7 +12,16 @@ from barren.tangents.base import Doubles
 if TYPE_CHECKING:
     import torch
 
+_POINTWISE = "loss must be a function of one sample's output and label alone"
+
 PointwiseLoss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
+
+
+def hinge(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """max(0, 1 − y·N), one loss a sample, for labels −1 and 1."""
+    import torch
+
+    return torch.relu(1.0 - labels * outputs)
 
 
 def loss_slopes(
@@ -37,9 +46,10 @@ def loss_slopes(
 
     Raises:
         ValueError: If the loss fails at a label, does not return one number a sample, is not differentiable in the
-            outputs, or its derivative is not finite.
+            outputs, its derivative is not finite, or it is no function of one sample's output and label (a mean over
+            the batch, random numbers or a state enter).
 
-    Cost: one evaluation of the loss at all outputs, and its derivative, a label.
+    Cost: one evaluation of the loss at all outputs, and its derivative, a label; two or three more in all.
 
     Example:
         >>> import numpy as np
@@ -49,14 +59,17 @@ def loss_slopes(
     """
     import torch
 
-    from barren.tangents.snapshot import plain_autograd
+    from barren.tangents.snapshot import plain_autograd, random_state
 
     slopes = np.empty((len(outputs), len(labels)))
     with plain_autograd(torch.device(device)):
         leaf = torch.tensor(outputs, dtype=getattr(torch, np.dtype(dtype).name), device=device)
         leaf.requires_grad_()
+        before = random_state(leaf.device)
         for column, label in enumerate(labels):
             slopes[:, column] = _slope(loss, leaf, float(label))
+        if not all(map(torch.equal, before, random_state(leaf.device))):
+            raise ValueError(f"{_POINTWISE}; it draws random numbers: take them out")
     finite = np.isfinite(slopes).all(axis=0)
     if not finite.all():
         wrong = ", ".join(f"{float(labels[k]):g}" for k in np.flatnonzero(~finite)[:4])
@@ -64,6 +77,8 @@ def loss_slopes(
             f"loss must have a finite derivative in the outputs; got NaN or infinite ones at labels {wrong} (a loss on "
             "probabilities needs a model that ends in a sigmoid)"
         )
+    with plain_autograd(torch.device(device)):
+        _check_pointwise(loss, np.asarray(labels, dtype=np.float64), leaf.detach(), slopes)
     return slopes
 
 
@@ -77,6 +92,13 @@ def _slope(loss: PointwiseLoss, leaf: torch.Tensor, label: float) -> Doubles:
         raise
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"loss must be defined at every label; it fails at label {label:g}: {error}") from error
+    return _gradient(_checked(losses, leaf), leaf)
+
+
+def _checked(losses: object, leaf: torch.Tensor) -> torch.Tensor:
+    """What a loss returned, if it is one differentiable number a sample."""
+    import torch
+
     if not isinstance(losses, torch.Tensor) or losses.shape != leaf.shape:
         came = tuple(losses.shape) if isinstance(losses, torch.Tensor) else type(losses).__name__
         raise ValueError(
@@ -84,6 +106,61 @@ def _slope(loss: PointwiseLoss, leaf: torch.Tensor, label: float) -> Doubles:
         )
     if not losses.requires_grad:
         raise ValueError("loss must be differentiable in the outputs; got losses without a gradient")
-    (slope,) = torch.autograd.grad(losses.sum(), leaf, allow_unused=True)
+    return losses
+
+
+def _gradient(losses: torch.Tensor, leaf: torch.Tensor, weights: torch.Tensor | None = None) -> Doubles:
+    """The derivative of the sum, or of a weighted one, in every output."""
+    import torch
+
+    weights = torch.ones_like(losses) if weights is None else weights
+    (slope,) = torch.autograd.grad(losses, leaf, weights, allow_unused=True, retain_graph=True)
     found: Doubles = np.zeros(len(leaf)) if slope is None else slope.double().cpu().numpy()
     return found
+
+
+def _check_pointwise(loss: PointwiseLoss, labels: Doubles, outputs: torch.Tensor, slopes: Doubles) -> None:
+    """A loss must give a sample the same wherever it stands: among samples of other labels, in fewer, or once more.
+
+    Every label is met by one sample at least. In a weighted sum of losses each derivative takes the weight of its own
+    sample, if no other one's loss depends on that output.
+    """
+    import torch
+
+    n, count = slopes.shape
+    generator = np.random.default_rng(20231018)
+    order, shuffled = generator.permutation(n), generator.permutation(count)
+    weights: Doubles = np.asarray(generator.uniform(0.5, 1.5, n))
+    scales = np.abs(slopes).max(axis=0)
+    tolerance = float(torch.finfo(outputs.dtype).eps) ** 0.5
+    for first in range(0, count, n):
+        levels = shuffled[np.arange(first, first + n) % count]
+        for kept in (slice(None), slice(0, max(min(n, 2), n // 2))):  # everyone, and some of them
+            rows, chosen, weight = order[kept], levels[kept], weights[kept]
+            plain, weighted = _among_others(loss, outputs[torch.from_numpy(rows)], labels[chosen], weight)
+            for found in (plain, weighted / weight):
+                wrong = ~(np.abs(found - slopes[rows, chosen]) <= tolerance * scales[chosen])
+                if wrong.any():
+                    i = int(np.flatnonzero(wrong)[0])
+                    raise ValueError(
+                        f"{_POINTWISE}; got the derivatives {slopes[rows[i], chosen[i]]:.9g} and {found[i]:.9g} at the "
+                        f"same output and label {labels[chosen[i]]:g}, among other samples or in another call: "
+                        "take out means over the batch, noise and states"
+                    )
+
+
+def _among_others(
+    loss: PointwiseLoss, outputs: torch.Tensor, labels: Doubles, weights: Doubles
+) -> tuple[Doubles, Doubles]:
+    """The derivatives of the sum and of the weighted sum of the losses, at a label for each output."""
+    import torch
+
+    leaf = outputs.clone().requires_grad_()
+    try:
+        losses = loss(leaf, torch.tensor(labels).to(leaf))
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{_POINTWISE}; it fails on {len(leaf)} samples of several labels: {error}") from error
+    losses = _checked(losses, leaf)
+    return _gradient(losses, leaf), _gradient(losses, leaf, torch.tensor(weights).to(leaf))

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from barren import _validate
 from barren.tangents import inspect
 from barren.tangents.base import Block, Doubles, Tangent
-from barren.tangents.deltas import TOLERANCE, Deltas, NotLayeredError, random_cotangents
+from barren.tangents.deltas import CHUNK_BYTES, TOLERANCE, Deltas, NotLayeredError, random_cotangents
 from barren.tangents.inspect import check_finite, evenly
+from barren.tangents.products import bytes_a_sample
 from barren.tangents.snapshot import Snapshot, dense, plain_autograd
 
-# Samples differentiated at once, and what the gradients of a group of cotangents may take.
+# Samples differentiated at once.
 _SAMPLES = 128
-_CHUNK_BYTES = 1 << 26
 
 _ONE_OUTPUT = "the Jacobian of one output is needed here, and the model has several outputs"
 
@@ -45,20 +45,27 @@ class LogitTangent(Tangent):
             sizes[snapshot.layers[name]] = sizes.get(snapshot.layers[name], 0) + leaf.numel()
         super().__init__(len(features), sizes, str(snapshot.dtype).removeprefix("torch."))
         with plain_autograd(snapshot.device):
+            self._probe = evenly(features, inspect.PROBE_POINTS)
+            self._probe_outputs = inspect.outputs_now(snapshot, self._probe)
             self._batched, suffix = self._choose()
             try:
                 self.deltas = Deltas(snapshot, features, self._backward)
                 route = f"activations and deltas of {logits} outputs: the trainable layers are nn.Linear"
             except NotLayeredError as reason:
                 route = f"vector-Jacobian products of {logits} outputs: {reason}"
+        self._chunk_bytes = min(len(features), _SAMPLES) * bytes_a_sample(snapshot, evenly(features, 2))
         self._note = route + suffix
 
-    def squared_norms(self) -> Doubles:
-        """Σ_c‖J_c(x_i)‖² over the outputs c, float64 of shape (n,)."""
+    def check_unchanged(self) -> None:
+        """See `Tangent.check_unchanged`."""
+        inspect.check_unchanged(self._snapshot, self._probe, self._probe_outputs)
+
+    def squared_norms(self, bytes_limit: int = CHUNK_BYTES) -> Doubles:
+        """Σ_c‖J_c(x_i)‖² over the outputs c, float64 of shape (n,), in chunks of about so many bytes."""
         if self.deltas is not None:
-            return self.deltas.squared_norms()
+            return self.deltas.squared_norms(bytes_limit)
         total = np.zeros(self.n)
-        step = max(1, _CHUNK_BYTES // max(1, self.parameters * self.dtype.itemsize))
+        step = max(1, min(CHUNK_BYTES, bytes_limit) // max(1, 2 * self.parameters * self.dtype.itemsize))
         one_hot = torch.eye(self.logits, dtype=self._snapshot.dtype, device=self._snapshot.device)
         with plain_autograd(self._snapshot.device):
             for i in range(self.n):
@@ -67,6 +74,17 @@ class LogitTangent(Tangent):
                     for found in self._backward(outputs, self._leaves, rows):
                         total[i] += float(torch.linalg.vector_norm(found, dtype=torch.float64)) ** 2
         return total
+
+    @property
+    def bytes_a_cotangent(self) -> int:
+        """What `pulled_back` takes for each cotangent: the gradients and their sums, and a chunk on its way back."""
+        return self.parameters * (16 + 3 * self.dtype.itemsize) + self._chunk_bytes
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that are held from the start, and a chunk of samples with its graph."""
+        held = 2 * self._features.nbytes + 2 * self.parameters * self.dtype.itemsize
+        return held + (2 * self._chunk_bytes if self.deltas is None else self.deltas.bytes)
 
     def pulled_back(self, cotangents: Doubles) -> dict[str, Doubles]:
         """Σ_x J(x)ᵀ v(x) for cotangents v of shape (b, n, m): layer -> (b, size), chunks of samples summed in float64.

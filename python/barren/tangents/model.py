@@ -17,10 +17,16 @@ from barren import _validate
 from barren._pool import in_order
 from barren.tangents.base import Block, Doubles, Tangent
 from barren.tangents.gram import LayerGram, kept_bytes
-from barren.tangents.inspect import check_finite, evenly
+from barren.tangents.inspect import check_finite, check_unchanged, evenly, outputs_now
 from barren.tangents.packed import COPIES, PackedRows, packed_bytes
 from barren.tangents.parts import Part, RowsPart
-from barren.tangents.products import PRODUCT_BYTES, Products, bytes_a_sample
+from barren.tangents.products import (
+    PRODUCT_BYTES,
+    Products,
+    bytes_a_sample,
+    least_product_bytes,
+    most_product_bytes,
+)
 from barren.tangents.routes import ChangedCallsError, find_routes
 from barren.tangents.snapshot import Snapshot, at_most, plain_autograd
 
@@ -47,6 +53,7 @@ class ModelTangent(Tangent):
         self._snapshot = snapshot
         self._features = features
         self._omega: Doubles | None = None
+        self._product_limit = PRODUCT_BYTES
         self._grams: dict[str, LayerGram] | None = None
         self._norms: dict[str, Doubles] = {}  # of the layers with rules, and of those without
         members: dict[str, list[str]] = {}
@@ -59,6 +66,7 @@ class ModelTangent(Tangent):
         super().__init__(len(features), sizes, dtype)
         self._routes = find_routes(snapshot, members, features)
         self._norms_of = self._routes.reasons
+        self._probe_outputs = outputs_now(snapshot, self._routes.probe)
 
     @property
     def note(self) -> str:
@@ -123,8 +131,20 @@ class ModelTangent(Tangent):
 
     @property
     def product_bytes(self) -> int:
-        """A chunk of samples with its activations, and a group of directions."""
-        return PRODUCT_BYTES
+        """A few samples with their activations, and one direction."""
+        return min(PRODUCT_BYTES, least_product_bytes(self.parameters * self.dtype.itemsize, self._sample_bytes))
+
+    @property
+    def most_product_bytes(self) -> int:
+        """A chunk of samples with its activations, and a group of directions; for small models all of both."""
+        parameter_bytes = self.parameters * self.dtype.itemsize
+        return max(self.product_bytes, most_product_bytes(parameter_bytes, self._sample_bytes * self.n))
+
+    def products_within(self, bytes_limit: int) -> ModelTangent:
+        """See `Tangent.products_within`: chunks and groups are cut."""
+        within = copy.copy(self)
+        within._product_limit = min(PRODUCT_BYTES, bytes_limit)
+        return within
 
     @property
     def concurrent(self) -> bool:
@@ -135,6 +155,10 @@ class ModelTangent(Tangent):
     def is_remote(self) -> bool:
         """Whether the model lives elsewhere than on the CPU."""
         return self._snapshot.device.type != "cpu"
+
+    def check_unchanged(self) -> None:
+        """See `Tangent.check_unchanged`."""
+        check_unchanged(self._snapshot, self._routes.probe, self._probe_outputs)
 
     def limited(self, threads: int) -> AbstractContextManager[None]:
         """See `Tangent.limited`."""
@@ -233,7 +257,7 @@ class ModelTangent(Tangent):
     def products(self, directions: npt.ArrayLike) -> Doubles:
         """J·V by forward mode, the directions vectorised; see `Tangent.products`."""
         vectors = _validate.matrix("directions", directions, rows=self.parameters)
-        found = self._products.forward(self._features, vectors)
+        found = self._products.forward(self._features, vectors, self._product_limit)
         return found if self._omega is None else found * self._omega[:, None]
 
     def transposed_products(self, cotangents: npt.ArrayLike) -> Doubles:
@@ -241,7 +265,7 @@ class ModelTangent(Tangent):
         vectors = _validate.matrix("cotangents", cotangents, rows=self.n)
         if self._omega is not None:
             vectors = vectors * self._omega[:, None]
-        return self._products.transposed(self._features, vectors)
+        return self._products.transposed(self._features, vectors, self._product_limit)
 
     def scale_rows(self, omega: npt.ArrayLike) -> ModelTangent:
         """The tangent of ω_i·J(x_i): rows are multiplied as they are computed."""
@@ -273,12 +297,12 @@ class ModelTangent(Tangent):
             yield slice(start, min(start + step, n))
 
     def _with_rules(self, compute: Callable[[], _T]) -> _T:
-        """Without rules if a batch shows that the calls of the forward change with the inputs."""
-        try:
-            return compute()
-        except ChangedCallsError as error:
-            self._routes.abandon(str(error))
-            return compute()
+        """Without the rules of layers that a batch uses otherwise than the probe did; it begins again then."""
+        while True:
+            try:
+                return compute()
+            except ChangedCallsError as error:
+                self._routes.abandon(error.reasons)
 
     def ready(self, threads: int) -> None:
         """Captures the factors of Θ, chunks of samples on several threads, each on one."""
@@ -307,6 +331,8 @@ class ModelTangent(Tangent):
                 for rows, batch, parts, squares in in_order(capture, self._chunks(), replicas.qsize()):
                     outputs[rows], norms[rows] = batch.cpu().numpy(), squares.cpu().numpy()
                     yield rows, parts
+            for _ in range(replicas.qsize()):  # each has a state of its own, where there is one
+                check_unchanged(replicas.get(), self._routes.probe, self._probe_outputs)
             self._outputs = outputs
         self._keep("rules", norms)
 

@@ -15,14 +15,14 @@ from barren.tangents.base import Doubles
 from barren.tangents.inspect import check_finite, evenly
 from barren.tangents.snapshot import Snapshot, plain_autograd
 
-# What the activations of a chunk of samples, with their derivatives, may take; and the directions of a group.
-_CHUNK_BYTES = 1 << 26
-_GROUP_BYTES = 1 << 27
-_MOST_SAMPLES = 1 << 13
-# What products take at most beside operands and results: both of these, and what torch holds on the way.
+# What products take at most beside operands and results. A quarter is for the activations of a chunk of samples with
+# their derivatives, as much for what torch holds on the way, and half for the directions of a group.
 PRODUCT_BYTES = 1 << 28
-# Samples on which forward mode is compared with reverse mode.
-_COMPARED = 3
+_MOST_SAMPLES = 1 << 13
+# Samples of a chunk and directions of a group, however small the memory limit; and what matters for small models.
+_LEAST_SAMPLES, _DIRECTIONS, _OVERHEAD = 16, 8, 1 << 20
+# Samples on which forward mode is compared with reverse mode, and what the directions for that take.
+_COMPARED, _COMPARED_BYTES = 3, 1 << 24
 
 
 class Products:
@@ -42,28 +42,29 @@ class Products:
         self._sample_bytes = sample_bytes
         self.obstacle = self._check(probe)
 
-    def forward(self, features: Tensor, directions: Doubles) -> Doubles:
+    def forward(self, features: Tensor, directions: Doubles, bytes_limit: int = PRODUCT_BYTES) -> Doubles:
         """J·V (n, k) in float64: the directions of a group together, one primal a chunk of samples and group."""
         if self.obstacle is not None:
             raise ValueError(self.obstacle)
         count = directions.shape[1]
         out = np.empty((len(features), count))
-        width = max(1, _GROUP_BYTES // (sum(self._sizes) * self._snapshot.dtype.itemsize)) if self._vectorised else 1
+        fitting = bytes_limit // 2 // (sum(self._sizes) * self._snapshot.dtype.itemsize)
+        width = max(1, fitting) if self._vectorised else 1
         for first in range(0, count, width):
             group = slice(first, min(first + width, count))
             tangents = self._split(directions[:, group])
-            for rows in self._chunks(len(features), 1 + group.stop - first):
+            for rows in self._chunks(len(features), 1 + group.stop - first, bytes_limit):
                 with plain_autograd(self._snapshot.device):
                     product = self._jvp(features[rows], tangents)
                 check_finite("the derivative of the output along a direction", product)
                 out[rows, group] = product.T.double().cpu().numpy()
         return out
 
-    def transposed(self, features: Tensor, cotangents: Doubles) -> Doubles:
+    def transposed(self, features: Tensor, cotangents: Doubles, bytes_limit: int = PRODUCT_BYTES) -> Doubles:
         """Jᵀ·U (d, k) in float64: one forward a chunk of samples, a backward pass a column, chunks added in order."""
         snapshot, count = self._snapshot, cotangents.shape[1]
         total = torch.zeros(count, sum(self._sizes), dtype=torch.float64, device=snapshot.device)
-        for rows in self._chunks(len(features), 2):
+        for rows in self._chunks(len(features), 2, bytes_limit):
             weights = torch.tensor(cotangents[rows].T, dtype=snapshot.dtype, device=snapshot.device)
             with plain_autograd(snapshot.device):
                 outputs = snapshot.outputs(features[rows])
@@ -74,9 +75,9 @@ class Products:
         check_finite("the gradient", total)
         return np.ascontiguousarray(total.T.cpu().numpy())
 
-    def _chunks(self, n: int, copies: int) -> Iterator[slice]:
-        """Ranges of samples: they depend on the model and on how many tangents go along, on nothing else."""
-        step = max(1, min(_MOST_SAMPLES, _CHUNK_BYTES // (self._sample_bytes * copies)))
+    def _chunks(self, n: int, copies: int, bytes_limit: int) -> Iterator[slice]:
+        """Ranges of samples: they depend on the model, on how many tangents go along and on the limit alone."""
+        step = max(1, min(_MOST_SAMPLES, bytes_limit // 4 // (self._sample_bytes * copies)))
         for start in range(0, n, step):
             yield slice(start, min(start + step, n))
 
@@ -140,7 +141,7 @@ class Products:
         eps = float(torch.finfo(snapshot.dtype).eps)
         everywhere = -1
         directions = [everywhere, everywhere, *range(len(names))]
-        step = max(2, _GROUP_BYTES // (sum(self._sizes) * snapshot.dtype.itemsize))
+        step = max(2, _COMPARED_BYTES // (sum(self._sizes) * snapshot.dtype.itemsize))
         for start in range(0, len(directions), step):
             chosen = directions[start : start + step]
             tangents = {name: random(len(chosen), *snapshot.trainable[name].shape) for name in names}
@@ -160,6 +161,17 @@ class Products:
                 row = int(wrong.nonzero()[-1])
                 what = "all parameters" if chosen[row] == everywhere else repr(names[chosen[row]])
                 raise ValueError(f"it differs from reverse mode in {what} by {float(gap[row]):.3g}")
+
+
+def least_product_bytes(parameter_bytes: int, sample_bytes: int) -> int:
+    """Bytes without which no product can be made: one direction, and a chunk of a few samples."""
+    return _OVERHEAD + max(2 * parameter_bytes, 8 * _LEAST_SAMPLES * sample_bytes)
+
+
+def most_product_bytes(parameter_bytes: int, bytes_of_all: int) -> int:
+    """Bytes beyond which more make no difference: a group of directions, and all samples with them."""
+    chunk = 4 * (1 + _DIRECTIONS) * bytes_of_all
+    return min(PRODUCT_BYTES, _OVERHEAD + max(2 * _DIRECTIONS * parameter_bytes, chunk))
 
 
 def bytes_a_sample(snapshot: Snapshot, probe: Tensor) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from barren.tangents.graph import nodes_between, read_elsewhere
 from barren.tangents.rules import RULES, Call, Layout, NoRuleError
 from barren.tangents.snapshot import Snapshot
 
@@ -32,6 +33,8 @@ class Use:
         like: An empty tensor of the output's dtype and device.
         edge: Where the gradient in the output arrives, whatever is written into the output later; None where the
             output does not require one.
+        nodes: What the call has added to the graph, where its roles account for all that it reads of the parameters.
+        given: The tensors that it was given, each with the number of writes to it so far.
     """
 
     call: Call
@@ -40,14 +43,36 @@ class Use:
     shape: torch.Size
     like: Tensor
     edge: GradientEdge | None
+    nodes: tuple[Any, ...]
+    given: tuple[tuple[Tensor, int], ...]
 
 
 def record(snapshot: Snapshot, features: Tensor) -> tuple[Tensor, list[Use]]:
     """The outputs of a batch (n,), within their graph, and the calls in their order."""
+    outputs, uses = watch(snapshot, features)
+    return outputs.reshape(len(features)), uses
+
+
+def watch(snapshot: Snapshot, features: Tensor) -> tuple[Any, list[Use]]:
+    """What the forward of a batch returns, and the calls in their order."""
     recorder = _Recorder({id(tensor): name for name, tensor in snapshot.trainable.items()})
     with recorder:
-        outputs = snapshot.outputs(features)
+        outputs = snapshot({}, features)
     return outputs, recorder.uses
+
+
+def unaccounted(snapshot: Snapshot, outputs: Tensor, uses: Sequence[Use]) -> set[str]:
+    """The trainable parameters whose gradient at these samples is not the sum over the recorded calls.
+
+    Read from the graph, so it holds for every sample of the batch, and nothing is rounded: a parameter is among them if
+    anything reads it but the recorded calls, or if a call's input was written to after the call.
+    """
+    owners: dict[Any, Collection[str]] = {node: use.roles.values() for use in uses for node in use.nodes}
+    found = read_elsewhere(outputs, snapshot.trainable, owners)
+    for use in uses:
+        if any(tensor._version != writes for tensor, writes in use.given):
+            found.update(use.roles.values())
+    return found
 
 
 def deltas(outputs: Tensor, uses: Sequence[Use], *, keep_graph: bool = False) -> list[Tensor]:
@@ -127,7 +152,13 @@ class _Recorder(TorchFunctionMode):
             roles = {role: self._names[id(t)] for role, t in tensors.items() if id(t) in self._names}
             if roles:
                 edge = get_gradient_edge(output) if output.requires_grad else None
-                self.uses.append(Use(call, func, roles, output.shape, output.detach().new_empty(0), edge))
+                given = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+                # One that is an input too, or in two roles, has more of a gradient than its piece.
+                plain = sum(id(tensor) in self._names for tensor in given) == len(set(roles.values()))
+                nodes = nodes_between(output, given) if plain else ()
+                writes = tuple((tensor, tensor._version) for tensor in given)
+                like = output.detach().new_empty(0)
+                self.uses.append(Use(call, func, roles, output.shape, like, edge, nodes, writes))
         return output
 
     def _attention(self, given: dict[str, Any]) -> Any:

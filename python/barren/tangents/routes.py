@@ -1,4 +1,8 @@
-"""Which layers of a model have a rule: found on a probe, and compared there with reverse mode."""
+"""Which layers of a model have a rule: found on a probe, compared there with reverse mode, and watched ever after.
+
+Two things make a rule right. Its formula is compared with reverse mode on the probe. That nothing else uses the
+parameter is no matter of numbers, which could be zero on the probe: it is read from the graph of every batch.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from torch import Tensor
 from barren.tangents.columns import Columns
 from barren.tangents.inspect import PROBE_POINTS, check_finite
 from barren.tangents.parts import OuterPart, Part, RowsPart, make_part
-from barren.tangents.recording import Use, deltas, layouts, record, signature
+from barren.tangents.recording import Use, deltas, layouts, record, signature, unaccounted
 from barren.tangents.rules import Layout, NoRuleError, Piece
 from barren.tangents.snapshot import Snapshot
 
@@ -19,6 +23,7 @@ from barren.tangents.snapshot import Snapshot
 _FEWER_POINTS = 13
 # Rounding allowed between two orders of the same sums, relative to the sum of absolute values.
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
+_PAST = "{!r} takes part in the forward where no rule sees it"
 # Layers of a route that the note names.
 _NAMED = 6
 # Gradients of all samples are kept up to so many bytes a layer that has no factors.
@@ -26,7 +31,11 @@ _ROWS_BYTES = 1 << 30
 
 
 class ChangedCallsError(Exception):
-    """A batch makes other calls than the probe made. Never leaves this package."""
+    """A batch uses layers otherwise than the probe did: layer -> how. Never leaves this package."""
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        super().__init__(reasons)
+        self.reasons = reasons
 
 
 @dataclass
@@ -56,13 +65,17 @@ class Routes:
         """The outputs, and every layer with a rule at these samples, with rows ω_i·J(x_i).
 
         Raises:
-            ChangedCallsError: If the forward makes other calls than on the probe: the rules then hold no more.
+            ChangedCallsError: If the forward makes other calls than on the probe, or uses a parameter past them: the
+                rules of these layers then hold no more.
             ValueError: If an output or a gradient is not finite.
         """
         outputs, uses = record(snapshot, features)
         same = len(uses) == len(self._layouts) and self._signature == signature(uses, self._layouts, len(features))
         if not same:
-            raise ChangedCallsError("its forward makes other calls for other inputs")
+            raise ChangedCallsError(dict.fromkeys(self.rules, "its forward makes other calls for other inputs"))
+        reasons = self._past_the_calls(snapshot, outputs, uses, list(self.rules))
+        if reasons:
+            raise ChangedCallsError({layer: f"{reason} at some inputs" for layer, reason in reasons.items()})
         check_finite("outputs", outputs)
         found = self._pieces(uses, deltas(outputs, uses), len(features), omega, list(self.rules))
         parts = {}
@@ -73,10 +86,12 @@ class Routes:
             parts[layer] = part
         return outputs.detach(), parts
 
-    def abandon(self, reason: str) -> None:
-        """Sends every layer through Jacobian columns from now on."""
-        self.reasons = dict.fromkeys(self.layers, reason)
-        self.rules.clear()
+    def abandon(self, reasons: Mapping[str, str]) -> None:
+        """Sends these layers through Jacobian columns from now on."""
+        both = {**self.reasons, **reasons}
+        self.reasons = {layer: both[layer] for layer in self.layers if layer in both}
+        for layer in reasons:
+            self.rules.pop(layer, None)
         self.settle()
 
     def settle(self) -> None:
@@ -103,6 +118,14 @@ class Routes:
 
     def _parameters(self, layer: str) -> dict[str, Tensor]:
         return {name: self.snapshot.trainable[name] for name in self.layers[layer]}
+
+    def _past_the_calls(
+        self, snapshot: Snapshot, outputs: Tensor, uses: list[Use], chosen: list[str]
+    ) -> dict[str, str]:
+        """Which of these layers have a parameter with another use than the recorded calls, and why each has no rule."""
+        names = unaccounted(snapshot, outputs, uses)
+        first = {layer: next((name for name in self.layers[layer] if name in names), None) for layer in chosen}
+        return {layer: _PAST.format(name) for layer, name in first.items() if name is not None}
 
     def _pieces(
         self, uses: list[Use], gradients: list[Tensor], n: int, omega: Tensor | None, chosen: list[str]
@@ -139,11 +162,12 @@ def find_routes(snapshot: Snapshot, layers: Mapping[str, list[str]], features: T
         outputs, uses = record(snapshot, probe)
         _, fewer = record(snapshot, probe[:_FEWER_POINTS])
         routes._layouts = layouts(uses, fewer, (len(probe), _FEWER_POINTS))
+        past = routes._past_the_calls(snapshot, outputs, uses, list(layers))
         gradients = deltas(outputs, uses, keep_graph=True)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # a forward that cannot be watched can still be differentiated
-        routes.abandon(" ".join(str(error).split()) or type(error).__name__)
+        routes.abandon(dict.fromkeys(layers, " ".join(str(error).split()) or type(error).__name__))
         return routes
     routes._signature = signature(uses, routes._layouts, len(probe))
     generator = torch.Generator().manual_seed(20231018)
@@ -153,6 +177,8 @@ def find_routes(snapshot: Snapshot, layers: Mapping[str, list[str]], features: T
         try:
             pieces = routes._pieces(uses, gradients, len(probe), None, [layer])[layer]
             part = make_part(routes._parameters(layer), pieces, len(probe), as_rows=False)
+            if layer in past:
+                raise NoRuleError(past[layer])
             _verify(part, z, true, _TOLERANCE[snapshot.dtype])
             if isinstance(part, RowsPart) and n * part.cost * part.rows.element_size() > _ROWS_BYTES:
                 raise NoRuleError("its gradients at all samples are too large to keep")
@@ -170,7 +196,7 @@ def _verify(part: Part, z: Tensor, true: Mapping[str, Tensor], tolerance: float)
     for name, (found, scale) in part.pulled_back(z).items():
         gap = (found - true[name].flatten()).abs().max()
         if not bool(gap <= tolerance * scale.max()):
-            raise NoRuleError(f"{name!r} takes part in the forward where no rule sees it")
+            raise NoRuleError(_PAST.format(name))
 
 
 def _weighted(gradient: Tensor, layout: Layout, omega: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 A rule is for a torch function, not for a module: `nn.Linear`, its subclasses, `nn.MultiheadAttention` and a plain
 `functional.linear` all end in the same call. docs/theory, section 3.3, derives each. What has no rule, or a rule that a
-probe does not confirm, goes through Jacobian columns.
+probe or the graph of a batch does not confirm, goes through Jacobian columns.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ from torch.overrides import TorchFunctionMode
 from barren import _core
 
 COMPUTING_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+# A forward that stores something is run so many times: what it stores may be read late.
+_MANY_FORWARDS = 64
 # The dictionaries of a module that a forward may add to.
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
 
@@ -199,10 +201,13 @@ class Snapshot:
         """What the model's forward returns; `parameters` replace those of `trainable` with the same name."""
         return self._run(self.model, "", parameters, features)
 
-    def twice(self, features: Tensor) -> tuple[Any, Any]:
-        """What two forwards in a row return, the second with what the first has written to the model."""
-        first, second = self._run(_Twice(self.model), "model.", {}, features)
-        return first, second
+    def again(self, features: Tensor) -> list[Any]:
+        """What forwards in a row return, each with what those before have written to the model.
+
+        The first two, and where the first has written something the last of many: a counter may be read late.
+        """
+        found: list[Any] = self._run(_Repeated(self.model), "model.", {}, features)
+        return found
 
     def altered(self) -> str | None:
         """The name of a parameter or buffer of the model itself that is not what it was, put back to it; or None."""
@@ -270,15 +275,31 @@ class _Seen(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class _Twice(nn.Module):
-    """Two forwards of a module in a row."""
+class _Repeated(nn.Module):
+    """Forwards of a module in a row."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, x: Tensor) -> tuple[Any, Any]:
-        return self.model(x.clone()), self.model(x)
+    def forward(self, x: Tensor) -> list[Any]:
+        before = _stored(self.model)
+        found = [self.model(x.clone())]
+        after = _stored(self.model)
+        found.append(self.model(x.clone()))
+        if len(before) != len(after) or any(
+            a[0] is not b[0] or a[1] != b[1] for a, b in zip(before, after, strict=True)
+        ):
+            for _ in range(_MANY_FORWARDS):
+                last = self.model(x.clone())
+            found.append(last)
+        return found
+
+
+def _stored(model: nn.Module) -> list[tuple[Any, int]]:
+    """Everything that is stored on the modules, and how often each tensor was written to."""
+    values = (value for m in model.modules() for value in (*vars(m).values(), *m._buffers.values()))
+    return [(value, value._version if isinstance(value, Tensor) else 0) for value in values]
 
 
 _State: TypeAlias = list[tuple[nn.Module, dict[str, Any], dict[str, dict[str, Any]]]]

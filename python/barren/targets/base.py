@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from barren import _validate
 from barren._validate import Floats, Integers, came
-from barren.targets.circle import Circle
+from barren.targets.circle import AnyCircle
 from barren.targets.expansion import SawtoothExpansion
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ SAWTOOTH_RATIONAL = (
 )
 """Which targets have a sawtooth expansion, for messages."""
 
+ON_CIRCLE = "Sawtooth, Cosine, Threshold, QuantileBit, Square, Triangle, Table, and combinations of these"
+"""Which targets are functions of the position t/p alone, for messages."""
+
 _BLOCK = 1 << 18  # residues evaluated together in a table: intermediate arrays of 2 MiB stay in the cache
 
 
@@ -29,6 +32,7 @@ class Target(ABC):
     """A function ψ on the residues 0..p-1, for every modulus p >= 3 that it fits."""
 
     _name: ClassVar[str]
+    _off_circle: ClassVar[str] = "is defined on residues only"
 
     def check(self, p: int) -> None:
         """Refuse a modulus that ψ does not fit.
@@ -87,14 +91,15 @@ class Target(ABC):
         self.check(p)
         return self._name, 0
 
-    def circle(self) -> Circle:
+    def circle(self) -> AnyCircle:
         """ψ read as a function of period 1 on the real line, which at t/p agrees with ψ at the residue t.
 
         Raises:
             ValueError: it has no meaning there.
         """
-        expected = "a function on the circle, one of Sawtooth, Cosine, Threshold, Square, Triangle and Table"
-        _validate.refuse(ValueError, "target", expected, f"{self!r}, which is defined on residues only")
+        _validate.refuse(
+            ValueError, "target", f"a function on the circle: {ON_CIRCLE}", f"{self!r}, which {self._off_circle}"
+        )
 
     def sawtooth_expansion(self, p: int) -> SawtoothExpansion | None:
         """ψ as a constant, finitely many sawtooths and point masses, equal to ψ at every residue, in exact rationals.

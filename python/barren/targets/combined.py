@@ -13,6 +13,7 @@ import numpy as np
 from barren import _validate
 from barren._validate import Floats, Integers, came
 from barren.targets.base import Target
+from barren.targets.circle_sum import CircleSum
 from barren.targets.expansion import SawtoothExpansion, combined
 
 # Range, labels and variation of a sum are read off its table up to this modulus.
@@ -95,6 +96,14 @@ class Combination(Target):
         """``("table", 0)``."""
         self.check(p)
         return "table", 0
+
+    def circle(self) -> CircleSum:
+        """The same combination of the targets on the circle.
+
+        Raises:
+            ValueError: one of them has no meaning there, or they cancel.
+        """
+        return CircleSum([(factor, target.circle()) for factor, target in self.terms], self.constant)
 
     def _fit(self, p: int) -> None:
         """Refuse a modulus that one of the targets does not fit."""

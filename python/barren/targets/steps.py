@@ -18,6 +18,7 @@ from barren.targets.expansion import SawtoothExpansion, on_arcs, unshifted
 # Arcs of an expansion: K(x, y) takes as many sums as there are pairs of their borders.
 _MOST_ARCS = 64
 _HALF = Fraction(1, 2)
+_MOST_DIGITS = 52  # of t on the real line
 
 
 class _ZeroOne(Target):
@@ -47,6 +48,8 @@ class Bit(_ZeroOne):
     >>> Bit(1)([0, 1, 2, 3, 4], 5)
     array([0., 0., 1., 1., 0.])
     """
+
+    _off_circle = "is a digit of the residue t itself: for a given t/p it depends on p (QuantileBit(i) is one of t/p)"
 
     j: int
 
@@ -130,6 +133,27 @@ class QuantileBit(_ZeroOne):
         """``("table", 0)``, or the threshold that digit 1 is."""
         p = self._modulus(p)
         return ("threshold", (p + 1) // 2) if self.i == 1 else ("table", 0)
+
+    def circle(self) -> Circle:
+        """⌊2^i·t⌋ mod 2: the threshold 1/2 at 2^{i−1}·t, a multiple that is exact.
+
+        Raises:
+            ValueError: i is above 52.
+        """
+        if self.i > _MOST_DIGITS:
+            _validate.refuse(ValueError, "i", f"at most {_MOST_DIGITS} for frequencies", f"{self.i}")
+        k = 1 << (self.i - 1)
+        return Circle(
+            "threshold",
+            (0.0, 1.0),
+            2.0 * k,
+            0.5,
+            lambda t: float(math.floor(2 * k * t) % 2),
+            lambda j: np.where(np.asarray(j) % k == 0, indicator_coefficients(np.asarray(j) // k, 0.5, 1.0), 0.0),
+            labels=(0.0, 1.0),
+            harmonic=k,
+            pieces=np.array([[0.0, 0.0, 0.0], [0.5, 1.0, 0.0]]),
+        )
 
     def _evaluate(self, t: Integers, p: int) -> Floats:
         place = _modular.multiply(self._factor(p), t, p)

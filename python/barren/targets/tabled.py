@@ -25,6 +25,8 @@ class Residue(Target):
     array([0., 1., 4.])
     """
 
+    _off_circle = "grows with p for a given t/p (Sawtooth() is t/p − 1/2)"
+
     def range(self, p: int) -> tuple[float, float]:
         """(0, p−1)."""
         return 0.0, float(self._modulus(p) - 1)

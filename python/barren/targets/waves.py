@@ -25,7 +25,7 @@ def _cosine_of_turns(turns: Fraction) -> float:
     return math.sin(2 * math.pi * float(Fraction(1, 4) - min(turns, 1 - turns)))
 
 
-_LARGEST_HARMONIC = 1 << 20  # on the real line
+_LARGEST_HARMONIC = 1 << 51  # on the real line
 
 
 @dataclass(frozen=True)
@@ -137,14 +137,14 @@ class Cosine(Target):
     def circle(self) -> Circle:
         """cos(2πkt).
 
-        The fraction of a·x is a double before it is multiplied by k, so values are right to about k·1e-16.
+        The fraction of a·x is kept as the sum of two doubles where it is multiplied by k, so no digit is lost to k.
 
         Raises:
-            ValueError: k is above 2^20 in size.
+            ValueError: k is above 2^51 in size.
         """
         k = abs(self.k)
         if k > _LARGEST_HARMONIC:
-            _validate.refuse(ValueError, "k", "at most 2^20 in size for frequencies", came(self.k))
+            _validate.refuse(ValueError, "k", "at most 2^51 in size for frequencies", came(self.k))
         return Circle(
             "cosine",
             (-1.0, 1.0),

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from barren import _validate, encodings, models
-from barren.classes import Frequencies, ModularMultiplication, TargetClass
+from barren.classes import Frequencies, ModularMultiplication, Parity, TargetClass
 from barren.training import losses, optimizers, protocols
 from barren.training.draws import generator
 from barren.training.task import Array, Encoding, Run, Task
@@ -84,6 +84,8 @@ def _some_members(cls: TargetClass, count: int, random: np.random.Generator) -> 
         drawn = random.integers(0, cls.p, size=count)
         units = drawn[np.gcd(drawn, cls.p) == 1] if cls.multipliers == "units" else drawn
         return list(units.tolist())
+    if isinstance(cls, Parity) and cls.weight is None:
+        return list(random.integers(0, 2**cls.n, size=count).tolist())
     if isinstance(cls, Frequencies) and not cls.has_members:
         assert cls.A is not None
         return list(random.uniform(0.0, float(cls.A), size=count).tolist())

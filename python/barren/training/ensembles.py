@@ -83,7 +83,7 @@ def train(
         encoding: how x is shown, see `gradient_variance`; default `encodings.Bits()`, and `Scalar()` on the real line.
         members: the multipliers or frequencies that are trained, or how many to draw at random (the same every time).
         seeds: the seeds, or how many: 0, 1, ….
-        loss: "mse" (½(N−y)²), "bce" (on the logit), "hinge" (two labels, as −1 and 1), "cross-entropy" (an output a
+        loss: "mse" (½(N−y)²), "bce" (on the logit), "hinge" (labels −1 and 1), "cross-entropy" (an output a
             label), or a function (outputs, labels) of shape (n,) -> losses (n,).
         optimizer: "sgd", "adam", "adamw" or "sign-sgd".
         lr: the learning rate, or several: a run each.

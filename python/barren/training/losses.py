@@ -21,13 +21,10 @@ class Loss:
     Attributes:
         name: One of `NAMES`, or the name of a function.
         function: Of tensors (n,) of outputs and labels to (n,) losses, where one was given.
-        low, high: The two labels of a hinge loss.
     """
 
     name: str
     function: Callable[[Tensor, Tensor], Tensor] | None = None
-    low: float = 0.0
-    high: float = 1.0
 
     def __call__(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Losses (runs, n) from outputs (runs, n, k) and as many labels, or classes (runs, n, 1)."""
@@ -39,8 +36,7 @@ class Loss:
         if self.name == "bce":
             each = functional.binary_cross_entropy_with_logits(outputs, labels, reduction="none")
         elif self.name == "hinge":
-            signs = (labels - self.low) * (2.0 / (self.high - self.low)) - 1.0
-            each = (1.0 - signs * outputs).relu()
+            each = (1.0 - labels * outputs).relu()
         else:
             each = 0.5 * (outputs - labels).square()
         return each.sum(-1)
@@ -63,11 +59,8 @@ def from_spec(loss: object, classes: list[TargetClass]) -> Loss:
     low, high = min(cls.range[0] for cls in classes), max(cls.range[1] for cls in classes)
     if name == "bce" and (low < 0.0 or high > 1.0):
         raise ValueError(f"loss='bce' needs labels in [0, 1]; got a target of values {low:g} to {high:g}")
-    if name == "hinge":
-        pairs = {cls.labels for cls in classes}
-        if len(pairs) != 1 or None in pairs:
-            raise ValueError("loss='hinge' needs a target of two values, the same for every class; got another")
-        return Loss(name, low=low, high=high)
+    if name == "hinge" and any(cls.labels != (-1.0, 1.0) for cls in classes):
+        raise ValueError(f"loss='hinge' needs labels -1 and 1, such as 1 - 2 * targets.Bit(0); got {classes[0]!r}")
     if name == "cross-entropy" and (len(classes) > 1 or low < 0.0 or low != int(low) or high != int(high)):
         raise ValueError(
             "loss='cross-entropy' needs one class with labels 0, 1, …, such as targets.Residue() or targets.Bit(0); "

@@ -144,9 +144,6 @@ class Task:
             return np.full(len(labels), np.nan)
         if self.loss.name == "cross-entropy":
             best = metrics.constant_loss(labels[..., 0].astype(np.int64), "cross-entropy")
-        elif self.loss.name == "hinge":
-            signs = np.where(labels == self.loss.high, 1.0, -1.0)
-            best = metrics.constant_loss(signs, "hinge", several=True)
         else:
             best = metrics.constant_loss(labels, self.loss.name, several=True)
         return np.where(best > 0.0, best, np.nan)

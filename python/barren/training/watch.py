@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from barren import _core, _validate
 from barren._products import mirror
-from barren.classes import Frequencies, ModularMultiplication, TargetClass, scattered
+from barren.classes import Frequencies, ModularMultiplication, Parity, TargetClass, scattered
 from barren.tangents import loss_slopes, tangent_of_model
 from barren.tangents.base import Tangent
 from barren.tangents.snapshot import at_most
@@ -53,8 +53,8 @@ class Watch:
     Args:
         cls: The class of targets.
         encoding: How x is shown, see `gradient_variance`; default `encodings.Bits()`, `Scalar()` on the real line.
-        loss: "mse", "bce", "hinge", or a function (outputs, labels) -> losses (n,) with a target of two values: the
-            losses whose derivative in the output is α + β·label.
+        loss: "mse", "bce", "hinge" (labels −1 and 1), or a function (outputs, labels) -> losses (n,) with a target of
+            two values: the losses whose derivative in the output is α + β·label.
         batch_size: Of the batches whose noise the signal is put against.
         inputs: The law of x of the expected loss; default the default law of the class.
         looks: At how many of an ensemble's records it looks, evenly in log(step), the first and the last among them;
@@ -306,6 +306,8 @@ class Watch:
                     return "kernel"
                 return "nufft" if scattered.obstacle(cls) is None else "direct"
             cls = on_grid
+        if isinstance(cls, Parity):
+            return "walsh" if 64 * cls.points <= self.memory_limit else "kernel"
         assert isinstance(cls, ModularMultiplication)
         if cls.by_dedekind_sums and 16 * cls.p > self.memory_limit:
             return "kernel"

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from barren.classes import ModularMultiplication, TargetClass
 from barren.inputs import Law, RealLaw
-from barren.tangents.base import Tangent
 from barren.tangents.given import GivenJacobian, GivenNTK
 from barren.variance.arguments import Encoding, prepare
 from barren.variance.plan import Plan, engine_of, make_plan
-from barren.variance.problem import Pairing
+from barren.variance.problem import Pairing, Problem
 from barren.variance.result import GradientVariance
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def gradient_variance(
     standard error. Exactly one of `model`, `jacobian` and `ntk` is given.
 
     Args:
-        cls: the target class, `ModularMultiplication` or `Frequencies`.
+        cls: the target class, `ModularMultiplication`, `Frequencies` or `Parity`.
         model: a torch module with one output a sample (with loss="cross-entropy" one a label); its trainable parameters
             are w. It is left as it was.
         jacobian: J instead of a model, float32 or float64, shape (n, d): row i is the gradient of the output at the
@@ -59,12 +59,13 @@ def gradient_variance(
         encoding: how x is shown to the model: one of `barren.encodings`, or any function (x, p) -> float array (n,
             width); with frequencies (x, 1.0), real x.
         loss: "mse" (½(N−y)²) or "bce" (binary cross-entropy on a logit N), for both of which the variance is the same
-            function of J; any callable (outputs, labels) -> one loss a sample; or "cross-entropy" (of logits), for a
-            target of whole values 0..L−1 such as `targets.Residue()` and a model with an output a label.
+            function of J; "hinge" (max(0, 1 − y·N)) for labels −1 and 1; any callable (outputs, labels) -> one loss a
+            sample; or "cross-entropy" (of logits), for a target of whole values 0..L−1 such as `targets.Residue()` and
+            a model with an output a label.
         inputs: the law of x; default `inputs.Uniform()`, and `inputs.Density()` on the real line. Rows of `jacobian`
             and `ntk` follow the points of the law: increasing for Uniform and RandomBits, as given for Sample.
-        method: "auto", "direct", "character" (prime modulus), "nufft" (a cosine at frequencies 1..A), "kernel" or
-            "probes"; "table" for cross-entropy and for a callable loss of more than two labels.
+        method: "auto", "direct", "character" (prime modulus), "nufft" (a cosine at frequencies 1..A), "walsh"
+            (parities), "kernel" or "probes"; "table" for cross-entropy and for a callable loss of more than two labels.
         deviations: whether to compute d(a) for every member too; default wherever the members can be listed. Beyond
             that (a prime p of any size, a ψ with a sawtooth expansion) the variance over all of them is exact, by
             Dedekind sums, and d(a) cannot be had.
@@ -129,14 +130,16 @@ def gradient_variance(
         squared_norms = pairing.squared_norms
         if squared_norms is None:
             squared_norms = problem.tangent.squared_norms()
-    tangent, labels = problem.tangent, problem.labels
+        problem.tangent.check_unchanged()
+    plan = replace(plan, note=problem.tangent.note)  # a batch may have sent a layer another way
+    labels = problem.labels
     _check_sound(pairing, float(problem.weights @ squared_norms), given=ntk is not None)
     return GradientVariance(
         value=max(0.0, pairing.variance),  # below zero is rounding of a variance that is zero
         standard_error=_standard_error(cls, pairing),
         per_layer=pairing.per_layer,
         mean_squared_norm=float(problem.weights @ squared_norms),
-        mean_squared_norm_of_probability=_of_probability(problem.weights, squared_norms, tangent, loss),
+        mean_squared_norm_of_probability=_of_probability(problem, pairing, squared_norms, loss),
         plan=plan,
         cls=cls,
         inputs=cls.law_of(inputs),
@@ -205,17 +208,21 @@ def plan(
         dtype=dtype,
         memory_limit=memory_limit,
         threads=threads,
+        priced=True,
     )
     return make_plan(problem, method)
 
 
-def _of_probability(weights: np.ndarray, squared_norms: np.ndarray, tangent: Tangent, loss: object) -> float | None:
+def _of_probability(problem: Problem, pairing: Pairing, squared_norms: np.ndarray, loss: object) -> float | None:
     """E‖σ'(N)·J‖², σ the logistic function."""
-    if loss != "bce" or tangent.outputs is None:
+    if loss != "bce":
+        return None
+    outputs = problem.tangent.outputs if pairing.outputs is None else pairing.outputs
+    if outputs is None:
         return None
     # σ' = σ(N)·σ(−N) = 1/(4·cosh²(N/2)), which does not overflow to nan for large |N| the way exp(N) would.
-    slope = 0.25 / np.cosh(np.clip(tangent.outputs / 2, -350.0, 350.0)) ** 2
-    return float(weights @ (slope**2 * squared_norms))
+    slope = 0.25 / np.cosh(np.clip(outputs / 2, -350.0, 350.0)) ** 2
+    return float(problem.weights @ (slope**2 * squared_norms))
 
 
 def _check_sound(pairing: Pairing, mean_squared_norm: float, *, given: bool) -> None:

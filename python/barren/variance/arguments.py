@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -9,18 +10,23 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from barren import _validate
-from barren.classes import Frequencies, ModularMultiplication, TargetClass
+from barren.classes import Frequencies, ModularMultiplication, Parity, TargetClass
 from barren.inputs import Law, RealLaw, Uniform
 from barren.tangents.base import Tangent
 from barren.tangents.given import GivenJacobian, GivenNTK
 from barren.variance import table
 from barren.variance.plan import NAMES, default_memory_limit, readable_bytes
-from barren.variance.problem import Problem
+from barren.variance.problem import SMALL_LISTS, Problem
 
 if TYPE_CHECKING:
     import torch
 
 Encoding = Callable[[np.ndarray, Any], np.ndarray]
+_Sides = tuple[Tangent, "table.Labels | None"]
+
+# The first model of a process pays for what torch sets up once, in so many seconds at most: no prediction counts that.
+_WORTH_REPEATING = 3.0
+_used: list[bool] = []
 
 
 def prepare(
@@ -40,8 +46,12 @@ def prepare(
     dtype: Any,
     memory_limit: int | None,
     threads: int | None,
+    priced: bool = False,
 ) -> Problem:
     """The problem that the arguments of `gradient_variance` pose; every check of them is made here.
+
+    `priced` says that nothing but its price is wanted: the first model of a process is then checked twice, for the
+    second time tells what checks take.
 
     Raises:
         TypeError, ValueError: see `gradient_variance`.
@@ -61,8 +71,17 @@ def prepare(
     listed = _check_fits(cls, law, limit, deviations)
     wanted = listed if deviations is None else deviations and cls.has_members
     _check_loss(cls, loss, model)
+    if loss == "hinge":
+        from barren.tangents.labels import hinge
+
+        loss = hinge
     points, weights = cls.points_of(law)
-    tangent, labels = _sides(cls, points, model, jacobian, ntk, encoding, loss, dtype, method, limit)
+    (tangent, labels), prepared = _timed(
+        lambda: _sides(cls, points, model, jacobian, ntk, encoding, loss, dtype, method, limit),
+        again=priced and model is not None and not _used,
+    )
+    if model is not None:
+        _used.append(True)
     problem = Problem(
         cast("ModularMultiplication", cls),
         law,
@@ -76,8 +95,19 @@ def prepare(
         error,
         seed,
         labels,
+        prepared=prepared,
     )
     return _on_grid(problem, cls.modular(law)) if isinstance(cls, Frequencies) else problem
+
+
+def _timed(make: Callable[[], _Sides], *, again: bool) -> tuple[_Sides, float]:
+    """Both sides, and the seconds that they take; of the second time if they are made again."""
+    start = time.perf_counter()
+    made = make()
+    taken = time.perf_counter() - start
+    if again and taken < _WORTH_REPEATING:
+        return _timed(make, again=False)
+    return made, taken
 
 
 def _on_grid(problem: Problem, cls: ModularMultiplication | None) -> Problem:
@@ -98,21 +128,41 @@ def _check_frequencies_fit(cls: Frequencies, law: RealLaw, limit: int, deviation
         members = cls.size if cls.has_members else 0
         raise ValueError(
             f"memory_limit must hold the list of members and points; got {readable_bytes(limit)}, and {members} "
-            f"frequencies with {law.size()} points need {readable_bytes(48 * members + points)} (give frequencies= or "
-            "a RealSample; a cosine needs no list with deviations=False)"
+            f"frequencies with {law.size()} points need {readable_bytes(48 * members + points)} (give frequencies= "
+            "fewer members; give inputs= fewer points, such as Grid(M) or Density(nodes=, seed=); cosines need no list "
+            "with deviations=False)"
         )
     return False
+
+
+def _check_parities_fit(cls: Parity, law: Law, limit: int, deviations: bool | None) -> bool:
+    """Whether the members can be listed; the points must be, and the kernel has a closed form."""
+    points = 24 * law.size(cls.points)
+    if points > limit:
+        raise ValueError(
+            f"memory_limit must hold the list of points; got {readable_bytes(limit)}, and {law.size(cls.points)} "
+            f"points need {readable_bytes(points)} (give a Sample)"
+        )
+    listed = 8 * cls.size + points <= limit
+    if deviations and not listed:
+        raise ValueError(
+            "deviations must be left out (None or False) where the members cannot be listed; "
+            f"got True with {cls.size} members"
+        )
+    return listed
 
 
 def _check_fits(cls: TargetClass, law: Any, limit: int, deviations: bool | None) -> bool:
     """Whether the members can be listed; the points must be, and members that cannot need a kernel without a table."""
     if isinstance(cls, Frequencies):
         return _check_frequencies_fit(cls, law, limit, deviations)
+    if isinstance(cls, Parity):
+        return _check_parities_fit(cls, law, limit, deviations)
     assert isinstance(cls, ModularMultiplication)
     if cls.p >= _validate.WORD_LIMIT and cls.table_obstacle is not None:  # its members are not even counted
         _validate.refuse(ValueError, "p", "below 2**63 here", f"{_validate.came(cls.p)}: {cls.table_obstacle}")
     points, size = 16 * law.size(cls.p), cls.size
-    listed = cls.p < _validate.WORD_LIMIT and 8 * size + points <= limit
+    listed = cls.p < _validate.WORD_LIMIT and 8 * size + points <= max(limit, SMALL_LISTS)
     if listed:
         return True
     if points > limit or not cls.by_dedekind_sums:
@@ -137,10 +187,15 @@ def _check_loss(cls: TargetClass, loss: object, model: object) -> None:
             )
         return
     if not isinstance(loss, str):
-        raise TypeError(f"loss must be 'mse', 'bce', 'cross-entropy' or a callable; got {type(loss).__name__}")
-    _validate.choice("loss", loss, ["mse", "bce", table.CROSS_ENTROPY])
-    if loss == table.CROSS_ENTROPY and model is None:
-        raise ValueError("loss must be 'mse' or 'bce' where jacobian or ntk is given; cross-entropy needs the model")
+        raise TypeError(f"loss must be 'mse', 'bce', 'cross-entropy', 'hinge' or a callable; got {type(loss).__name__}")
+    _validate.choice("loss", loss, ["mse", "bce", table.CROSS_ENTROPY, "hinge"])
+    if loss in ("hinge", table.CROSS_ENTROPY) and model is None:
+        raise ValueError(f"loss must be 'mse' or 'bce' where jacobian or ntk is given; {loss} needs the model")
+    if loss == "hinge" and cls.labels != (-1.0, 1.0):
+        raise ValueError(
+            f"target must have the labels -1 and 1 for loss='hinge', such as 1 - 2 * targets.Bit(0) or Parity(n, "
+            f"signed=True); got {cls!r}"
+        )
     if loss == "bce":
         low, high = cls.range
         if low < 0.0 or high > 1.0:
@@ -177,10 +232,10 @@ def _sides(
 
 
 def _check_affine(cls: TargetClass, loss: object) -> None:
-    """On the real line there is no table of labels, so the loss must be affine in the label."""
+    """Beside residues there is no table of labels, so the loss must be affine in the label."""
     if loss == table.CROSS_ENTROPY or (callable(loss) and cls.labels is None):
         raise ValueError(
-            "loss must be 'mse' or 'bce' for frequencies, or a callable with a target of two values such as "
+            "loss must be 'mse' or 'bce' for frequencies and parities, or a callable with two values, such as those of "
             f"targets.Threshold(); got {loss if isinstance(loss, str) else 'a callable'} with {cls!r}"
         )
 

@@ -27,7 +27,7 @@ import numpy as np
 from barren import _core, _fft
 
 # Raised when a measurement below changes its meaning.
-_VERSION = 5
+_VERSION = 7
 # Orders of the group that stand for all: 65536 = 2^16, and 60538 = 2·30269 with a prime that no short transform fits.
 _SMOOTH_PRIME, _ROUGH_PRIME = 65537, 60539
 _SMOOTH_FACTOR = 13
@@ -54,6 +54,8 @@ class Rates:
             lengths of small prime factors only, and with a large one.
         response_smooth, response_rough: the same with the responses of every multiplier.
         transform_smooth, transform_rough: a point of a row transform, over log₂ of the length.
+        butterfly: a number and level of a Walsh–Hadamard transform.
+        call: a call with next to nothing to compute.
     """
 
     product32: float
@@ -77,6 +79,8 @@ class Rates:
     response_rough: float
     transform_smooth: float
     transform_rough: float
+    butterfly: float
+    call: float
 
     def energy(self, length: int) -> float:
         """Seconds of one column of `length` points."""
@@ -193,6 +197,8 @@ def measure(threads: int) -> Rates:
         response_rough=rough[1],
         transform_smooth=_transform((_SMOOTH_PRIME - 1) // 2, threads, random),
         transform_rough=_transform((_ROUGH_PRIME - 1) // 2, threads, random),
+        butterfly=_butterfly(threads),
+        call=_call(threads),
     )
 
 
@@ -233,6 +239,12 @@ def _gram(random: np.random.Generator, width: str, threads: int) -> float:
     return work / (n * n * inner)
 
 
+def _butterfly(threads: int) -> float:
+    levels, columns = 13, 64
+    rows = np.zeros((2**levels, columns))  # stay zero, so that no run is unlike another
+    return seconds(lambda: _core.walsh_hadamard(rows, threads)) / (rows.size * levels)
+
+
 def _direct(threads: int, random: np.random.Generator) -> dict[str, float]:
     from barren.classes import ModularMultiplication
     from barren.targets import Bit
@@ -264,10 +276,11 @@ def _frequencies(threads: int, random: np.random.Generator) -> dict[str, float]:
     x, weights, column = random.random(n), np.full(n, 1 / n), random.standard_normal((n, 1))
     cls, waves = Frequencies(1024, Square()), Frequencies(n, Cosine())
     wave = seconds(lambda: cls.responses(x, weights, column, threads=threads)) / (cls.size * n)
-    pieces, ends = cls.circle.pieces, 64.0 * (x[:few] + 1.0)
+    ((_, square),) = cls.circle.terms
+    pieces, ends = square.pieces, 64.0 * (x[:few] + 1.0)
     assert pieces is not None
     steps = 2.0 * len(pieces) * ends.mean() * few**2
-    line = seconds(lambda: _core.interval_products(ends, ends, pieces, threads)) / steps
+    line = seconds(lambda: _core.interval_products(ends, ends, pieces, pieces, threads)) / steps
     if _nufft.backend() is None:
         return {"wave": wave, "line": line, "scattered": wave, "modes": wave}  # not used: there is no such method
 
@@ -323,3 +336,16 @@ def _correlation(p: int, threads: int, random: np.random.Generator) -> tuple[flo
 def _transform(length: int, threads: int, random: np.random.Generator) -> float:
     rows = random.standard_normal((32, length))
     return seconds(lambda: _fft.rfft(rows, 1, threads)) / (rows.size * math.log2(length))
+
+
+def _call(threads: int) -> float:
+    """A problem of a few numbers, its checks and its result, twice: a plan weighs the methods as long."""
+    from barren.classes import ModularMultiplication
+    from barren.targets import Bit
+    from barren.variance import direct
+    from barren.variance.arguments import prepare
+
+    cls, given = ModularMultiplication(13, Bit(0)), {"jacobian": np.ones((13, 2)), "method": "direct"}
+    absent = ("ntk", "encoding", "inputs", "deviations", "rtol", "dtype", "memory_limit")
+    options: dict[str, Any] = {**dict.fromkeys(absent), **given, "loss": "mse", "per_parameter": False, "seed": 0}
+    return 2.0 * seconds(lambda: direct.run(prepare(cls, None, threads=threads, **options)))

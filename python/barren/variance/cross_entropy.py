@@ -23,20 +23,49 @@ if TYPE_CHECKING:
 _COTANGENTS = 32
 
 
-def _bytes_a_member(problem: Problem, layer: DeltaLayer, labels: int) -> int:
+def _bytes_a_member(problem: Problem, layer: DeltaLayer, *, looked_up: bool) -> int:
+    """What one more member in a block takes: its deltas and what is made of them, its cotangents where they go back."""
     (n, columns), logits = layer.rows.shape, _logits(problem).logits
     if layer.is_last:
-        return 16 * labels * int(columns)
-    return 8 * int(4 * n * logits + 3 * n * layer.width + min(columns * layer.width, n * n))
+        return int(16 * labels_of(problem).count * columns)
+    numbers = int(2 * n * layer.width + min(columns * layer.width, n * n))
+    return 8 * (numbers if looked_up else numbers + int(4 * n * logits + n * layer.width))
+
+
+def _table_bytes(problem: Problem, layer: DeltaLayer) -> int:
+    """What the deltas of every sample and label take."""
+    return 8 * len(problem.points) * (labels_of(problem).count + 2) * layer.width
+
+
+def _least_bytes(problem: Problem, deltas: Deltas, layer: DeltaLayer) -> int:
+    """What a layer cannot do without: one member, and a chunk of samples on its way back."""
+    (n, columns), count = layer.rows.shape, labels_of(problem).count
+    one = _bytes_a_member(problem, layer, looked_up=False)
+    if layer.is_last:
+        return int(one + 8 * (n + count) * columns)
+    return int(one + deltas.least_bytes(layer) + (8 * n * n if n < columns else 0))
 
 
 def smallest_memory(problem: Problem) -> int:
     """Bytes without which cross-entropy cannot be computed."""
     labels, n, tangent = labels_of(problem), len(problem.points), _logits(problem)
-    one = 8 * n * 3 * tangent.logits + 24 * tangent.parameters
+    one = 8 * n * 3 * tangent.logits + tangent.bytes_a_cotangent
     if tangent.deltas is not None:
-        one = max(_bytes_a_member(problem, layer, labels.count) for layer in tangent.deltas.layers)
-    return 4 * problem.cls.p + 8 * problem.cls.size + 24 * n * labels.count + one
+        one = max(_least_bytes(problem, tangent.deltas, layer) for layer in tangent.deltas.layers)
+    return 12 * problem.cls.p + 24 * problem.cls.size + 24 * n * labels.count + tangent.bytes + one
+
+
+def memory(problem: Problem, room: int) -> int:
+    """Bytes that it is predicted to take of so many, on top of what it cannot do without."""
+    tangent = _logits(problem)
+    wanted = BLOCK_BYTES
+    if tangent.deltas is not None:
+        for layer in tangent.deltas.layers:
+            if not layer.is_last:
+                table = _table_bytes(problem, layer)
+                going_back = tangent.deltas.most_bytes(layer, labels_of(problem).count)
+                wanted = max(wanted, max(BLOCK_BYTES, going_back) + (table if table <= room else going_back))
+    return min(room, wanted)
 
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
@@ -63,11 +92,20 @@ def _seconds_of_layer(problem: Problem, deltas: Deltas, layer: DeltaLayer, speed
     rates, (n, columns), count = speeds.rates, layer.rows.shape, labels_of(problem).count
     if layer.is_last:
         return float(problem.cls.size * columns * (n + count) * rates.fresh)
-    pulling = speeds.pulled_back(lambda cotangents: deltas.of(layer, cotangents))
-    table = count * (pulling + n * layer.width * rates.fresh)  # made, and centred and weighted in place
-    products = min(columns * n * layer.width, n * n * (columns + layer.width))
+    products = min(columns * n * layer.width, n * n * (columns + layer.width)) * rates.product64
+    chunk = _chunk_bytes(max(deltas.least_bytes(layer), problem.memory_limit // 4))
+    if _table_bytes(problem, layer) > problem.memory_limit - smallest_memory(problem):
+        pulling = speeds.pulled_back(lambda cotangents: deltas.of(layer, cotangents, chunk))
+        return float(problem.cls.size * (pulling + products))
+    some = min(count, _COTANGENTS)
+
+    def make() -> None:
+        for _ in deltas.table(layer, count, count - some, chunk):
+            pass
+
+    table = count * (speeds.made(make) / some + n * layer.width * rates.fresh)  # made, centred and weighted in place
     looked_up = n * layer.width * (rates.residue + rates.fresh)
-    return float(table + problem.cls.size * (looked_up + products * rates.product64))
+    return float(table + problem.cls.size * (looked_up + products))
 
 
 def _by_deltas(problem: Problem, tangent: LogitTangent, deltas: Deltas) -> Pairing:
@@ -83,7 +121,13 @@ def _by_deltas(problem: Problem, tangent: LogitTangent, deltas: Deltas) -> Pairi
             norms = _of_layer(problem, tangent, deltas, layer, shares, room)
         accumulate(per_layer, layer.name, norms.mean())
         total += norms
-    return Pairing(per_layer, total)
+    least = max((deltas.least_bytes(layer) for layer in deltas.layers), default=0)
+    return Pairing(per_layer, total, squared_norms=deltas.squared_norms(_chunk_bytes(least + room)))
+
+
+def _chunk_bytes(room: int) -> int:
+    """What a chunk of samples may take on its way back."""
+    return min(room, BLOCK_BYTES)
 
 
 def _of_last_layer(problem: Problem, layer: DeltaLayer, shares: np.ndarray, room: int) -> np.ndarray:
@@ -92,12 +136,13 @@ def _of_last_layer(problem: Problem, layer: DeltaLayer, shares: np.ndarray, room
     weighted = problem.weights[:, None] * layer.rows
     mean = product(shares.T, weighted)
     norms = np.empty(cls.size)
-    for rows in member_blocks(problem, 16 * labels.count * weighted.shape[1], room):
+    for rows in member_blocks(problem, _bytes_a_member(problem, layer, looked_up=True), room):
         sums = _core.scatter_sums(
             cls.members[rows], problem.points, cls.p, labels.levels, labels.count, weighted, problem.threads
         )
         sums -= mean
         norms[rows] = np.einsum("akc,akc->a", sums, sums)
+        del sums  # before the next is made
     return norms
 
 
@@ -105,31 +150,43 @@ def _of_layer(
     problem: Problem, tangent: LogitTangent, deltas: Deltas, layer: DeltaLayer, shares: np.ndarray, room: int
 ) -> np.ndarray:
     n, columns = layer.rows.shape
-    count = shares.shape[1]
-    size = 16 * n * count * layer.width
-    table = _delta_table(problem, deltas, layer, shares) if size <= room else None
+    size, least = _table_bytes(problem, layer), deltas.least_bytes(layer)
+    looked_up = size <= room
+    room = room - size if looked_up else room // 2  # there the chunks on their way back have the other half
+    chunk = _chunk_bytes(least + room)
+    table = _delta_table(problem, deltas, layer, shares, chunk) if looked_up else None
     gram = layer.rows @ layer.rows.T if n < columns else None
     norms = np.empty(problem.cls.size)
-    each = _bytes_a_member(problem, layer, count)
-    for rows in member_blocks(problem, each, room - size if table is not None else room):
+    for rows in member_blocks(problem, _bytes_a_member(problem, layer, looked_up=looked_up), room):
         if table is not None:
             delta = look_up(problem, rows, table)
         else:
-            delta = deltas.of(layer, _cotangents(problem, rows, shares, tangent.logits))
-        if gram is None:
-            gradient = layer.rows.T @ delta
-            norms[rows] = np.einsum("aio,aio->a", gradient, gradient)
-        else:  # ‖Σ_x δ(x) ⊗ h(x)‖² = Σ_{x,y} ⟨δ(x), δ(y)⟩⟨h(x), h(y)⟩: fewer points than inputs
-            norms[rows] = np.einsum("axy,xy->a", delta @ delta.transpose(0, 2, 1), gram)
+            delta = deltas.of(layer, _cotangents(problem, rows, shares, tangent.logits), chunk)
+        norms[rows] = _squared_sums(layer.rows, delta, gram)
+        del delta  # before the next is made
     return norms
 
 
-def _delta_table(problem: Problem, deltas: Deltas, layer: DeltaLayer, shares: np.ndarray) -> np.ndarray:
+def _squared_sums(rows: np.ndarray, delta: np.ndarray, gram: np.ndarray | None) -> np.ndarray:
+    """‖Σ_x δ(x) ⊗ h(x)‖² of each member: delta (b, n, width), rows h (n, columns), and their Gram matrix if it is used.
+
+    It is Σ_{x,y} ⟨δ(x), δ(y)⟩⟨h(x), h(y)⟩, which is less work where there are fewer points than inputs.
+    """
+    if gram is None:
+        gradient = rows.T @ delta
+        return np.asarray(np.einsum("aio,aio->a", gradient, gradient))
+    return np.asarray(np.einsum("axy,xy->a", delta @ delta.transpose(0, 2, 1), gram))
+
+
+def _delta_table(
+    problem: Problem, deltas: Deltas, layer: DeltaLayer, shares: np.ndarray, bytes_limit: int
+) -> np.ndarray:
     """c_x·(∂N_k/∂h(x) − mean over the members), float64, shape (n, L, width)."""
     n, count = shares.shape
     table = np.empty((n, count, layer.width))
-    for first, block in deltas.table(layer, count):
-        table[:, first : first + block.shape[1]] = block
+    for samples, first, block in deltas.table(layer, count, bytes_limit=bytes_limit):
+        table[samples, first : first + block.shape[1]] = block
+        del block  # before the next is made
     for points in pieces(n, count * layer.width):
         part = table[points]
         part -= np.einsum("xk,xko->xo", shares[points], part)[:, None]
@@ -141,14 +198,15 @@ def _by_products(problem: Problem, tangent: LogitTangent) -> Pairing:
     """A vector-Jacobian product a member, for models whose layers have no rule."""
     shares = shares_of(problem)
     n, cls = len(problem.points), problem.cls
-    each = 24 * n * tangent.logits + 24 * tangent.parameters
+    each = 24 * n * tangent.logits + tangent.bytes_a_cotangent
     room = problem.memory_limit - smallest_memory(problem)
     by_layer = {layer: np.empty(cls.size) for layer in tangent.layers}
     for rows in member_blocks(problem, max(each, BLOCK_BYTES // _COTANGENTS), room):
         for layer, gradient in tangent.pulled_back(_cotangents(problem, rows, shares, tangent.logits)).items():
             by_layer[layer][rows] = np.einsum("ad,ad->a", gradient, gradient)
     per_layer = {layer: float(norms.mean()) for layer, norms in by_layer.items()}
-    return Pairing(per_layer, np.sum(list(by_layer.values()), axis=0))
+    norms = tangent.squared_norms(tangent.bytes_a_cotangent + room)
+    return Pairing(per_layer, np.sum(list(by_layer.values()), axis=0), squared_norms=norms)
 
 
 def _cotangents(problem: Problem, rows: slice, shares: np.ndarray, logits: int) -> np.ndarray:

@@ -22,6 +22,10 @@ from barren.variance.problem import Pairing, Problem, accumulate
 _BAND_BYTES = 2**28
 # Rows of Θ that the core makes together.
 _GROUP = 48
+# Groups of a rectangle at most: its corners are wasted, and all threads should have the same work.
+_MOST_GROUPS = 4
+# Wrapped diagonals that are transformed together: they stay in the second cache, and threads share the work.
+_TOGETHER = 32
 # Columns of a sample of rows' entries; four samples are taken.
 _SAMPLED = 8
 
@@ -48,7 +52,7 @@ def shifts_a_band(order: int, memory: int) -> int:
 
 def rows_a_rectangle(shifts: int) -> int:
     """How many rows of Θ are made together for so many diagonals: few, since the corners of a rectangle are wasted."""
-    return int(np.clip(shifts // 4 // _GROUP, 1, 10)) * _GROUP
+    return int(np.clip(shifts // 4 // _GROUP, 1, _MOST_GROUPS)) * _GROUP
 
 
 def bytes_within(order: int, memory: int, workers: int) -> int:
@@ -80,8 +84,8 @@ def overhead(order: int, memory: int) -> float:
     return 1.0 + rows_a_rectangle(shifts) / shifts
 
 
-def run(problem: Problem, memory: int) -> Pairing:
-    """Var of every layer and d(a) of every member.
+def run(problem: Problem, memory: int) -> Pairing | None:
+    """Var of every layer and d(a) of every member; None if the model turns out to need too many columns for blocks.
 
     Args:
         problem: a whole class on a prime modulus, with no more than one row a unit.
@@ -90,7 +94,11 @@ def run(problem: Problem, memory: int) -> Pairing:
     places = rows_by_logarithm(problem)
     assert places is not None
     rows, weights = places
-    bands = _Bands(problem, rows, weights, memory)
+    tangent = problem.tangent.take(rows)
+    tangent.ready(problem.threads)
+    if not tangent.ntk_is_cheap:
+        return None
+    bands = _Bands(problem, tangent, weights, memory)
     forms = _Forms(problem)
     kernel = whole_kernel(problem)
     per_layer: dict[str, float] = {}
@@ -99,12 +107,25 @@ def run(problem: Problem, memory: int) -> Pairing:
         for layer, amounts in sums.items():
             accumulate(per_layer, layer, float((twice * kernel[shifts]) @ amounts))
         forms.add(shifts, twice, diagonals)
-    norms = np.empty(len(problem.points))
-    norms[rows] = bands.tangent.squared_norms()
+    norms, outputs = _of_points(problem, rows, bands.tangent)
+    return Pairing(per_layer, forms.deviations(bands.offset), squared_norms=norms, outputs=outputs)
+
+
+def _of_points(problem: Problem, rows: np.ndarray, taken: Tangent) -> tuple[np.ndarray, np.ndarray | None]:
+    """‖J(x)‖² and N(x) of every point, from the tangent at the units; N only where it was made on the way."""
     absent = np.flatnonzero(unit_group(problem.cls.p).logarithms[problem.points] < 0)
-    if len(absent):
-        norms[absent] = problem.tangent.take(absent).squared_norms()
-    return Pairing(per_layer, forms.deviations(bands.offset), squared_norms=norms)
+    rest = problem.tangent.take(absent) if len(absent) else None
+    norms = np.empty(len(problem.points))
+    norms[rows] = taken.squared_norms()
+    if rest is not None:
+        norms[absent] = rest.squared_norms()
+    if taken.outputs_at_hand is None:
+        return norms, None
+    outputs = np.empty(len(problem.points))
+    outputs[rows] = taken.outputs_at_hand
+    if rest is not None:
+        outputs[absent] = rest.outputs
+    return norms, outputs
 
 
 def whole_kernel(problem: Problem) -> np.ndarray:
@@ -125,15 +146,14 @@ class _Bands:
     rounding in the transforms would cost digits.
     """
 
-    def __init__(self, problem: Problem, rows: np.ndarray, weights: np.ndarray, memory: int) -> None:
-        self.order = len(rows)
-        self.tangent, self.weights = problem.tangent.take(rows), weights
+    def __init__(self, problem: Problem, tangent: Tangent, weights: np.ndarray, memory: int) -> None:
+        self.order = len(weights)
+        self.tangent, self.weights = tangent, weights
         self.threads = problem.threads
         self.shifts = shifts_a_band(self.order, memory)
         each, room = _rectangle_bytes(self.shifts), memory - 40 * self.order * self.shifts
         self.workers = _workers_within(self.tangent.workers(problem.threads), each, room)
         self.height = rows_a_rectangle(self.shifts)
-        self.tangent.ready(problem.threads)
         self.offset = _about_row_means(self.tangent, weights)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]]:
@@ -233,10 +253,20 @@ class _Forms:
         shifted = np.lib.stride_tricks.as_strided(
             doubled[shifts[0] :], (len(shifts), self.length), (doubled.strides[0], doubled.strides[0]), writeable=False
         )
-        products = (twice[:, None] * self.psi[: self.length]) * shifted
-        folded = diagonals if self.length == self.order else diagonals[:, : self.length] + diagonals[:, self.length :]
-        transformed = _fft.rfft(folded, 1, self.workers)
-        self.spectrum += np.einsum("sf,sf->f", _fft.rfft(products, 1, self.workers), np.conj(transformed))
+
+        def share(start: int) -> np.ndarray:
+            some = slice(start, start + _TOGETHER)
+            products = self.psi[: self.length] * shifted[some]
+            products *= twice[some, None]
+            folded = diagonals[some]
+            if self.length < self.order:
+                folded = folded[:, : self.length] + folded[:, self.length :]
+            transformed = _fft.rfft(folded, 1)
+            np.conj(transformed, out=transformed)
+            return np.asarray(np.einsum("sf,sf->f", _fft.rfft(products, 1), transformed))
+
+        for spectrum in in_order(share, iter(range(0, len(shifts), _TOGETHER)), self.workers):
+            self.spectrum += spectrum
 
     def deviations(self, offset: np.ndarray) -> np.ndarray:
         """d(a) of every member; `offset` is the u that was taken from rows and columns."""

@@ -74,8 +74,12 @@ def responses(
 
 
 def takes_correlations(cls: ModularMultiplication, points: int) -> bool:
-    """Whether a response is computed as a correlation: p − 1 members and points must not outweigh those asked for."""
-    return cls.p <= _LARGEST_TABLE and 2 * min(cls.size, points) >= cls.p and cls.is_prime
+    """Whether a response is computed as a correlation: p − 1 members and points must not outweigh those asked for.
+
+    Its members are distinct.
+    """
+    fits = cls.p <= _LARGEST_TABLE and 2 * min(cls.size, points) >= cls.p and cls.is_prime
+    return fits and not cls.has_repeats
 
 
 def uses_table(cls: ModularMultiplication, points: int) -> bool:

@@ -87,9 +87,13 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
 
 def run(problem: Problem) -> Pairing:
     """Var of every layer from blocks of its Θ; d(a) from wrapped diagonals, or the quadratic forms of the total Θ."""
-    room, n = problem.memory_limit - smallest_memory(problem), len(problem.points)
+    n = len(problem.points)
     if _takes_diagonals(problem) and problem.tangent.ntk_is_cheap:
-        return diagonals.run(problem, room)
+        found = diagonals.run(problem, problem.memory_limit - smallest_memory(problem))
+        if found is not None:
+            return found
+    problem.tangent.ready(problem.threads)  # before the room is counted: a layer may need columns after all
+    room = max(0, problem.memory_limit - smallest_memory(problem))
     total = np.zeros((n, n)) if problem.needs_deviations else None
     pair = _pair_by_logarithms(problem, room) if _is_whole_prime(problem) else pair_by_kernel(problem)
     per_layer = pair_layers(problem, pair, room, total)
@@ -101,6 +105,7 @@ def pair_layers(problem: Problem, pair: PairBlock, room: int, total: np.ndarray 
 
     Only what is on and above the diagonal of `total` is Θ.
     """
+    problem.tangent.ready(problem.threads)
     workers, threads = _shared(problem, room)
     per_layer: dict[str, float] = {}
 
@@ -115,7 +120,6 @@ def pair_layers(problem: Problem, pair: PairBlock, room: int, total: np.ndarray 
                 del block  # before the next one is made
         return amounts
 
-    problem.tangent.ready(problem.threads)
     for amounts in in_order(paired, upper_blocks(problem.tangent, room), workers):
         for layer, amount in amounts:
             accumulate(per_layer, layer, amount)
@@ -218,6 +222,7 @@ def _deviations(problem: Problem, theta: np.ndarray, room: int) -> np.ndarray:
     mirror(theta)
     if _takes_diagonals(problem):
         whole = diagonals.run(replace(problem, tangent=GivenNTK.computed(theta)), room)
+        assert whole is not None
         assert whole.deviations is not None
         return whole.deviations
     weigh(problem, theta)

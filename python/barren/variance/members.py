@@ -12,7 +12,7 @@ import numpy as np
 
 from barren import _core
 from barren._validate import Integers
-from barren.classes import Frequencies, ModularMultiplication, scattered
+from barren.classes import Frequencies, ModularMultiplication, Parity, scattered
 from barren.classes.correlation import Correlation, in_logarithmic_order
 from barren.classes.group import unit_group
 from barren.variance import direct
@@ -30,8 +30,12 @@ class Members(Protocol):
 
 
 def members_of(problem: Problem) -> Members:
-    """By frequencies on the real line, by correlation on a prime modulus, by residues otherwise."""
+    """By frequencies on the real line, transforms for parities, correlation on a prime modulus, or by residues."""
     cls: object = problem.cls
+    if isinstance(cls, Parity):
+        from barren.variance.parity.probes import ByParities
+
+        return ByParities(problem)
     if isinstance(cls, Frequencies):
         return ByFrequencies(problem, cls)
     if not problem.cls.is_prime:

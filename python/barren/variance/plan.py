@@ -8,15 +8,19 @@ from typing import Any
 import numpy as np
 
 from barren import _memory
-from barren.variance import character, direct, frequency, kernel, probes, table
+from barren.variance import character, direct, frequency, kernel, parity, probes, table
 from barren.variance.problem import Problem
 from barren.variance.speeds import Speeds
 
-EXACT = ("direct", "character", "kernel", "table", "nufft")
+EXACT = ("direct", "character", "kernel", "table", "nufft", "walsh")
 METHODS = {"direct": direct, "character": character, "kernel": kernel, "table": table, "probes": probes}
-NAMES = (*METHODS, "nufft")
+# Methods of one kind of class alone, and what that is.
+_OF_OTHERS = {"nufft": "frequencies on the real line", "walsh": "parities"}
+NAMES = (*METHODS, *_OF_OTHERS)
 # Seconds of work by count above which the model is timed before a method is chosen: a second at most, and less here.
 _WORTH_TIMING = 4.0
+# A method that is so many times as slow by count as the fastest is not timed.
+_FAR = 4.0
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Candidate:
     """One method, as the plan sees it.
 
     Attributes:
-        method: "direct", "character", "kernel", "table", "nufft" or "probes".
+        method: "direct", "character", "kernel", "table", "nufft", "walsh" or "probes".
         obstacle: why it cannot compute this problem, or None; the numbers are then 0.
         smallest_memory: bytes without which it cannot run.
         memory: bytes that it is predicted to take, beside the model and what was given.
@@ -107,8 +111,12 @@ def make_plan(problem: Problem, method: str) -> Plan:
     probed = method == "probes" or (method == "auto" and problem.rtol is not None)
     candidates = _candidates(problem, Speeds(problem, probed=probed))
     possible = [c for c in candidates if not c.obstacle and method in ("auto", c.method)]
-    if problem.tangent.is_model and _WORTH_TIMING < min((c.seconds for c in possible), default=0.0) < np.inf:
-        candidates = _candidates(problem, Speeds(problem, timed=True, probed=probed))
+    least = min((c.seconds for c in possible), default=0.0)
+    if problem.tangent.is_model and _WORTH_TIMING < least < np.inf:
+        # The others cannot win, and timing them would be a part of the work.
+        close = {c.method for c in possible if c.seconds <= _FAR * least}
+        timed = Speeds(problem, timed=True, probed=probed)
+        candidates = tuple(_candidate(problem, timed, c.method) if c.method in close else c for c in candidates)
     if method == "auto":
         chosen, reason = _choose(problem, candidates)
         if chosen.method == "probes" and (lack := probes.obstacle(problem)) is not None:
@@ -120,12 +128,14 @@ def make_plan(problem: Problem, method: str) -> Plan:
     if chosen.obstacle:
         raise ValueError(f"method {chosen.method!r} cannot be used here: {chosen.obstacle}")
     if chosen.smallest_memory > problem.memory_limit:
-        raise ValueError(_too_small(problem, candidates))
+        raise ValueError(_too_small(problem, candidates, None if method == "auto" else method))
     return Plan(chosen.method, reason, candidates, problem.memory_limit, problem.rtol, problem.tangent.note)
 
 
 def engine_of(problem: Problem, method: str) -> Any:
     """The file that holds a method for this kind of class."""
+    if parity.takes(problem):
+        return parity.METHODS[method]
     return (frequency.METHODS if frequency.takes(problem) else METHODS)[method]
 
 
@@ -138,17 +148,19 @@ def _candidate(problem: Problem, speeds: Speeds, method: str) -> Candidate:
     if obstacle:
         return Candidate(method, obstacle)
     engine = engine_of(problem, method)
-    least = engine.smallest_memory(problem)
+    least = max(engine.smallest_memory(problem), problem.list_bytes if problem.is_listed else 0)
     if least > problem.memory_limit:
         return Candidate(method, None, least, least, float("inf"))
-    return Candidate(method, None, least, engine.memory(problem), float(engine.seconds(problem, speeds)))
+    return Candidate(method, None, least, engine.memory(problem), speeds.fixed + float(engine.seconds(problem, speeds)))
 
 
 def _obstacle(problem: Problem, method: str) -> str | None:
     if frequency.takes(problem):
         return frequency.obstacle(problem, method)
-    if method not in METHODS:
-        return "it is for frequencies on the real line"
+    if parity.takes(problem):
+        return parity.obstacle(problem, method)
+    if method in _OF_OTHERS:
+        return f"it is for {_OF_OTHERS[method]}"
     if (reason := table.obstacle(problem, method)) is not None:
         return reason
     if method != "kernel" and not problem.is_listed:
@@ -190,15 +202,18 @@ def _price(candidate: Candidate) -> str:
     if candidate.seconds == float("inf"):
         return f"does not fit: needs at least {readable_bytes(candidate.smallest_memory)}"
     exact = "exact" if candidate.is_exact else "estimate"
-    return f"{exact}, about {readable_seconds(candidate.seconds)} and {readable_bytes(candidate.memory)}"
+    taken = readable_seconds(candidate.seconds)
+    about = "" if taken.startswith("under") else "about "
+    return f"{exact}, {about}{taken} and {readable_bytes(candidate.memory)}"
 
 
-def _too_small(problem: Problem, candidates: tuple[Candidate, ...]) -> str:
+def _too_small(problem: Problem, candidates: tuple[Candidate, ...], forced: str | None = None) -> str:
     possible = [c for c in candidates if not c.obstacle]
     needs = ", ".join(f"{c.method} needs {readable_bytes(c.smallest_memory)}" for c in possible)
     lacking = "".join(f"; probes: {c.obstacle}" for c in candidates if c.method == "probes" and c.obstacle)
+    what = "a method" if forced is None else f"method {forced!r}, which was asked for"
     room = readable_bytes(problem.memory_limit)
-    return f"memory_limit must leave room for a method; got {room}, and here {needs}{lacking}"
+    return f"memory_limit must leave room for {what}; got {room}, and here {needs}{lacking}"
 
 
 def readable_bytes(count: int) -> str:
@@ -215,4 +230,6 @@ def readable_seconds(seconds: float) -> str:
         return f"{seconds / 3600:.1f} h"
     if seconds >= 90:
         return f"{seconds / 60:.1f} min"
+    if seconds < 0.001:
+        return "under 1 ms"
     return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.{0 if seconds >= 0.01 else 1}f} ms"

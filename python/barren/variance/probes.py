@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from barren.classes import Frequencies
+from barren.classes import Frequencies, Parity
 from barren.variance.members import Members, members_of
 from barren.variance.problem import Estimate, Pairing, Problem
 from barren.variance.speeds import Speeds
@@ -36,6 +36,8 @@ def _of_class(problem: Problem) -> tuple[int, int]:
     cls: object = problem.cls
     if isinstance(cls, Frequencies):
         return 16 * cls.dimension * (len(problem.points) + cls.size), 8 * cls.size
+    if isinstance(cls, Parity):
+        return 8 * cls.size + 24 * len(problem.points), 2 * cls.points
     p = problem.cls.p
     return (8 * 8 * p, 6 * p) if problem.cls.is_prime else (24 * p, 0)
 
@@ -51,7 +53,14 @@ def smallest_memory(problem: Problem) -> int:
 
 def memory(problem: Problem) -> int:
     """Bytes that it is predicted to take: the sketch on top, and no model of more than a chunk of samples."""
-    return smallest_memory(problem) + 8 * _largest_sketch(problem) * problem.tangent.parameters
+    sketch = 8 * _largest_sketch(problem) * problem.tangent.parameters
+    return smallest_memory(problem) + _products_room(problem) + sketch
+
+
+def _products_room(problem: Problem) -> int:
+    """What products may take beyond the least: half of what there is, and no more than makes a difference."""
+    room = max(0, problem.memory_limit - smallest_memory(problem))
+    return min(room // 2, problem.tangent.most_product_bytes - problem.tangent.product_bytes)
 
 
 def obstacle(problem: Problem) -> str | None:
@@ -66,7 +75,7 @@ def obstacle(problem: Problem) -> str | None:
 
 def _largest_sketch(problem: Problem) -> int:
     """How many directions of parameter space fit in memory; the dual form keeps batches of gradients in their place."""
-    d, room = problem.tangent.parameters, problem.memory_limit - smallest_memory(problem)
+    d, room = problem.tangent.parameters, problem.memory_limit - smallest_memory(problem) - _products_room(problem)
     return int(np.clip(room // (8 * d), 0, _LARGEST_SKETCH))
 
 
@@ -89,13 +98,15 @@ def seconds_with(problem: Problem, speeds: Speeds, a_column: float) -> float:
     if not speeds.has_products:
         forward, backward = 0.0, 150.0 * tighter**2
     passes = forward * speeds.forward + backward * speeds.backward
+    a_column += speeds.model_call / BATCH  # a batch is one call
     return len(problem.points) * passes + (forward + backward) * a_column
 
 
 def run(problem: Problem) -> Pairing:
     """Var to the relative standard error `problem.rtol`, with d(a) where forward mode allows it, and layer shares."""
     random = np.random.default_rng(problem.seed)
-    members = members_of(problem)
+    members, tangent = members_of(problem), problem.tangent
+    problem = replace(problem, tangent=tangent.products_within(tangent.product_bytes + _products_room(problem)))
     if problem.tangent.has_products:
         estimate, deviations = _forward(problem, members, random)
         count, squares = _FOR_PARAMETERS if problem.per_parameter else _FOR_LAYERS, np.zeros(problem.tangent.parameters)

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from barren._validate import WORD_LIMIT
-from barren.classes import Frequencies, ModularMultiplication
+from barren.classes import ModularMultiplication
 from barren.inputs import Law, RealLaw
 from barren.tangents.base import Tangent
 
 if TYPE_CHECKING:
     from barren.variance.lookups import Labels
+
+# Lists of members and points of so many bytes are made under any memory limit: to tell what every method needs.
+SMALL_LISTS = 2**24
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class Problem:
 
     Attributes:
         cls: the target class that is computed with: the one asked for, or the modular class that it is on a grid. In
-            the methods of `variance.frequency` alone it is a class of `Frequencies`, whatever is written here.
+            the methods of `variance.frequency` alone it is a class of `Frequencies`, whatever is written here, and in
+            those of `variance.parity` one of `Parity`.
         law: the law of x in that class.
         points: the points of the law, int64 (for p >= 2**63 Python integers) or float64, shape
             (n,), or (n, d) in R^d.
@@ -36,6 +40,7 @@ class Problem:
         seed: of the random vectors of an estimate.
         labels: the derivatives of a loss that is not affine in the label, else None.
         whole: whether given multipliers are the whole class, and no sample of a larger one.
+        prepared: seconds that it took to check the arguments, the model among them, and to tabulate the loss.
     """
 
     cls: ModularMultiplication
@@ -51,6 +56,7 @@ class Problem:
     seed: int = 0
     labels: Labels | None = None
     whole: bool = False
+    prepared: float = 0.0
 
     @property
     def is_sample(self) -> bool:
@@ -61,8 +67,14 @@ class Problem:
     def is_listed(self) -> bool:
         """Whether the members can be listed, and with them tables of length p."""
         cls: object = self.cls
-        countable = cls.has_members if isinstance(cls, Frequencies) else self.cls.p < WORD_LIMIT
-        return countable and 8 * self.cls.size + 16 * self.points.size <= self.memory_limit
+        if isinstance(cls, ModularMultiplication):
+            return cls.p < WORD_LIMIT and self.list_bytes <= max(self.memory_limit, SMALL_LISTS)
+        return self.cls.has_members and self.list_bytes <= self.memory_limit
+
+    @property
+    def list_bytes(self) -> int:
+        """What the lists of members and points take."""
+        return 8 * self.cls.size + 16 * self.points.size
 
     @property
     def needs_deviations(self) -> bool:
@@ -115,6 +127,7 @@ class Pairing:
         per_parameter: layer -> the variance of each of its parameters, float64, or None if not wanted.
         estimate: where it is one and not exact.
         squared_norms: ‖J(x)‖² of every point where the method has them at hand, else None.
+        outputs: N(x) of every point where the method has them at hand, else None.
     """
 
     per_layer: dict[str, float]
@@ -122,6 +135,7 @@ class Pairing:
     per_parameter: dict[str, np.ndarray] | None = None
     estimate: Estimate | None = None
     squared_norms: np.ndarray | None = None
+    outputs: np.ndarray | None = None
 
     @property
     def variance(self) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from barren import _validate
 from barren.bounds import one_hot_bound, sharp_bound
-from barren.classes import ModularMultiplication, TargetClass
+from barren.classes import ModularMultiplication, Parity, TargetClass
 from barren.inputs import Law, RealLaw
 from barren.variance.plan import Plan
 from barren.variance.problem import Estimate
@@ -113,6 +113,9 @@ class GradientVariance:
     def bound(self) -> float:
         """λ(H)·B²: no model of the same mean squared norm has a larger variance (docs/theory, section 4).
 
+        λ is that of the law of x of this variance, `v.inputs`: on the real line that of its points, also where these
+        are the nodes of a quadrature rule, as by default. `sharp_bound(cls)` is λ for x uniform on [0, 1] itself.
+
         Raises:
             ValueError: the loss was taken as a table of its derivatives: the class alone then gives no such bound.
         """
@@ -176,10 +179,12 @@ class GradientVariance:
     def explain(self) -> str:
         """The plan in words: method, reason, the model's route, every candidate's price; how an estimate was made."""
         if not self.is_listed:
-            return f"{self.plan}\nmembers: all {self.cls.size}, by Dedekind sums; too many to list, so no deviations"
-        if self.estimate is None:
-            return str(self.plan)
-        return f"{self.plan}\nestimate: {self.estimate.note}"
+            how = "their kernel" if isinstance(self.cls, Parity) else "Dedekind sums"
+            return f"{self.plan}\nmembers: all {self.cls.size}, by {how}; too many to list, so no deviations"
+        note = "" if self.estimate is None else f"\nestimate: {self.estimate.note}"
+        if isinstance(self.inputs, RealLaw):
+            note = f"{note}\nbound: λ is that of the {self.inputs.size()} points of {self.inputs!r}"
+        return f"{self.plan}{note}"
 
 
 def _ratio(numerator: float, denominator: float) -> float:

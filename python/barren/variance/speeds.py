@@ -26,6 +26,8 @@ _BUDGET = 0.3
 # Runs shorter than the first are made four times; one longer than the second is not made again.
 _SHORT, _LONG = 0.05, 2.0
 _DIRECTIONS = 8
+# A pass over a model's samples, as a share of its checks, measured on small networks; a larger model's work is counted.
+_CALL, _LARGEST_CALL = 0.5, 0.02
 _COTANGENTS = 8
 
 
@@ -48,6 +50,16 @@ class Speeds:
     def rates(self) -> Rates:
         """Of the machine."""
         return rates(self._problem.threads)
+
+    @property
+    def fixed(self) -> float:
+        """Seconds that every method takes, however little there is to compute: the checks, and the calls themselves."""
+        return self.rates.call + self._problem.prepared + self.model_call
+
+    @property
+    def model_call(self) -> float:
+        """Seconds of one pass over a small model's samples: so much of its checks, which are such passes themselves."""
+        return min(_CALL * self._problem.prepared, _LARGEST_CALL) if self._tangent.is_model else 0.0
 
     @cached_property
     def has_products(self) -> bool:
@@ -85,11 +97,17 @@ class Speeds:
         """Seconds of one sample in a pass that makes the gradients of all these layers."""
         return max(self.a_pass, self._a_sample(lambda part: part.column_pass(every=True)))
 
+    def made(self, make: Callable[[], object]) -> float:
+        """Seconds of some work, timed: a share of all."""
+        return _least(make)
+
     def pulled_back(self, pull: Callable[[np.ndarray], object]) -> float:
         """Seconds of a cotangent of a model of several outputs, at all inputs: timed, as it is a share of the work."""
         tangent: Any = self._tangent
-        cotangents = np.ones((_COTANGENTS, self._n, tangent.logits))
-        return _least(lambda: pull(cotangents)) / _COTANGENTS
+        fitting = self._problem.memory_limit // (64 * self._n * tangent.logits)
+        count = int(np.clip(fitting, 1, _COTANGENTS))
+        cotangents = np.ones((count, self._n, tangent.logits))
+        return _least(lambda: pull(cotangents)) / count
 
     def columns(self, bytes_limit: int, *, by_layer: bool = False) -> float:
         """Seconds to make every Jacobian column in blocks of so many bytes: each group of columns is a pass."""

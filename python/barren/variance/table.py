@@ -110,7 +110,9 @@ def smallest_memory(problem: Problem) -> int:
 def memory(problem: Problem) -> int:
     """Bytes that it is predicted to take: blocks of members on top of what it cannot do without."""
     need, tangent = smallest_memory(problem), problem.tangent
-    if labels_of(problem).slopes is not None and not tangent.ntk_is_cheap and _takes_forms(problem):
+    if labels_of(problem).slopes is None:
+        return need + cross_entropy.memory(problem, max(0, problem.memory_limit - need))
+    if not tangent.ntk_is_cheap and _takes_forms(problem):
         columns = max(tangent.layers.values()) * tangent.n * tangent.dtype.itemsize * COPIES
         return need + max(0, min(problem.memory_limit - need, max(columns, 2 * BLOCK_BYTES)))
     return need + max(0, min(problem.memory_limit - need, 2 * BLOCK_BYTES))

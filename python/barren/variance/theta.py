@@ -46,6 +46,7 @@ def upper_blocks(tangent: Tangent, room: int) -> Iterator[UpperBlock]:
         room: bytes that one block, or what makes the whole Θ of a layer, may take.
     """
     n = tangent.n
+    tangent.ready(0)  # before it is asked how: a layer may need columns after all
     if not tangent.ntk_is_cheap:
         for layer, theta in tangent.ntk_layers(max(least_block_bytes(n), room)):
             yield 0, n, iter([(layer, theta)])

@@ -25,7 +25,7 @@ def obstacle(problem: Problem, method: str) -> str | None:
     """Why a method cannot compute this problem, or None."""
     cls = frequencies_of(problem)
     if method not in METHODS:
-        return "it is for residues modulo p"
+        return "it is for parities" if method == "walsh" else "it is for residues modulo p"
     if method == "kernel":
         wanted = "it forms no Jacobian columns, and the variance of every parameter is wanted"
         return wanted if problem.per_parameter else None

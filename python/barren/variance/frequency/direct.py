@@ -42,7 +42,8 @@ def memory(problem: Problem) -> int:
 def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: ψ once a block of columns, a multiply-add for each member, point and column."""
     n, d = len(problem.points), problem.tangent.parameters
-    waves = -(-d // _columns(problem)) * frequencies_of(problem).dimension * speeds.rates.wave
+    cls = frequencies_of(problem)
+    waves = -(-d // _columns(problem)) * cls.dimension * len(cls.circle.terms) * speeds.rates.wave
     a_pair = waves + d * speeds.rates.response(problem.tangent.dtype)
     making = speeds.columns(problem.tangent.dtype.itemsize * n * _columns(problem)) + n * speeds.backward
     return problem.cls.size * n * a_pair + making

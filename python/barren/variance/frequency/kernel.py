@@ -48,19 +48,21 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
         room = max(least_block_bytes(n), problem.memory_limit - smallest_memory(problem))
         once += speeds.columns(room // COPIES, by_layer=True)
         making *= 2.0
-    if cls.kind == "set" or not (cls.circle.harmonic or cls.kind == "interval"):
-        once += entries * cls.size * rates.product64 + n * cls.size * rates.wave
-    elif cls.circle.harmonic:
-        once += entries * _CLOSED * rates.entry
+    waves = len(cls.circle.terms)
+    if cls.is_closed:
+        once += entries * _CLOSED * waves**2 * rates.entry
+    elif cls.has_members:
+        once += entries * cls.size * rates.product64 + waves * n * cls.size * rates.wave
     else:
         once += entries * cls.lines(problem.points) * rates.line
-    forms = (entries * rates.form + n * rates.wave) * cls.size if problem.needs_deviations else 0.0
+    forms = (entries * rates.form + waves * n * rates.wave) * cls.size if problem.needs_deviations else 0.0
     return once + 0.5 * entries * making + forms
 
 
 def run(problem: Problem) -> Pairing:
     """Var of every layer from blocks of its Θ; d(a) from the quadratic forms of the total Θ."""
     cls, n = frequencies_of(problem), len(problem.points)
+    problem.tangent.ready(problem.threads)  # before the room is counted: a layer may need columns after all
     room = max(0, problem.memory_limit - smallest_memory(problem))
     total = np.zeros((n, n)) if problem.needs_deviations else None
     per_layer = pair_layers(problem, pair_by_kernel(problem), room, total)

@@ -1,7 +1,7 @@
-"""Nufft: the responses of all frequencies 1..A of a cosine by non-uniform Fourier transforms.
+"""Nufft: the responses of all frequencies 1..A of a sum of cosines by non-uniform Fourier transforms.
 
-O((n + A log A)) a column in place of O(A·n). The error grows with A, as phases are rounded: 3.4e-12 of the largest
-response at A = 10^4, 3.5e-10 at A = 10^6 (docs/theory, section 5).
+O((n + A log A)) a column and a cosine in place of O(A·n). The error grows with A, as phases are rounded: 3.4e-12 of the
+largest response at A = 10^4, 3.5e-10 at A = 10^6 (docs/theory, section 5).
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ def memory(problem: Problem) -> int:
 
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
-    """Predicted time: a transform for two columns."""
+    """Predicted time: a transform for two columns and a cosine."""
     n, size, d = len(problem.points), problem.cls.size, problem.tangent.parameters
     grid = size * math.log2(2 + size)
     making = speeds.columns(problem.tangent.dtype.itemsize * n * _columns(problem)) + n * speeds.backward
-    return d / 2 * (n * speeds.rates.scattered + grid * speeds.rates.modes) + making
+    transforms = len(frequencies_of(problem).circle.terms) * d / 2
+    return transforms * (n * speeds.rates.scattered + grid * speeds.rates.modes) + making
 
 
 def _columns(problem: Problem) -> int:

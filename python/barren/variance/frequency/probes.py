@@ -16,7 +16,8 @@ smallest_memory, memory, run = probes.smallest_memory, probes.memory, probes.run
 def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: responses are non-uniform transforms where there are any, sums over ψ(a·x) otherwise."""
     cls, n = frequencies_of(problem), len(problem.points)
-    a_column = float(cls.size) * n * cls.dimension * speeds.rates.wave / probes.BATCH
+    waves = len(cls.circle.terms)
+    a_column = waves * float(cls.size) * n * cls.dimension * speeds.rates.wave / probes.BATCH
     if scattered.obstacle(cls) is None:
-        a_column = 0.5 * (n * speeds.rates.scattered + cls.size * math.log2(2 + cls.size) * speeds.rates.modes)
+        a_column = 0.5 * waves * (n * speeds.rates.scattered + cls.size * math.log2(2 + cls.size) * speeds.rates.modes)
     return probes.seconds_with(problem, speeds, a_column)
