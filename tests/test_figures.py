@@ -35,7 +35,15 @@ TINY: dict[str, Settings] = {
     "character-spectrum": {"p": 53, "model": "mlp:8x8:relu"},
     "log-covariance": {"primes": [3, 5, 11, 53, 503]},
     "spectral-norm": {"primes": [3, 11, 53]},
-    "parity-functions": {"bits": [2, 5, 6], "seeds": [0, 1]},
+    "parity-functions": {
+        "bits": [2, 5, 6],
+        "seeds": [0, 1],
+        "trained_bits": [2, 7],
+        "steps": 30,
+        "records": [3, 10],
+        "parities": 2,
+        "test": 50,
+    },
     "gradient-along-training": {
         "primes": [53],
         "easy": [1],
@@ -240,7 +248,10 @@ def test_spectral_norm_is_the_largest_singular_value(p: int, every: dict[str, tu
 def test_parity_functions_are_below_the_bound(every: dict[str, tuple[Path, figures.Made]]) -> None:
     from barren import models
 
-    rows = rows_of(every["parity-functions"][0], "parity-functions")
+    both = rows_of(every["parity-functions"][0], "parity-functions")
+    trained, rows = (base.where(both, panel=panel) for panel in ("training", "variance"))
+    assert [row["step"] for row in base.where(trained, bits=7)][:4] == [0, 3, 10, 30]
+    assert len(trained) == 2 * 2 * 2 * 4
     assert all(0.0 < row["variance"] <= row["mean_squared_norm"] / row["size"] * (1 + 1e-12) for row in rows)
     (row,) = base.where(rows, bits=6, members="half", seed=1)
     answer = barren.gradient_variance(
