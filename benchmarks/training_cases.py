@@ -10,8 +10,8 @@ import numpy as np
 from cases import Record
 
 import barren
-from barren import encodings, inputs, models, targets
-from barren.training import Population
+from barren import encodings, figures, inputs, models, specs, targets
+from barren.training import Population, Watch
 
 _LEARNING_RATE, _BATCH = 1e-3, 100
 
@@ -86,6 +86,47 @@ def ensemble(quick: bool) -> Record:
     }  # fmt: skip
 
 
+def watch_cost(quick: bool) -> Record:
+    """All looks at one checkpoint against the training between two, with the default of `gradient-along-training`.
+
+    Its looks are spaced in log(step), so the training between two is taken as the mean: all of it over their number.
+    """
+    settings = figures.FIGURES["gradient-along-training"].settings(False, 0)
+    if quick:
+        settings |= {"primes": [101], "others": [30], "steps": 60, "looks": 4, "seeds": [0]}
+    cls = barren.ModularMultiplication(settings["primes"][0], specs.target(settings["target"]))
+    watch = Watch(cls, loss=settings["loss"], batch_size=settings["batch_size"])
+    members, width = [*settings["easy"], *settings["others"]], encodings.Bits().width(cls.p)
+    runs = [
+        (member, models.from_spec(settings["model"], width, seed)) for member in members for seed in settings["seeds"]
+    ]
+    largest = 0.0
+    for member, model in runs:
+        look = watch.look(model, member)
+        v = barren.gradient_variance(cls, model, encoding=encodings.Bits(), loss=settings["loss"], dtype="float64")
+        truth = float(v.deviations[np.searchsorted(v.members, member)])
+        largest = max(largest, abs(look.variance / float(v) - 1.0), abs(look.deviation / truth - 1.0))
+    assert largest <= 1e-10, largest
+    shared = {name: settings[name] for name in ("seeds", "loss", "lr", "batch_size", "steps")}
+    times: dict[str, list[float]] = {"looks": [], "between": []}
+    for _ in range(1 if quick else 5):
+        times["looks"].append(_seconds(lambda: [watch.look(model, member) for member, model in runs]))
+        whole = _seconds(lambda: barren.train(cls, settings["model"], members=members, records=1, **shared))
+        times["between"].append(whole / settings["looks"])
+    return {
+        "name": "the training between two looks over the looks at all runs",
+        "asked": "≥ 1: the watch costs less than the training between two checkpoints",
+        "ratio": _ratio(times["between"], times["looks"]),
+        "seconds": {"ours": sorted(times["looks"])[len(times["looks"]) // 2],
+                    "rival": sorted(times["between"])[len(times["between"]) // 2], "runs": len(times["looks"])},
+        "seconds_a_look": sorted(times["looks"])[len(times["looks"]) // 2] / len(runs),
+        "difference": largest,
+        "case": f"p = {cls.p}, {len(runs)} runs of {settings['model']}, all of them watched, {settings['steps']} steps "
+        f"of Adam, batch {settings['batch_size']}, {settings['looks'] + 1} looks; the training is without a watch, its "
+        "start and its end with it, and between two looks is the whole over their number less one",
+    }  # fmt: skip
+
+
 def _seconds(call: Any) -> float:
     start = time.perf_counter()
     call()
@@ -108,4 +149,4 @@ def _difference(row: dict[str, Any], solo: dict[str, Any]) -> float:
     return largest
 
 
-TRAINING_CASES = {case.__name__: case for case in (ensemble,)}
+TRAINING_CASES = {case.__name__: case for case in (ensemble, watch_cost)}

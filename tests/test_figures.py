@@ -88,6 +88,15 @@ TINY: dict[str, Settings] = {
         "batch_size": 10,
         "records": 4,
     },
+    "gradient-along-training": {
+        "primes": [53],
+        "easy": [1],
+        "others": [20],
+        "seeds": [0, 1],
+        "model": "mlp:8:relu",
+        "steps": 20,
+        "looks": 3,
+    },
 }
 
 

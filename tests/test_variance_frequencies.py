@@ -129,6 +129,8 @@ def test_on_a_grid_the_modular_engines_answer(target, M, A):
         assert np.array_equal(v.members, cls.members)
         assert v.cls is cls
         assert v.inputs == law
+        alone = barren.gradient_variance(cls, jacobian=J, inputs=law, method=method, deviations=False)
+        assert float(alone) == pytest.approx(expected.mean(), rel=1e-9, abs=1e-12)
     assert float(v) <= v.bound * (1 + 1e-9)
 
 

@@ -12,6 +12,7 @@ from barren.figures import (
     bound_ladder,
     character_spectrum,
     easy_multipliers,
+    gradient_along_training,
     log_covariance,
     parity_functions,
     parity_training,
@@ -41,6 +42,7 @@ FIGURES: dict[str, Figure] = {
         wave_training,
         predictability,
         all_bits_training,
+        gradient_along_training,
     )
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from barren import _validate, models
+from barren import _validate, encodings, models
 from barren.classes import Frequencies, ModularMultiplication, Parity, TargetClass
 from barren.training import losses, optimizers, protocols
 from barren.training.draws import generator
@@ -59,7 +59,7 @@ def members_of(cls: TargetClass, members: int | Sequence[Any] | Array) -> list[A
     """
     if isinstance(members, int | np.integer) and not isinstance(members, bool):
         count = _validate.integer("members", members, low=1, high=cls.size if cls.has_members else None)
-        return _drawn(cls, count)
+        return draw_members(cls, count, generator(0, _MEMBERS))
     found = np.asarray(members)
     if found.ndim != 1 or found.size == 0 or found.dtype.kind not in "iuf":
         _validate.refuse(TypeError, "members", "a count or a list of numbers", _validate.came(members))
@@ -70,17 +70,16 @@ def members_of(cls: TargetClass, members: int | Sequence[Any] | Array) -> list[A
     return listed
 
 
-def _drawn(cls: TargetClass, count: int) -> list[Any]:
-    """Different members, uniform, the first of a stream: those of a count are among those of a larger one."""
-    random = generator(0, _MEMBERS)
+def draw_members(cls: TargetClass, count: int, random: np.random.Generator) -> list[Any]:
+    """So many different members, uniform: the first of a stream."""
     found: dict[Any, None] = {}
     while len(found) < count:
-        for member in _draw_members(cls, 2 * count + 8, random):
+        for member in _some_members(cls, 2 * count + 8, random):
             found.setdefault(member)
     return list(found)[:count]
 
 
-def _draw_members(cls: TargetClass, count: int, random: np.random.Generator) -> list[Any]:
+def _some_members(cls: TargetClass, count: int, random: np.random.Generator) -> list[Any]:
     if isinstance(cls, ModularMultiplication) and cls.multipliers in ("units", "all"):
         drawn = random.integers(0, cls.p, size=count)
         units = drawn[np.gcd(drawn, cls.p) == 1] if cls.multipliers == "units" else drawn
@@ -92,6 +91,30 @@ def _draw_members(cls: TargetClass, count: int, random: np.random.Generator) -> 
         return list(random.uniform(0.0, float(cls.A), size=count).tolist())
     chosen: list[Any] = cls.members[random.integers(0, cls.size, size=count)].tolist()
     return chosen
+
+
+def encoding_of(cls: TargetClass, encoding: Encoding | None) -> Encoding:
+    """The encoding, or the default one: bits, and x itself on the real line.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if encoding is None:
+        return encodings.Scalar() if isinstance(cls.period, float) else encodings.Bits()
+    if not callable(encoding) or isinstance(encoding, type):
+        came = _validate.came(encoding)
+        raise TypeError(f"encoding must be one of barren.encodings or a function (x, p) -> array; got {came}")
+    return encoding
+
+
+def dtype_of(dtype: Any) -> str:
+    """The name of a dtype, "float32" for None.
+
+    Raises:
+        ValueError: Another one.
+    """
+    name = np.dtype(np.float32 if dtype is None else str(dtype).removeprefix("torch.")).name
+    return _validate.choice("dtype", name, ["float32", "float64"])
 
 
 def seeds_of(seeds: int | Sequence[int]) -> list[int]:
@@ -227,7 +250,7 @@ def _check_network(module: nn.Module, task: Task, features: torch.Tensor) -> Non
 def task_of(
     classes: tuple[TargetClass, ...],
     *,
-    encoding: Encoding,
+    encoding: Encoding | None,
     loss: object,
     optimizer: object,
     optimizer_options: Any,
@@ -248,18 +271,14 @@ def task_of(
     Raises:
         TypeError, ValueError: See `train`.
     """
-    if not callable(encoding) or isinstance(encoding, type):
-        came = "nothing" if encoding is None else _validate.came(encoding)
-        raise TypeError(f"encoding must be one of barren.encodings or a function (x, p) -> array; got {came}")
     protocol = protocols.from_spec(data)
     batch = _validate.integer("batch_size", batch_size, low=1)
     protocol.check(batch)
     total = steps_of(steps, epochs, protocol, batch)
-    name = np.dtype(np.float32 if dtype is None else str(dtype).removeprefix("torch.")).name
     task = Task(
         classes,
         classes[0].law_of(inputs),
-        encoding,
+        encoding_of(classes[0], encoding),
         losses.from_spec(loss, list(classes)),
         optimizers.from_spec(optimizer, optimizer_options),
         protocol,
@@ -269,7 +288,7 @@ def task_of(
         None if stop_accuracy is None else _validate.real("stop_accuracy", stop_accuracy, low=0.0, high=1.0),
         None if patience is None else _validate.integer("patience", patience, low=1),
         _validate.real("tau", tau, low=0.0, high=0.5),
-        _validate.choice("dtype", name, ["float32", "float64"]),
+        dtype_of(dtype),
         _device(device),
     )
     if task.stop_accuracy is not None and not task.is_classified:

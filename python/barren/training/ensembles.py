@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from barren import _core, _pool, _validate, encodings
+from barren import _core, _pool, _validate
 from barren._progress import Progress, for_terminal
 from barren.classes import TargetClass
 from barren.tangents.snapshot import at_most, plain_autograd
@@ -25,6 +25,8 @@ from barren.training.networks import obstacle_of
 from barren.training.protocols import digest
 from barren.training.result import Ensemble
 from barren.training.task import Array, Encoding, Run, Task
+from barren.training.watch import Watch
+from barren.training.watching import Looks, Watching, watching_of
 
 # Runs advanced together at most: enough that the calls of torch are not what costs, few enough for the caches.
 _TOGETHER = 32
@@ -61,6 +63,8 @@ def train(
     threads: int | None = None,
     save: str | os.PathLike[str] | None = None,
     save_every: float = 30.0,
+    watch: Watch | int | None = None,
+    watch_runs: int | Sequence[int] | None = None,
     progress: bool | Progress = False,
 ) -> Ensemble:
     """Trains one architecture on many targets of a class, with many seeds and learning rates, all runs together.
@@ -99,10 +103,13 @@ def train(
         threads: threads; default all that the process may use. They change nothing in the result.
         save: a folder to save to; called again with the same arguments `train` goes on from there, to the same numbers.
         save_every: seconds between two savings.
+        watch: at how many records the gradient watch looks at the exact gradient variance, evenly in log(step), or a
+            `barren.training.Watch`; default never. What it saw is in `ensemble.watched`; it changes nothing else.
+        watch_runs: the numbers of the runs that are watched, or how many, spread evenly; default four.
         progress: whether to show how far it is, on standard error.
 
     Returns:
-        An `Ensemble`: `.rows`, a dictionary a run; `.history`; `.model(i)`; `.note`.
+        An `Ensemble`: `.rows`, a dictionary a run; `.history`; `.watched`, a dictionary a look; `.model(i)`; `.note`.
 
     Raises:
         TypeError: an argument of the wrong kind.
@@ -124,10 +131,9 @@ def train(
         [1.0, 1.0, 1.0, 1.0]
     """
     classes = arguments.classes_of(cls)
-    shown = encoding if encoding is not None else _default_encoding(classes[0])
     task = arguments.task_of(
         classes,
-        encoding=shown,
+        encoding=encoding,
         loss=loss,
         optimizer=optimizer,
         optimizer_options=optimizer_options,
@@ -151,19 +157,24 @@ def train(
     ]
     workers = _core.available_threads() if threads is None else _validate.integer("threads", threads, low=1, high=4096)
     pause = _validate.real("save_every", save_every, low=0.0)
+    watching = watching_of(task, len(listed), watch, watch_runs)
     shows = progress if isinstance(progress, Progress) else for_terminal(not _validate.boolean("progress", progress))
-    return _Training(task, model, listed, workers, shows).run(save, pause)
-
-
-def _default_encoding(cls: TargetClass) -> Encoding:
-    return encodings.Scalar() if isinstance(cls.period, float) else encodings.Bits()
+    return _Training(task, model, listed, workers, watching, shows).run(save, pause)
 
 
 class _Training:
     """One call of `train`."""
 
-    def __init__(self, task: Task, model: Any, runs: list[Run], workers: int, progress: Progress) -> None:
-        self.task, self.runs, self.progress = task, runs, progress
+    def __init__(
+        self,
+        task: Task,
+        model: Any,
+        runs: list[Run],
+        workers: int,
+        watching: Watching | None,
+        progress: Progress,
+    ) -> None:
+        self.task, self.runs, self.watching, self.progress = task, runs, watching, progress
         probe = task.protocol.stream(task.classes[0], task.law, runs[0].seed, task.batch_size).test[:4]
         maker = arguments.maker_of(model, task, probe)
         self.modules = arguments.networks_of(maker, task, runs, probe)
@@ -239,7 +250,14 @@ class _Training:
             "weights": weights,
             "first_outputs": digest(self._first_outputs(first)),
             "batched": self.obstacle is None,
+            "watch": None if self.watching is None else self.watching.describe(),
         }
+
+    def looks(self, number: int) -> Looks:
+        """Of a group, nothing seen yet."""
+        part, shape = self.parts[number], (len(self.parts[number]), len(self.task.records))
+        watched = () if self.watching is None else self.watching.runs
+        return Looks(self.watching, [row for row, place in enumerate(part) if place in watched], shape)
 
 
 class _GroupWork:
@@ -253,7 +271,8 @@ class _GroupWork:
         runs = [training.runs[place] for place in training.parts[number]]
         limit = at_most(1) if task.device.startswith("cpu") else nullcontext()
         with limit, plain_autograd(torch.device(task.device)):
-            group = Group(task, runs, [training.modules[run.seed] for run in runs], training.obstacle)
+            modules = [training.modules[run.seed] for run in runs]
+            group = Group(task, runs, modules, training.obstacle, training.looks(number))
             saved = None if self.folder is None else self.folder.read(number)
             if saved is None:
                 group.record()

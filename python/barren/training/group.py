@@ -14,6 +14,7 @@ from barren.training.feed import Feed
 from barren.training.networks import Networks, spare_copies
 from barren.training.optimizers import kept_state
 from barren.training.task import Array, Run, Task
+from barren.training.watching import Looks
 
 # Why a run ended.
 FINISHED, ACCURATE, IMPATIENT, DIVERGED = "all steps", "accurate", "no progress", "diverged"
@@ -27,6 +28,7 @@ class Group:
         runs: The runs; all of one learning rate.
         modules: Their networks, initialised.
         obstacle: Why they cannot be batched, or None.
+        looks: What the gradient watch is to see of them, and keeps.
 
     Attributes:
         step: Steps made.
@@ -37,8 +39,10 @@ class Group:
         broken: The first step of a loss that was not finite, −1 where there was none.
     """
 
-    def __init__(self, task: Task, runs: Sequence[Run], modules: Sequence[nn.Module], obstacle: str | None) -> None:
-        self.task, self.runs, self.step = task, list(runs), 0
+    def __init__(
+        self, task: Task, runs: Sequence[Run], modules: Sequence[nn.Module], obstacle: str | None, looks: Looks
+    ) -> None:
+        self.task, self.runs, self.step, self.looks = task, list(runs), 0, looks
         smallest = min(task.batch_size, *self._batch_sizes(task, runs))
         self.spare = 0 if obstacle else spare_copies(smallest)
         self.networks = Networks(modules[0], [*modules, *[modules[-1]] * self.spare], obstacle)
@@ -96,12 +100,25 @@ class Group:
                 self.broken[place] = self.step + int(np.argmin(fine[:, column]))
 
     def record(self) -> None:
-        """Measures every run at this step, and ends those that are done."""
+        """Measures every run at this step, looks at those that are watched, and ends those that are done."""
         column = self.task.records.index(self.step)
         for side, pieces in (("train", self.feed.train(self.step)), ("test", self.feed.test())):
             for name, values in self._measured(pieces).items():
                 self.records[f"{side}_{name}"][self.active, column] = values
+        if self.looks.due(self.step):
+            self._look(column)
         self._end_runs(column)
+
+    def _look(self, column: int) -> None:
+        """One after the other, those that did not diverge."""
+        tensors = self._tensors()
+        for row, place in enumerate(self.active):
+            if place in self.looks.places and not self._has_diverged(place, column):
+                network = self._network({name: tensor[row] for name, tensor in tensors.items()})
+                self.looks.look(place, column, self.runs[place], network)
+
+    def _has_diverged(self, place: int, column: int) -> bool:
+        return bool(self.broken[place] >= 0 or not np.isfinite(self.records["test_loss"][place, column]))
 
     def _measured(self, pieces: Iterator[tuple[Tensor, Tensor]]) -> dict[str, Array]:
         outputs, labels, losses = [], [], []
@@ -123,7 +140,7 @@ class Group:
         for row, place in enumerate(self.active):
             loss = self.records["test_loss"][place]
             reason = ""
-            if self.broken[place] >= 0 or not np.isfinite(loss[column]):
+            if self._has_diverged(place, column):
                 reason = DIVERGED
                 self.broken[place] = self.step if self.broken[place] < 0 else self.broken[place]
             elif task.stop_accuracy is not None and self.records["test_accuracy"][place, column] >= task.stop_accuracy:
@@ -179,6 +196,7 @@ class Group:
             "ends": np.array(self.ends, dtype="U16"),
         }
         arrays.update({f"record/{name}": values for name, values in self.records.items()})
+        arrays.update(self.looks.state())
         for place, tensors in self.final.items():
             arrays.update({f"final/{place}/{name}": values for name, values in tensors.items()})
         if self.active:
@@ -200,6 +218,7 @@ class Group:
         self.stops, self.ends = arrays["stops"].tolist(), arrays["ends"].tolist()
         for name in self.records:
             self.records[name] = arrays[f"record/{name}"].copy()
+        self.looks.restore(arrays)
         for key, values in arrays.items():
             if key.startswith("final/"):
                 _, which, name = key.split("/", 2)
@@ -229,8 +248,11 @@ class Group:
 
     def module(self, place: int) -> nn.Module:
         """The network of a run as it ended."""
+        return self._network({name: torch.from_numpy(values.copy()) for name, values in self.final[place].items()})
+
+    def _network(self, state: dict[str, Any]) -> nn.Module:
+        """A network with these parameters and buffers, its own."""
         made = self.networks.skeleton()
-        state: dict[str, Any] = {name: torch.from_numpy(v.copy()) for name, v in self.final[place].items()}
         made.load_state_dict(state, strict=False)
         return made
 

@@ -24,6 +24,8 @@ class Ensemble:
         rows: A dictionary a run: member, seed, lr, steps made, why it ended, phase, learned, the metrics on training
             and test set at its end, their sizes, steps to the threshold, and the hashes of its data.
         history: Metric -> float64 of shape (runs, records); NaN after the end of a run.
+        watched: A dictionary a look of the gradient watch: run (its number in `rows`), member, seed, lr, step, the
+            numbers of a `barren.training.Look`, and in "sampled" the names of those that are estimates.
         records: The steps of the records, int64.
         note: How the runs were advanced, and what could not be batched.
     """
@@ -39,6 +41,11 @@ class Ensemble:
         self.history: dict[str, Array] = {name: self._gathered(name, len(runs)) for name in names}
         self.rows: list[dict[str, Any]] = self._rows(task, runs)
         check_data(self.rows)
+        self.watched: list[dict[str, Any]] = [
+            look
+            for place, run in enumerate(runs)
+            for look in self._where[place][0].looks.rows(self._where[place][1], run, place, task.records)
+        ]
 
     def _gathered(self, name: str, count: int) -> Array:
         return np.stack([self._where[place][0].records[name][self._where[place][1]] for place in range(count)])

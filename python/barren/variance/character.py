@@ -22,7 +22,7 @@ COLUMNS = 32
 
 def bytes_a_column(problem: Problem) -> int:
     """Memory of one column beside the input: itself, and its halves and their transform; with responses four more."""
-    return 8 * len(problem.points) + 8 * problem.cls.p * (7 if problem.needs_deviations else 3)
+    return 8 * len(problem.points) + 8 * problem.cls.p * (7 if _takes_responses(problem) else 3)
 
 
 def smallest_memory(problem: Problem) -> int:
@@ -39,7 +39,7 @@ def memory(problem: Problem) -> int:
 def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: columns are made, and the halves of each transformed; with responses there and back."""
     m, halves = (problem.cls.p - 1) // 2, halves_of(problem.cls)
-    one = speeds.rates.responses(m) if problem.needs_deviations else speeds.rates.energy(m)
+    one = speeds.rates.responses(m) if _takes_responses(problem) else speeds.rates.energy(m)
     making = speeds.columns(_block_bytes(problem)) + len(problem.points) * speeds.backward
     return problem.tangent.parameters * halves * one + making
 
@@ -49,7 +49,7 @@ def run(problem: Problem) -> Pairing:
     # Blocks of columns side by side, each on one thread; a single block has the threads for itself.
     pooled = problem.tangent.parameters > COLUMNS and _room(problem) >= COLUMNS * _in_flight(problem)
     columns = Columns(problem, 1 if pooled else _workers(problem))
-    deviations = np.zeros(problem.cls.size) if problem.needs_deviations else None
+    deviations = np.zeros(problem.cls.size) if _takes_responses(problem) else None
     shares = Shares(problem)
 
     def measure(part: tuple[str, np.ndarray]) -> tuple[str, np.ndarray | None, np.ndarray]:
@@ -64,6 +64,11 @@ def run(problem: Problem) -> Pairing:
         if deviations is not None and squares is not None:
             deviations += squares
     return shares.pairing(deviations)
+
+
+def _takes_responses(problem: Problem) -> bool:
+    """Whether every member's response is made: Parseval's sum alone is over all units, and not over a set of them."""
+    return problem.needs_deviations or problem.cls.multipliers == "set"
 
 
 def _workers(problem: Problem) -> int:
