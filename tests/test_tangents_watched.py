@@ -328,3 +328,33 @@ def test_samples_that_act_on_each_other_at_rare_inputs_are_refused(method, sampl
     monkeypatch.setattr(model_module, "_MOST_SAMPLES", samples)
     with pytest.raises(ValueError, match="depends on the rest of the batch"):
         run(seeded(Mixing, mean_of_the_rare), targets.Sawtooth(), method)
+
+
+class Slope(nn.Module):
+    """Differentiates itself in its forward; rare inputs alone see the derivative where it is so wanted."""
+
+    def __init__(self, of, outputs=1):
+        super().__init__()
+        self.a, self.l = nn.Linear(6, 5), nn.Linear(5, outputs)
+        self.of = of
+
+    @torch.enable_grad()
+    def forward(self, x):
+        y = x.clone().requires_grad_()
+        h = self.a(y)
+        out = self.l(torch.tanh(h))
+        slope = torch.autograd.grad(out.sum(), y if self.of == "input" else h, create_graph=True)[0]
+        return out + is_rare(x)[:, None] * slope.square().sum(1, keepdim=True)
+
+
+@SLOW
+@pytest.mark.parametrize("of", ["input", "inner"])
+@pytest.mark.parametrize("method", ["direct", "kernel", "character", "table"])
+def test_derivatives_within_the_forward(method, of):
+    model = seeded(Slope, of)
+    target, more = (targets.Sawtooth(), {"loss": power}) if method == "table" else (targets.Bit(0), {})
+    v, expected = run(model, target, method, **more)
+    assert relative(float(v), expected.variance) <= 1e-10
+    assert relative(v.deviations, expected.deviations) <= 1e-9
+    assert "'l.weight' takes part in the forward where no rule sees it" in v.explain()
+    assert ("'a.weight' takes part" in v.explain()) == (of == "input")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,8 +67,8 @@ def unaccounted(snapshot: Snapshot, outputs: Tensor, uses: Sequence[Use]) -> set
     Read from the graph, so it holds for every sample of the batch, and nothing is rounded: a parameter is among them if
     anything reads it but the recorded calls, or if a call's input was written to after the call.
     """
-    owners: dict[Any, Collection[str]] = {node: use.roles.values() for use in uses for node in use.nodes}
-    found = read_elsewhere(outputs, snapshot.trainable, owners)
+    calls = [(use.nodes, set(use.roles.values())) for use in uses]
+    found = read_elsewhere(outputs, snapshot.trainable, calls)
     for use in uses:
         if any(tensor._version != writes for tensor, writes in use.given):
             found.update(use.roles.values())

@@ -133,7 +133,7 @@ class Routes:
         return {layer: _PAST.format(name) for layer, name in first.items() if name is not None}
 
     def _are_apart(self, outputs: Tensor, uses: list[Use], gradients: list[Tensor]) -> bool:
-        """Whether the deltas in a sample's rows are those of its own output, in every call of the layers with a rule."""
+        """Whether the deltas in a sample's rows are those of its own output, in every call of a layer with a rule."""
         z = apart(len(outputs), outputs)
         weighted = deltas(outputs, uses, z)
         for use, gradient, other, place in zip(uses, gradients, weighted, self._layouts, strict=True):
