@@ -275,3 +275,86 @@ def test_a_state_kept_in_a_list_that_nothing_reads_is_no_harm():
     tangent.squared_norms()
     tangent.check_unchanged()
     tangent_of_model(seeded(mlp), FEATURES).check_unchanged()
+
+
+class Mixing(nn.Module):
+    """Samples that change places, or act on each other, at rare inputs alone."""
+
+    def __init__(self, mix, outputs=1):
+        super().__init__()
+        self.a, self.l = nn.Linear(6, 5), nn.Linear(5, outputs)
+        self.mix = mix
+
+    def forward(self, x):
+        return self.mix(self, x)
+
+
+def sorted_by_rarity(m, x):
+    order = is_rare(x).long().argsort(stable=True)
+    return m.l(torch.tanh(m.a(x[order]))[order.argsort()])
+
+
+def sorted_to_the_end(m, x):
+    """The last layer alone keeps the order."""
+    order = is_rare(x).long().argsort(stable=True)
+    return m.l(torch.tanh(m.a(x))[order])[order.argsort()]
+
+
+def mean_of_the_rare(m, x):
+    h, rare = m.a(x), is_rare(x)
+    return m.l(torch.tanh(h + h[rare].mean(0) if bool(rare.any()) and len(x) > 1 else h))
+
+
+@SLOW
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("mix", [sorted_by_rarity, sorted_to_the_end])
+@pytest.mark.parametrize("method", ["direct", "kernel"])
+def test_samples_that_change_places_at_rare_inputs(method, mix, dtype):
+    model = seeded(Mixing, mix).to(dtype)
+    found = []
+    for threads in (1, 2):
+        v, expected = run(model, targets.Sawtooth(), method, threads=threads)
+        rtol = 1e-10 if dtype == torch.float64 else 1e-5
+        assert relative(float(v), expected.variance) <= rtol
+        assert "takes the samples in another order" in v.explain()
+        found.append((float(v), v.mean_squared_norm))
+    assert len(set(found)) == 1
+
+
+@SLOW
+@pytest.mark.parametrize("samples", [256, 7])
+@pytest.mark.parametrize("method", ["direct", "kernel"])
+def test_samples_that_act_on_each_other_at_rare_inputs_are_refused(method, samples, monkeypatch):
+    monkeypatch.setattr(model_module, "_MOST_SAMPLES", samples)
+    with pytest.raises(ValueError, match="depends on the rest of the batch"):
+        run(seeded(Mixing, mean_of_the_rare), targets.Sawtooth(), method)
+
+
+class Slope(nn.Module):
+    """Differentiates itself in its forward; rare inputs alone see the derivative where it is so wanted."""
+
+    def __init__(self, of, outputs=1):
+        super().__init__()
+        self.a, self.l = nn.Linear(6, 5), nn.Linear(5, outputs)
+        self.of = of
+
+    @torch.enable_grad()
+    def forward(self, x):
+        y = x.clone().requires_grad_()
+        h = self.a(y)
+        out = self.l(torch.tanh(h))
+        slope = torch.autograd.grad(out.sum(), y if self.of == "input" else h, create_graph=True)[0]
+        return out + is_rare(x)[:, None] * slope.square().sum(1, keepdim=True)
+
+
+@SLOW
+@pytest.mark.parametrize("of", ["input", "inner"])
+@pytest.mark.parametrize("method", ["direct", "kernel", "character", "table"])
+def test_derivatives_within_the_forward(method, of):
+    model = seeded(Slope, of)
+    target, more = (targets.Sawtooth(), {"loss": power}) if method == "table" else (targets.Bit(0), {})
+    v, expected = run(model, target, method, **more)
+    assert relative(float(v), expected.variance) <= 1e-10
+    assert relative(v.deviations, expected.deviations) <= 1e-9
+    assert "'l.weight' takes part in the forward where no rule sees it" in v.explain()
+    assert ("'a.weight' takes part" in v.explain()) == (of == "input")

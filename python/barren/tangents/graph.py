@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from torch import Tensor
@@ -21,23 +21,32 @@ def nodes_between(output: Tensor, inputs: Iterable[Tensor]) -> tuple[Any, ...]:
     return start, *(edge[0] for _, edge in _walk(start, stops) if edge not in stops)
 
 
-def read_elsewhere(outputs: Tensor, leaves: Mapping[str, Tensor], owners: Mapping[Any, Collection[str]]) -> set[str]:
+def read_elsewhere(
+    outputs: Tensor, leaves: Mapping[str, Tensor], calls: Iterable[tuple[Sequence[Any], Collection[str]]]
+) -> set[str]:
     """The leaves that something else than the known calls reads on the way to the outputs.
 
     Args:
         outputs: The end of the graph.
         leaves: Name -> leaf.
-        owners: Node of a known call -> the leaves that the call accounts for.
+        calls: Nodes of a known call, its output's first, and the leaves that the call accounts for.
     """
     if not outputs.requires_grad:
         return set()
     names = {_edge(leaf)[0]: name for name, leaf in leaves.items()}
+    owners = {node: (call, nodes[0], known) for call, (nodes, known) in enumerate(calls) for node in nodes}
+    nobody = (-1, None, ())
     start, _ = _edge(outputs)
     found = {names[start]} if start in names else set()
     for node, (successor, _) in _walk(start, ()):
+        reader, _, known = owners.get(node, nobody)
         name = names.get(successor)
-        if name is not None and name not in owners.get(node, ()):
+        if name is not None and name not in known:
             found.add(name)
+        # A derivative taken within the forward reads a call from its middle, where no delta arrives.
+        call, entry, inner = owners.get(successor, nobody)
+        if call not in (-1, reader) and successor is not entry:
+            found.update(inner)
     return found
 
 

@@ -214,7 +214,7 @@ def check_finite(what: str, values: Tensor) -> None:
 def _check_independence(snapshot: Snapshot, probe: Tensor, outputs: Tensor, encoding_name: str) -> None:
     """An output must not depend on the batch: by value, and by its derivative in the other inputs."""
     picks = sorted({0, len(probe) // 2, len(probe) - 1})[:ALONE_POINTS]
-    tolerance = float(torch.finfo(outputs.dtype).eps) ** 0.5 * (float(outputs.abs().max()) + 1e-3)
+    tolerance = _alone_tolerance(outputs)
     for i in picks:
         alone = _forward(snapshot, probe[i : i + 1], encoding_name, "one sample")
         # A forward that ends in squeeze() returns shape () for a batch of one.
@@ -236,6 +236,24 @@ def _check_independence(snapshot: Snapshot, probe: Tensor, outputs: Tensor, enco
             _refuse_batch(f"the output of sample {i} of the probe has a derivative in the input of another sample")
 
 
+def check_alone(snapshot: Snapshot, features: Tensor, outputs: Tensor) -> None:
+    """The outputs of a batch, (n,) or (n, m), must be those of each sample alone.
+
+    Raises:
+        ValueError: If one is not.
+    """
+    tolerance = _alone_tolerance(outputs)
+    for i, together in enumerate(outputs.detach()):
+        alone = snapshot({}, features[i : i + 1]).detach().reshape(together.shape)
+        if (gap := float((alone - together).abs().max())) > tolerance:
+            _refuse_batch(f"an output of one sample differs by {gap:.3g} in a batch of {len(features)} and alone")
+
+
+def _alone_tolerance(outputs: Tensor) -> float:
+    """What rounding may make of an output in batches of other sizes."""
+    return float(torch.finfo(outputs.dtype).eps) ** 0.5 * (float(outputs.detach().abs().max()) + 1e-3)
+
+
 def _check_state(snapshot: Snapshot, probe: Tensor, outputs: Tensor) -> None:
     """An output must not depend on how often the model was called, nor a forward write to the model unseen."""
     for result in snapshot.again(probe):
@@ -255,9 +273,9 @@ def _check_state(snapshot: Snapshot, probe: Tensor, outputs: Tensor) -> None:
 
 def outputs_now(snapshot: Snapshot, probe: Tensor) -> Tensor:
     """What the model gives at a few inputs, on one thread, so that only the model can change it."""
-    with at_most(1), plain_autograd(snapshot.device), torch.no_grad():
+    with at_most(1), plain_autograd(snapshot.device):  # a forward may itself differentiate
         found: Tensor = snapshot({}, probe)
-        return found
+        return found.detach() if isinstance(found, Tensor) else found
 
 
 def check_unchanged(snapshot: Snapshot, probe: Tensor, outputs: Tensor) -> None:

@@ -82,9 +82,9 @@ class ModelTangent(Tangent):
         """
         if self._outputs is None:
             found = np.empty(self.n)
-            with plain_autograd(self._snapshot.device), torch.no_grad():
+            with plain_autograd(self._snapshot.device):  # a forward may itself differentiate
                 for rows in self._chunks():
-                    batch = self._snapshot.outputs(self._features[rows])
+                    batch = self._snapshot.outputs(self._features[rows]).detach()
                     check_finite("outputs", batch)
                     found[rows] = batch.double().cpu().numpy()
             self._outputs = found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,29 +67,39 @@ def unaccounted(snapshot: Snapshot, outputs: Tensor, uses: Sequence[Use]) -> set
     Read from the graph, so it holds for every sample of the batch, and nothing is rounded: a parameter is among them if
     anything reads it but the recorded calls, or if a call's input was written to after the call.
     """
-    owners: dict[Any, Collection[str]] = {node: use.roles.values() for use in uses for node in use.nodes}
-    found = read_elsewhere(outputs, snapshot.trainable, owners)
+    calls = [(use.nodes, set(use.roles.values())) for use in uses]
+    found = read_elsewhere(outputs, snapshot.trainable, calls)
     for use in uses:
         if any(tensor._version != writes for tensor, writes in use.given):
             found.update(use.roles.values())
     return found
 
 
-def deltas(outputs: Tensor, uses: Sequence[Use], *, keep_graph: bool = False) -> list[Tensor]:
+def deltas(
+    outputs: Tensor, uses: Sequence[Use], cotangent: Tensor | None = None, *, keep_graph: bool = False
+) -> list[Tensor]:
     """The gradient of each sample's output in the output of each call; zero where a call does not reach it.
 
-    The gradient of Σ_i N(x_i) gives every row at once, since N(x_i) depends on the rows of sample i only.
+    The gradient of Σ_i N(x_i) gives every row at once where N(x_i) depends on the rows of sample i only. That it does
+    shows with a cotangent z: the gradient of Σ_i z_i·N(x_i) then has z_i times the rows of sample i.
     """
     edges = [use.edge for use in uses if use.edge is not None]
     found: list[Tensor | None] = []
     if edges and outputs.requires_grad:
-        found = list(torch.autograd.grad(outputs.sum(), edges, allow_unused=True, retain_graph=keep_graph))
+        start = torch.ones_like(outputs) if cotangent is None else cotangent
+        found = list(torch.autograd.grad(outputs, edges, start, allow_unused=True, retain_graph=keep_graph))
     gradients = iter(found)
     out = []
     for use in uses:
         gradient = next(gradients, None) if use.edge is not None else None
         out.append(use.like.new_zeros(use.shape) if gradient is None else gradient)
     return out
+
+
+def apart(n: int, like: Tensor) -> Tensor:
+    """A cotangent of n numbers in (1/2, 3/2) that lie far apart, in an order that is random and always the same."""
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(20231018))
+    return ((order.double() + 0.5) / n + 0.5).to(like)
 
 
 def layouts(many: Sequence[Use], few: Sequence[Use], counts: tuple[int, int]) -> list[Layout | str]:

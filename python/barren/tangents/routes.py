@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from barren.tangents.columns import Columns
-from barren.tangents.inspect import PROBE_POINTS, check_finite
+from barren.tangents.inspect import PROBE_POINTS, check_alone, check_finite
 from barren.tangents.parts import OuterPart, Part, RowsPart, make_part
-from barren.tangents.recording import Use, deltas, layouts, record, signature, unaccounted
+from barren.tangents.recording import Use, apart, deltas, layouts, record, signature, unaccounted
 from barren.tangents.rules import Layout, NoRuleError, Piece
 from barren.tangents.snapshot import Snapshot
 
@@ -23,6 +23,7 @@ from barren.tangents.snapshot import Snapshot
 _FEWER_POINTS = 13
 # Rounding allowed between two orders of the same sums, relative to the sum of absolute values.
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
+_MIXED = "its forward takes the samples in another order, or lets them act on each other, at some inputs"
 _PAST = "{!r} takes part in the forward where no rule sees it"
 # Layers of a route that the note names.
 _NAMED = 6
@@ -66,8 +67,8 @@ class Routes:
 
         Raises:
             ChangedCallsError: If the forward makes other calls than on the probe, or uses a parameter past them: the
-                rules of these layers then hold no more.
-            ValueError: If an output or a gradient is not finite.
+                rules of these layers then hold no more; or if samples change their places within it.
+            ValueError: If an output or a gradient is not finite, or an output depends on other samples.
         """
         outputs, uses = record(snapshot, features)
         same = len(uses) == len(self._layouts) and self._signature == signature(uses, self._layouts, len(features))
@@ -77,13 +78,17 @@ class Routes:
         if reasons:
             raise ChangedCallsError({layer: f"{reason} at some inputs" for layer, reason in reasons.items()})
         check_finite("outputs", outputs)
-        found = self._pieces(uses, deltas(outputs, uses), len(features), omega, list(self.rules))
+        gradients = deltas(outputs, uses, keep_graph=True)
+        found = self._pieces(uses, gradients, len(features), omega, list(self.rules))
         parts = {}
         for layer in self.rules:
             part = make_part(self._parameters(layer), found[layer], len(features), as_rows=self._as_rows[layer])
             for tensor in part.tensors:
                 check_finite(f"the gradient in layer {layer!r}", tensor)
             parts[layer] = part
+        if not self._are_apart(outputs, uses, gradients):
+            check_alone(snapshot, features, outputs)
+            raise ChangedCallsError(dict.fromkeys(self.rules, _MIXED))
         return outputs.detach(), parts
 
     def abandon(self, reasons: Mapping[str, str]) -> None:
@@ -126,6 +131,19 @@ class Routes:
         names = unaccounted(snapshot, outputs, uses)
         first = {layer: next((name for name in self.layers[layer] if name in names), None) for layer in chosen}
         return {layer: _PAST.format(name) for layer, name in first.items() if name is not None}
+
+    def _are_apart(self, outputs: Tensor, uses: list[Use], gradients: list[Tensor]) -> bool:
+        """Whether the deltas in a sample's rows are those of its own output, in every call of a layer with a rule."""
+        z = apart(len(outputs), outputs)
+        weighted = deltas(outputs, uses, z)
+        for use, gradient, other, place in zip(uses, gradients, weighted, self._layouts, strict=True):
+            owners = {self.snapshot.layers[name] for name in use.roles.values()}
+            if isinstance(place, str) or not gradient.numel() or owners.isdisjoint(self.rules):
+                continue
+            gap = (other - _weighted(gradient, Layout(place.axis, len(z)), z)).abs().max()
+            if not bool(gap <= _TOLERANCE[self.snapshot.dtype] * gradient.abs().max()):
+                return False
+        return True
 
     def _pieces(
         self, uses: list[Use], gradients: list[Tensor], n: int, omega: Tensor | None, chosen: list[str]

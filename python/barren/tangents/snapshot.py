@@ -184,7 +184,7 @@ class Snapshot:
             other = shallow_copy(self)
             try:
                 other.model = deepcopy(self.model, {id(tensor): tensor for tensor in own})
-                with plain_autograd(self.device), torch.no_grad(), _Seen(own) as seen:
+                with plain_autograd(self.device), _Seen(own) as seen:
                     other({}, probe)
             except Exception:  # whatever a module holds that cannot be copied: one thread then does it all
                 break
