@@ -313,3 +313,51 @@ def test_parities_of_few_bits_are_learnt_and_of_many_are_not(n: int) -> None:
         cls, f"mlp:{10 * n}:relu", members=[2**n - 1], loss="hinge", optimizer="sgd", lr=0.1, steps=300, batch_size=128
     )
     assert ensemble.rows[0]["learned"] == (n == 3)
+
+
+def test_an_embedding_with_padding_is_trained_one_run_at_a_time() -> None:
+    def make(seed: int) -> nn.Module:
+        return nn.Sequential(Ints(), nn.Embedding(P, 6, padding_idx=0), nn.Flatten(), nn.Linear(6, 1))
+
+    both = barren.train(CLS, make, encoding=lambda x, p: x[:, None] * 1.0, members=[3, 5], **SHORT)
+    assert "embedding with padding" in both.note
+    assert not any(both.model(place)[1].weight[0].any() for place in range(2))
+    (alone,) = barren.train(CLS, make, encoding=lambda x, p: x[:, None] * 1.0, members=[5], **SHORT).rows
+    assert repr(alone) == repr(both.rows[1])
+
+
+class Ints(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.long()
+
+
+class Scaled(nn.Module):
+    def __init__(self, seed: int, *, buffer: bool) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            self.linear = nn.Linear(8, 1)
+        self.factor: object = 1.0 + seed
+        if buffer:
+            del self.factor
+            self.register_buffer("factor", torch.tensor(1.0 + seed), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x) * self.factor
+
+
+def test_networks_of_other_seeds_differ_in_tensors_alone() -> None:
+    with pytest.raises(ValueError, match="parameters and buffers alone"):
+        barren.train(CLS, lambda seed: Scaled(seed, buffer=False), seeds=2, **SHORT)
+    both = barren.train(CLS, lambda seed: Scaled(seed, buffer=True), seeds=2, **SHORT)
+    assert [float(both.model(place).factor) for place in range(2)] == [1.0, 2.0]
+
+
+def test_a_loss_that_is_no_number_a_sample_is_refused() -> None:
+    with pytest.raises(ValueError, match="one number a sample"):
+        barren.train(CLS, "mlp:8:relu", loss=lambda outputs, labels: (outputs - labels).square().mean(), steps=2)
+
+
+def test_rows_of_points_overlap_by_value() -> None:
+    with pytest.raises(ValueError, match="share no point"):
+        GivenSets(np.array([[0, 1], [1, 1]]), np.array([[-0.0, 1.0]]))

@@ -162,3 +162,12 @@ def test_a_finished_folder_gives_its_rows_at_once(folder: Path) -> None:
     first = barren.train(CLS, "mlp:8:relu", steps=3)
     again = barren.train(CLS, "mlp:8:relu", steps=3, save=folder)
     assert again.rows == first.rows
+
+
+def test_other_functions_of_one_name_and_groups_of_another_configuration(tmp_path: Path) -> None:
+    barren.train(CLS, "mlp:8:relu", steps=3, save=tmp_path, loss=lambda o, y: (o - y).square())
+    with pytest.raises(ValueError, match="loss_values is"):
+        barren.train(CLS, "mlp:8:relu", steps=3, save=tmp_path, loss=lambda o, y: (o - y).abs())
+    (tmp_path / "ensemble.json").unlink()
+    with pytest.raises(ValueError, match=r"group-000\.npz of another ensemble"):
+        barren.train(CLS, "mlp:8:relu", steps=3, save=tmp_path, lr=0.3)

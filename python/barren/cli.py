@@ -245,7 +245,9 @@ def train(
     ] = None,
     target: Annotated[str | None, typer.Option(help="As for variance; default bit:0, or cosine.", metavar="ψ")] = None,
     encoding: Annotated[str | None, typer.Option(help="As for variance; default bits, or scalar.")] = None,
-    model: Annotated[str, typer.Option(help="mlp:WIDTHS[:ACTIVATION], linear or gpt.")] = "mlp:100x100:relu",
+    model: Annotated[
+        str, typer.Option(help="mlp:WIDTHS[:ACTIVATION], linear or gpt:LAYERS:WIDTH:HEADS.")
+    ] = "mlp:100x100:relu",
     members: Annotated[str, typer.Option(help="How many to draw, or a list such as 1,2,3 (one: 5,).")] = "8",
     seeds: Annotated[str, typer.Option(help="How many, or a list.")] = "3",
     loss: Annotated[str | None, typer.Option(help="bce, mse or hinge; default bce, or mse.")] = None,

@@ -251,7 +251,8 @@ def check_alone(snapshot: Snapshot, features: Tensor, outputs: Tensor) -> None:
 
 def _alone_tolerance(outputs: Tensor) -> float:
     """What rounding may make of an output in batches of other sizes."""
-    return float(torch.finfo(outputs.dtype).eps) ** 0.5 * (float(outputs.detach().abs().max()) + 1e-3)
+    rounding: float = torch.finfo(outputs.dtype).eps ** 0.5
+    return rounding * (float(outputs.detach().abs().max()) + 1e-3)
 
 
 def _check_state(snapshot: Snapshot, probe: Tensor, outputs: Tensor) -> None:

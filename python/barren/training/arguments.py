@@ -221,10 +221,27 @@ def networks_of(maker: Maker, task: Task, runs: Sequence[Run], x: Array) -> dict
         _validate.instance("model", module, nn.Module, "a function that returns a torch module")
         found[seed] = copy.deepcopy(module).to(device=task.device, dtype=dtype).train()
         _check_network(found[seed], task, features)
-    shapes = {tuple((n, tuple(t.shape)) for n, t in module.named_parameters()) for module in found.values()}
-    if len(shapes) > 1:
-        raise ValueError("model must have parameters of the same shapes for every seed; got others")
+    _check_alike(list(found.values()), features)
     return found
+
+
+def _check_alike(modules: list[nn.Module], features: torch.Tensor) -> None:
+    """Networks of several seeds may differ in their parameters and buffers alone: one structure serves them all."""
+    shapes = {
+        tuple((n, tuple(t.shape), t.requires_grad) for n, t in (*module.named_parameters(), *module.named_buffers()))
+        for module in modules
+    }
+    if len(shapes) > 1:
+        raise ValueError("model must have parameters and buffers of the same shapes for every seed; got others")
+    skeleton = copy.deepcopy(modules[0]).eval()
+    for module in modules[1:]:
+        state = {name: t.detach().clone() for name, t in (*module.named_parameters(), *module.named_buffers())}
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            as_first = torch.func.functional_call(skeleton, state, (features,))
+            own = module.eval()(features)
+            module.train()
+        if not torch.allclose(as_first, own, rtol=1e-5, atol=1e-6, equal_nan=True):
+            raise ValueError("model must differ between seeds in its parameters and buffers alone; got other functions")
 
 
 def _check_network(module: nn.Module, task: Task, features: torch.Tensor) -> None:

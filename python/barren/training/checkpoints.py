@@ -6,6 +6,7 @@ written under another name and renamed, so that a kill at any moment leaves the 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import zipfile
@@ -42,6 +43,8 @@ class Checkpoints:
             if not _files.lock(self._lock):
                 raise ValueError(f"save must be a folder where nothing is trained now; {self.path.name!r} is in use")
             self._agree({"format": _FORMAT, **configuration})
+            text = json.dumps({"format": _FORMAT, **configuration}, sort_keys=True)
+            self._digest = hashlib.sha256(text.encode()).hexdigest()
         except BaseException:
             self._lock.close()
             raise
@@ -85,16 +88,20 @@ class Checkpoints:
             return None
         try:
             with np.load(BytesIO(file.read_bytes()), allow_pickle=False) as saved:
-                return {name: saved[name] for name in saved.files}
+                arrays = {name: saved[name] for name in saved.files}
+            ours = str(arrays.pop("configuration")) == self._digest
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(
                 f"save holds a damaged {file.name} (cut short?): {error}; delete it to train its runs from the start"
             ) from None
+        if not ours:
+            raise ValueError(f"save holds a {file.name} of another ensemble; choose another folder")
+        return arrays
 
     def write(self, number: int, arrays: dict[str, Array]) -> None:
         """Replaces the arrays of a group."""
         buffer = BytesIO()
-        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        np.savez(buffer, configuration=np.array(self._digest), **arrays)  # type: ignore[arg-type]
         _files.replace(self._file(number), buffer.getvalue())
 
     def _file(self, number: int) -> Path:

@@ -21,6 +21,7 @@ from barren.tangents.snapshot import at_most, plain_autograd
 from barren.training import arguments
 from barren.training.checkpoints import Checkpoints
 from barren.training.group import Group
+from barren.training.losses import Loss
 from barren.training.networks import obstacle_of
 from barren.training.protocols import digest
 from barren.training.result import Ensemble
@@ -84,7 +85,8 @@ def train(
         members: the multipliers or frequencies that are trained, or how many to draw at random (the same every time).
         seeds: the seeds, or how many: 0, 1, ….
         loss: "mse" (½(N−y)²), "bce" (on the logit), "hinge" (labels −1 and 1), "cross-entropy" (an output a
-            label), or a function (outputs, labels) of shape (n,) -> losses (n,).
+            label), or a function (outputs, labels) of shape (n,) -> losses (n,). Outputs
+            of a function's loss are taken for labels: its accuracy is told by the middle of the two values, not by 0.
         optimizer: "sgd", "adam", "adamw" or "sign-sgd".
         lr: the learning rate, or several: a run each.
         optimizer_options: torch's options of the optimizer, such as {"momentum": 0.9}.
@@ -233,6 +235,7 @@ class _Training:
             "seeds": seeds,
             "lr": list(dict.fromkeys(run.rate for run in self.runs)),
             "loss": task.loss.name,
+            "loss_values": _values_of(task.loss),
             "optimizer": task.optimizer.name,
             "optimizer_options": json.loads(json.dumps(dict(task.optimizer.options))),
             "steps": task.steps,
@@ -296,6 +299,15 @@ class _GroupWork:
                 self.folder.write(number, group.state())
                 last = time.monotonic()
         self.training.advanced((task.steps - group.step) * len(group.runs))
+
+
+def _values_of(loss: Loss) -> str | None:
+    """What tells two functions of one name apart: the hash of their losses at a few outputs and labels."""
+    if loss.function is None:
+        return None
+    outputs, labels = torch.meshgrid(torch.linspace(-3, 3, 13), torch.linspace(0, 1, 5), indexing="ij")
+    with torch.no_grad():
+        return digest(loss(outputs.reshape(1, -1, 1), labels.reshape(1, -1, 1)).numpy())
 
 
 def _largest_group(module: nn.Module) -> int:

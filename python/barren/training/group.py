@@ -253,7 +253,13 @@ class Group:
     def _network(self, state: dict[str, Any]) -> nn.Module:
         """A network with these parameters and buffers, its own."""
         made = self.networks.skeleton()
-        made.load_state_dict(state, strict=False)
+        for name, tensor in state.items():  # buffers that are not saved in state dicts too
+            owner, _, own = name.rpartition(".")
+            held = made.get_submodule(owner)
+            if own in held._buffers:
+                held._buffers[own] = tensor
+            else:
+                held.get_parameter(own).data = tensor
         return made
 
 

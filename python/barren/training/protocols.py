@@ -286,5 +286,5 @@ def digest(*arrays: np.ndarray[Any, np.dtype[Any]]) -> str:
 
 
 def _common_rows(x: Points, y: Points) -> Points:
-    known = {row.tobytes() for row in np.ascontiguousarray(x)}
-    return np.array([row for row in np.ascontiguousarray(y) if row.tobytes() in known])
+    known = {tuple(row) for row in x.tolist()}
+    return np.array([row for row in y.tolist() if tuple(row) in known])
