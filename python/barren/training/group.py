@@ -65,8 +65,7 @@ class Group:
         return stream.batch_sizes(0, epoch)
 
     def _make_optimizer(self) -> None:
-        self._leaves = list(self.networks.parameters.values())
-        self._optimizer = self.task.optimizer.make(self._leaves, self.runs[0].rate)
+        self._optimizer = self.task.optimizer.make([self.networks.flat], self.runs[0].rate)
 
     def advance(self, until: int) -> None:
         """Makes the steps up to `until`; the loss of each is looked at."""
@@ -76,8 +75,8 @@ class Group:
             _core.checkpoint()
             outputs = self.networks(features, train=True, reseed=self._reseed(step))
             losses = self._losses(outputs, labels).mean(-1)
-            gradients = torch.autograd.grad(losses.sum(), self._leaves, allow_unused=True)
-            self._update([_laid_out(g, leaf) for g, leaf in zip(gradients, self._leaves, strict=True)])
+            gradients = torch.autograd.grad(losses.sum(), list(self.networks.parameters.values()), allow_unused=True)
+            self.task.optimizer.step(self._optimizer, [self.networks.flat], [self.networks.flattened(gradients)])
             finite.append(losses.detach().isfinite())
         self._note_broken(finite)
         self.step = until
@@ -87,9 +86,6 @@ class Group:
         if self.networks.obstacle is None:
             return self.task.loss(outputs, labels)
         return torch.cat([self.task.loss(outputs[[run]], labels[[run]]) for run in range(len(outputs))])
-
-    def _update(self, gradients: list[Tensor]) -> None:
-        self.task.optimizer.step(self._optimizer, self._leaves, gradients)
 
     def _note_broken(self, finite: list[Tensor]) -> None:
         if not finite:
@@ -163,11 +159,10 @@ class Group:
             self.feed.keep([])
             return
         chosen = torch.tensor(rows + rows[-1:] * self.spare, device=self.task.device)
-        states = kept_state(self._optimizer, self._leaves, chosen)
+        (state,) = kept_state(self._optimizer, [self.networks.flat], chosen)
         self.networks.keep(chosen)
         self._make_optimizer()
-        for leaf, state in zip(self._leaves, states, strict=True):
-            self._optimizer.state[leaf] = state
+        self._optimizer.state[self.networks.flat] = state
         self.feed.keep([self.runs[place] for place in self.active])
 
     def _reseed(self, step: int) -> Callable[[int], None] | None:
@@ -201,11 +196,10 @@ class Group:
             arrays.update({f"final/{place}/{name}": values for name, values in tensors.items()})
         if self.active:
             arrays.update({f"tensor/{name}": t.detach().cpu().numpy() for name, t in self._tensors().items()})
-            names = list(self.networks.parameters)
-            for name, state in zip(names, kept_state(self._optimizer, self._leaves, None), strict=True):
-                for key, value in state.items():
-                    if value is not None:
-                        arrays[f"optimizer/{key}/{name}"] = value.cpu().numpy()
+            (state,) = kept_state(self._optimizer, [self.networks.flat], None)
+            arrays.update(
+                {f"optimizer/{key}": value.cpu().numpy() for key, value in state.items() if value is not None}
+            )
         for place, run in enumerate(self.runs):
             for kind, chain in self.feed.chains(run).items():
                 arrays[f"{kind}/{place}"] = np.frombuffer(chain, dtype=np.uint8)
@@ -236,15 +230,12 @@ class Group:
         with torch.no_grad():
             for name, tensor in self._tensors().items():
                 tensor.copy_(torch.from_numpy(arrays[f"tensor/{name}"]))
-        for name, leaf in self.networks.parameters.items():
-            state = {}
-            for key, values in arrays.items():
-                kind, _, rest = key.partition("/")
-                entry, _, of = rest.partition("/")
-                if kind == "optimizer" and of == name:
-                    state[entry] = torch.from_numpy(values.copy()).to(leaf.device)
-            if state:
-                self._optimizer.state[leaf] = state
+        flat, state = self.networks.flat, {}
+        for key, values in arrays.items():
+            if key.startswith("optimizer/"):
+                state[key.removeprefix("optimizer/")] = torch.from_numpy(values.copy()).to(flat.device)
+        if state:
+            self._optimizer.state[flat] = state
 
     def module(self, place: int) -> nn.Module:
         """The network of a run as it ended."""
@@ -261,10 +252,3 @@ class Group:
             else:
                 held.get_parameter(own).data = tensor
         return made
-
-
-def _laid_out(gradient: Tensor | None, leaf: Tensor) -> Tensor:
-    """As the parameter lies in memory: torch's fused updates go through both in the order of memory, whatever it is."""
-    if gradient is None:
-        return torch.zeros_like(leaf)
-    return gradient.to_dense().contiguous() if gradient.layout != torch.strided else gradient.contiguous()

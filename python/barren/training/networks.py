@@ -15,6 +15,15 @@ from torch.func import functional_call, stack_module_state, vmap
 _TAIL = 32
 
 
+def _places(parameters: dict[str, Tensor]) -> tuple[dict[str, tuple[int, torch.Size]], int]:
+    """Where each parameter of a run begins, on a boundary of 64 bytes or more, and how long a run is."""
+    found, start = {}, 0
+    for name, tensor in parameters.items():
+        found[name] = start, tensor.shape[1:]
+        start += -(-tensor.shape[1:].numel() // 16) * 16
+    return found, -(-start // 64) * 64
+
+
 def spare_copies(smallest_batch: int) -> int:
     """How many copies of the last run a batch of runs carries, each at least one output of so many samples."""
     return max(1, -(-_TAIL // smallest_batch))
@@ -25,6 +34,8 @@ class Networks:
 
     Attributes:
         parameters: Name -> trainable tensor of shape (runs, ...), a leaf.
+        flat: All of them as one tensor (runs, numbers), which the optimizer updates; a run is a multiple of 64 numbers,
+            so that none of them is in the tail of its loops.
         frozen: Name -> parameter without gradients or buffer, shape (runs, ...).
         obstacle: Why the runs cannot be batched, or None where they are.
     """
@@ -33,18 +44,37 @@ class Networks:
         self._module = copy.deepcopy(module)  # its own: functional_call puts tensors into the module while it runs
         parameters, buffers = stack_module_state(list(states))
         trains = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
-        self.parameters = {
-            name: t.detach().clone().requires_grad_() for name, t in parameters.items() if name in trains
-        }
+        self._places, width = _places({name: t for name, t in parameters.items() if name in trains})
+        like = next(parameters[name] for name in self._places)
+        self.flat = torch.zeros(len(states), width, dtype=like.dtype, device=like.device)
+        self._make_leaves()
+        with torch.no_grad():
+            for name, leaf in self.parameters.items():
+                leaf.copy_(parameters[name])
         self.frozen = {name: t.detach().clone() for name, t in parameters.items() if name not in trains}
         self.frozen.update({name: t.detach().clone() for name, t in buffers.items()})
         self.obstacle = obstacle
         self._batched = vmap(self._one)
 
+    def _make_leaves(self) -> None:
+        """Leaves that share their memory with `flat`: an update of it is one of them."""
+        self.parameters: dict[str, Tensor] = {}
+        for name, (start, shape) in self._places.items():
+            part = self.flat[:, start : start + shape.numel()]
+            self.parameters[name] = part.view(len(self.flat), *shape).detach().requires_grad_()
+
+    def flattened(self, gradients: Sequence[Tensor | None]) -> Tensor:
+        """The gradients of the parameters as one tensor that lies as `flat` does."""
+        out = torch.zeros_like(self.flat)
+        for (start, shape), gradient in zip(self._places.values(), gradients, strict=True):
+            if gradient is not None:
+                out[:, start : start + shape.numel()] = gradient.reshape(len(out), -1)
+        return out
+
     @property
     def runs(self) -> int:
         """How many runs, spare copies with them."""
-        return len(next(iter(self.parameters.values())))
+        return len(self.flat)
 
     def _one(self, parameters: dict[str, Tensor], frozen: dict[str, Tensor], features: Tensor) -> Tensor:
         outputs: Tensor = functional_call(self._module, {**parameters, **frozen}, (features,))
@@ -68,7 +98,8 @@ class Networks:
 
     def keep(self, rows: Tensor) -> None:
         """Drops every run but these."""
-        self.parameters = {name: t.detach()[rows].requires_grad_() for name, t in self.parameters.items()}
+        self.flat = self.flat[rows]
+        self._make_leaves()
         self.frozen = {name: t[rows] for name, t in self.frozen.items()}
 
     def skeleton(self) -> nn.Module:
