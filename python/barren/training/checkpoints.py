@@ -42,9 +42,9 @@ class Checkpoints:
         try:
             if not _files.lock(self._lock):
                 raise ValueError(f"save must be a folder where nothing is trained now; {self.path.name!r} is in use")
-            self._agree({"format": _FORMAT, **configuration})
-            text = json.dumps({"format": _FORMAT, **configuration}, sort_keys=True)
-            self._digest = hashlib.sha256(text.encode()).hexdigest()
+            whole = {"format": _FORMAT, **configuration}
+            self._agree(whole)
+            self._digest = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
         except BaseException:
             self._lock.close()
             raise

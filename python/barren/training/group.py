@@ -65,7 +65,7 @@ class Group:
         return stream.batch_sizes(0, epoch)
 
     def _make_optimizer(self) -> None:
-        self._optimizer = self.task.optimizer.make([self.networks.flat], self.runs[0].rate)
+        self._optimizer = self.task.optimizer.make(self.networks.flat, self.runs[0].rate)
 
     def advance(self, until: int) -> None:
         """Makes the steps up to `until`; the loss of each is looked at."""
@@ -76,7 +76,7 @@ class Group:
             outputs = self.networks(features, train=True, reseed=self._reseed(step))
             losses = self._losses(outputs, labels).mean(-1)
             gradients = torch.autograd.grad(losses.sum(), list(self.networks.parameters.values()), allow_unused=True)
-            self.task.optimizer.step(self._optimizer, [self.networks.flat], [self.networks.flattened(gradients)])
+            self.task.optimizer.step(self._optimizer, self.networks.flat, self.networks.flattened(gradients))
             finite.append(losses.detach().isfinite())
         self._note_broken(finite)
         self.step = until
@@ -159,7 +159,7 @@ class Group:
             self.feed.keep([])
             return
         chosen = torch.tensor(rows + rows[-1:] * self.spare, device=self.task.device)
-        (state,) = kept_state(self._optimizer, [self.networks.flat], chosen)
+        state = kept_state(self._optimizer, self.networks.flat, chosen)
         self.networks.keep(chosen)
         self._make_optimizer()
         self._optimizer.state[self.networks.flat] = state
@@ -196,7 +196,7 @@ class Group:
             arrays.update({f"final/{place}/{name}": values for name, values in tensors.items()})
         if self.active:
             arrays.update({f"tensor/{name}": t.detach().cpu().numpy() for name, t in self._tensors().items()})
-            (state,) = kept_state(self._optimizer, [self.networks.flat], None)
+            state = kept_state(self._optimizer, self.networks.flat, None)
             arrays.update(
                 {f"optimizer/{key}": value.cpu().numpy() for key, value in state.items() if value is not None}
             )

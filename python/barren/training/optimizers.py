@@ -34,18 +34,17 @@ class Optimizer:
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def make(self, parameters: list[Tensor], rate: float) -> torch.optim.Optimizer:
-        """Of torch, for these parameters."""
+    def make(self, parameter: Tensor, rate: float) -> torch.optim.Optimizer:
+        """Of torch, for this parameter."""
         if self.name == "adam":
-            return torch.optim.Adam(parameters, lr=rate, fused=True, **self.options)
+            return torch.optim.Adam([parameter], lr=rate, fused=True, **self.options)
         if self.name == "adamw":
-            return torch.optim.AdamW(parameters, lr=rate, fused=True, **self.options)
-        return torch.optim.SGD(parameters, lr=rate, fused=True, **self.options)
+            return torch.optim.AdamW([parameter], lr=rate, fused=True, **self.options)
+        return torch.optim.SGD([parameter], lr=rate, fused=True, **self.options)
 
-    def step(self, optimizer: torch.optim.Optimizer, parameters: list[Tensor], gradients: list[Tensor]) -> None:
-        """One update; the gradients are used up."""
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient.sign_() if self.name == "sign-sgd" else gradient
+    def step(self, optimizer: torch.optim.Optimizer, parameter: Tensor, gradient: Tensor) -> None:
+        """One update; the gradient is used up."""
+        parameter.grad = gradient.sign_() if self.name == "sign-sgd" else gradient
         optimizer.step()
 
 
@@ -68,18 +67,15 @@ def from_spec(name: object, options: Mapping[str, Any] | None) -> Optimizer:
         raise ValueError(f"optimizer_options of {chosen} must be among {known}; got {', '.join(map(str, unknown))}")
     made = Optimizer(chosen, {**OPTIONS[chosen], **given})
     try:
-        made.make([torch.zeros(1, requires_grad=True)], 1e-3)
+        made.make(torch.zeros(1, requires_grad=True), 1e-3)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"optimizer_options must be values that torch takes; {error}") from None
     return made
 
 
-def kept_state(optimizer: torch.optim.Optimizer, parameters: list[Tensor], rows: Tensor | None) -> list[dict[str, Any]]:
-    """The state of every parameter, of these runs alone; numbers that all runs share stay."""
-    return [
-        {key: _taken(value, parameter, rows) for key, value in optimizer.state.get(parameter, {}).items()}
-        for parameter in parameters
-    ]
+def kept_state(optimizer: torch.optim.Optimizer, parameter: Tensor, rows: Tensor | None) -> dict[str, Any]:
+    """The state of a parameter, of these runs alone; numbers that all runs share stay."""
+    return {key: _taken(value, parameter, rows) for key, value in optimizer.state.get(parameter, {}).items()}
 
 
 def _taken(value: Any, parameter: Tensor, rows: Tensor | None) -> Any:
