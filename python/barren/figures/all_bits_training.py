@@ -119,17 +119,7 @@ def draw(rows: Sequence[Row], settings: Settings, canvas: Canvas) -> None:
 def _accuracies(axes: Axes, last: Sequence[Row]) -> None:
     ended = trained.finished(last, "test_accuracy")
     axes.plot(column(ended, "bit"), column(ended, "test_accuracy"), ".", color="0.65", markersize=4, label="a run")
-    at, mean, low, high = trained.pooled_at(ended, "bit", "test_accuracy", "p")
-    axes.errorbar(
-        at,
-        mean,
-        [mean - low, high - mean],
-        fmt="o-",
-        color="black",
-        capsize=3,
-        markersize=4.5,
-        label="mean, 95 % t interval over primes",
-    )
+    trained.draw_means(axes, ended, "bit", capsize=3, markersize=4.5)
     bits, chance, least, largest = spread(ended, "bit", "test_chance")
     axes.plot(bits, chance, "--", color="0.3", label="best constant on the same test points")
     axes.fill_between(bits, least, largest, color="0.3", alpha=0.13, linewidth=0)

@@ -145,17 +145,7 @@ def _last(axes: Axes, rows: Sequence[Row]) -> None:
     ended = trained.finished(last, "test_accuracy")
     lost = len(last) - len(ended)
     axes.plot(column(ended, "n"), column(ended, "test_accuracy"), ".", color="0.6", markersize=5, label="a run")
-    at, mean, low, high = trained.pooled_at(ended, "n", "test_accuracy", "p")
-    axes.errorbar(
-        at,
-        mean,
-        [mean - low, high - mean],
-        fmt="o-",
-        color="black",
-        capsize=4,
-        markersize=5,
-        label="mean, 95 % t interval over primes",
-    )
+    at = trained.draw_means(axes, ended, "n", capsize=4, markersize=5)
     places, chance, _, _ = spread(ended, "n", "test_chance")
     axes.plot(places, chance, "--", color="0.3", label="chance: best constant on the same test points")
     axes.axhline(0.5, color="0.3", linestyle=(0, (1, 3)), linewidth=1.2, label="½")

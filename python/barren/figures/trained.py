@@ -11,6 +11,7 @@ import numpy as np
 from barren.figures.base import Row, where
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from torch import nn
 
     from barren.training import Ensemble
@@ -115,6 +116,22 @@ def pooled_at(rows: Sequence[Row], x: str, name: str, groups: str) -> tuple[np.n
             low, high = (one.accuracy, one.accuracy) if math.isnan(ends[0]) else np.clip(ends, 0.0, 1.0)
             found.append((place, one.accuracy, low, high))
     return tuple(np.array(found, dtype=np.float64).reshape(-1, 4).T)
+
+
+def draw_means(axes: Axes, rows: Sequence[Row], x: str, *, capsize: float, markersize: float) -> np.ndarray:
+    """Draws the mean test accuracy at every distinct x with its interval over primes; returns where."""
+    at, mean, low, high = pooled_at(rows, x, "test_accuracy", "p")
+    axes.errorbar(
+        at,
+        mean,
+        [mean - low, high - mean],
+        fmt="o-",
+        color="black",
+        capsize=capsize,
+        markersize=markersize,
+        label="mean, 95 % t interval over primes",
+    )
+    return at
 
 
 def last_rows(rows: Sequence[Row], run: Sequence[str]) -> list[Row]:

@@ -112,13 +112,11 @@ def _learned(task: Task, values: dict[str, float], points: int) -> dict[str, boo
     """Whether the 99 % lower bound of the test accuracy is above chance: of the run, or of each of its outputs."""
     if not task.is_classified:
         return {"learned": None}
-    if len(task.classes) == 1:
-        accuracy, chance = values["test_accuracy"], values["test_chance"]
-        return {"learned": bool(np.isfinite(accuracy) and phases.learned(accuracy, points, chance))}
-    each = {}
-    for k in range(len(task.classes)):
-        accuracy, chance = values[f"test_accuracy_{k}"], values[f"test_chance_{k}"]
-        each[f"learned_{k}"] = bool(np.isfinite(accuracy) and phases.learned(accuracy, points, chance))
+    endings = [""] if len(task.classes) == 1 else [f"_{k}" for k in range(len(task.classes))]
+    each: dict[str, bool | None] = {}
+    for ending in endings:  # a run that diverged has the accuracy NaN, and did not learn
+        accuracy, chance = values[f"test_accuracy{ending}"], values[f"test_chance{ending}"]
+        each[f"learned{ending}"] = bool(np.isfinite(accuracy) and phases.learned(accuracy, points, chance))
     return {"learned": all(each.values()), **each}
 
 
