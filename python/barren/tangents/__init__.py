@@ -67,14 +67,14 @@ def tangent_of_model(
     """
     affine = _check_loss(loss, labels)
     try:
-        from barren.tangents import inspect, snapshot
+        from barren.tangents import inspect, refusals, snapshot
         from barren.tangents.model import ModelTangent
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise ImportError("a torch model needs torch: pip install 'barren[torch]'") from error
-    module = inspect.as_module(model)
-    inspect.check_structure(module)
+    module = refusals.as_module(model)
+    refusals.check_structure(module)
     computing, cast = inspect.computing_dtype(module, dtype)
     values = _validate.matrix("features", features).astype(np.float64, copy=False)
     if len(values) == 0:

@@ -17,13 +17,20 @@ from torch import Tensor, nn
 
 from barren.tangents.base import Doubles
 from barren.tangents.graph import passes_only
+from barren.tangents.independence import (
+    MIXED,
+    TOLERANCE,
+    apart,
+    check_alone,
+    check_company,
+    check_slopes,
+    random_cotangents,
+)
 from barren.tangents.inspect import PROBE_POINTS, check_finite, evenly
 from barren.tangents.products import bytes_a_sample
 from barren.tangents.recording import Use, unaccounted, watch
 from barren.tangents.snapshot import Snapshot, plain_autograd
 
-# Rounding allowed between two orders of the same sums, relative to the largest sum of absolute values.
-TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
 # What the deltas of a chunk of samples and a group of cotangents take at most, with the forward's graph.
 CHUNK_BYTES = 1 << 26
 # What the forward that finds the inputs of every layer takes at once.
@@ -89,8 +96,9 @@ class Deltas:
         probe, calls = _captured(snapshot, self._modules, evenly(features, PROBE_POINTS))
         _verify(snapshot, probe, calls, backward)
         self._n, self._logits = len(features), probe.shape[1]
-        # A graph holds the results of the forward and the clones of the hooks.
-        self._graph_bytes = 2 * bytes_a_sample(snapshot, evenly(features, 2))
+        # A graph holds the results of the forward and the clones of the hooks; a second one, for the check of the
+        # batch, those of half of the samples.
+        self._graph_bytes = 5 * bytes_a_sample(snapshot, evenly(features, 2)) // 2
         self.layers = self._all_layers()
         # layer -> (k, Σ_c‖∂N_c/∂h‖² over the outputs c < k), kept as tables are made.
         self._squares: dict[str, tuple[int, Doubles]] = {}
@@ -173,7 +181,7 @@ class Deltas:
         rows: dict[str, list[Doubles]] = {path: [] for path in self._modules}
         lasts, through = set(), True
         for first in range(0, self._n, step):
-            outputs, calls = _captured(self._snapshot, self._modules, self._features[first : first + step])
+            outputs, calls = _checked(self._snapshot, self._modules, self._features[first : first + step])
             check_finite("outputs", outputs)
             last = _last(outputs, calls, self._backward)
             lasts.add(last)
@@ -201,7 +209,7 @@ class Deltas:
     def _forward(self, layer: DeltaLayer, samples: slice) -> tuple[Callable[[Tensor], Doubles], Tensor | None]:
         """How some samples' deltas are made of cotangents where passes begin, and what lifts those of outputs there."""
         with plain_autograd(self._snapshot.device):
-            outputs, calls = _captured(self._snapshot, self._modules, self._features[samples])
+            outputs, calls = _checked(self._snapshot, self._modules, self._features[samples])
         start, lift = outputs, None
         if self._last is not None and self._through_last:
             start, lift = calls[self._last].entry, calls[self._last].weight
@@ -214,12 +222,6 @@ class Deltas:
             return deltas
 
         return pull, lift
-
-
-def random_cotangents(shape: Sequence[int], like: Tensor) -> Tensor:
-    """Numbers in (1/2, 3/2), the same at every call."""
-    generator = torch.Generator().manual_seed(20231018)
-    return (torch.rand(tuple(shape), generator=generator, dtype=torch.float64) + 0.5).to(like)
 
 
 def _rows(name: str, call: _Call) -> Doubles:
@@ -248,6 +250,43 @@ def _trainable_linears(model: nn.Module) -> dict[str, nn.Linear]:
                 raise NotLayeredError(f"trainable {name!r} of {kind} at {path or 'the top'!r} is not of an nn.Linear")
             found[path or "model"] = module
     return found
+
+
+def _checked(snapshot: Snapshot, modules: dict[str, nn.Linear], features: Tensor) -> tuple[Tensor, dict[str, _Call]]:
+    """`_captured`, in which every row of a layer is that of its own sample's outputs."""
+    try:
+        return _with_own_rows(snapshot, modules, features.detach().requires_grad_())
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError:  # derivatives do not pass to the inputs (x.numpy()): values alone tell of other samples
+        return _with_own_rows(snapshot, modules, features)
+
+
+def _with_own_rows(
+    snapshot: Snapshot, modules: dict[str, nn.Linear], features: Tensor
+) -> tuple[Tensor, dict[str, _Call]]:
+    outputs, calls = _captured(snapshot, modules, features)
+    check_finite("outputs", outputs)
+    check_company(snapshot, features.detach(), outputs)
+    ends = [call.output for call in calls.values()] + [features] * features.requires_grad
+    z, start = apart(len(outputs), outputs), random_cotangents(outputs.shape, outputs)
+    plain, weighted = (
+        torch.autograd.grad(outputs, ends, cotangent, retain_graph=True, allow_unused=True)
+        for cotangent in (start, z[:, None] * start)
+    )
+    if features.requires_grad:
+        check_slopes(outputs, features, start, plain[-1], weighted[-1], z)
+    for one, other in zip(plain[: len(calls)], weighted, strict=False):
+        if one is not None and not _are_scaled(one, other, z):
+            check_alone(snapshot, features.detach(), outputs)
+            raise NotLayeredError(MIXED)
+    return outputs, calls
+
+
+def _are_scaled(deltas: Tensor, weighted: Tensor, z: Tensor) -> bool:
+    """Whether the deltas of cotangents times z_i are z_i times the deltas, to rounding."""
+    gap = (weighted - z[:, None] * deltas).abs().max()
+    return not gap > TOLERANCE[deltas.dtype] * deltas.abs().max()  # what is not finite is told by another check
 
 
 def _captured(snapshot: Snapshot, modules: dict[str, nn.Linear], features: Tensor) -> tuple[Tensor, dict[str, _Call]]:

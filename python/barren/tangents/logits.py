@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from barren import _validate
-from barren.tangents import inspect
+from barren.tangents import inspect, refusals
 from barren.tangents.base import Block, Doubles, Tangent
-from barren.tangents.deltas import CHUNK_BYTES, TOLERANCE, Deltas, NotLayeredError, random_cotangents
+from barren.tangents.deltas import CHUNK_BYTES, Deltas, NotLayeredError
+from barren.tangents.independence import TOLERANCE, check_batches, random_cotangents
 from barren.tangents.inspect import check_finite, evenly
 from barren.tangents.products import bytes_a_sample
 from barren.tangents.snapshot import Snapshot, dense, plain_autograd
@@ -48,16 +49,24 @@ class LogitTangent(Tangent):
             self._probe = evenly(features, inspect.PROBE_POINTS)
             self._probe_outputs = inspect.outputs_now(snapshot, self._probe)
             self._batched, suffix = self._choose()
+            self._suffix = suffix
             try:
                 self.deltas = Deltas(snapshot, features, self._backward)
-                route = f"activations and deltas of {logits} outputs: the trainable layers are nn.Linear"
+                self._note = f"activations and deltas of {logits} outputs: the trainable layers are nn.Linear" + suffix
             except NotLayeredError as reason:
-                route = f"vector-Jacobian products of {logits} outputs: {reason}"
+                self.abandon(reason)
         self._chunk_bytes = min(len(features), _SAMPLES) * bytes_a_sample(snapshot, evenly(features, 2))
-        self._note = route + suffix
+
+    def abandon(self, reason: NotLayeredError) -> None:
+        """Does without layers from now on: their rule does not hold in some batch."""
+        self.deltas = None
+        self._note = f"vector-Jacobian products of {self.logits} outputs: {reason}{self._suffix}"
 
     def check_unchanged(self) -> None:
-        """See `Tangent.check_unchanged`."""
+        """See `Tangent.check_unchanged`; without layers no pass has watched the batches, and they are checked here."""
+        if self.deltas is None:
+            starts = range(0, self.n, _SAMPLES)
+            check_batches(self._snapshot, self._features, (slice(first, first + _SAMPLES) for first in starts))
         inspect.check_unchanged(self._snapshot, self._probe, self._probe_outputs)
 
     def squared_norms(self, bytes_limit: int = CHUNK_BYTES) -> Doubles:
@@ -181,8 +190,8 @@ def logits_of_model(
         TypeError: If model or dtype is of the wrong kind.
         ValueError: As for `tangent_of_model`, or if the outputs are too few or of another shape.
     """
-    module = inspect.as_module(model)
-    inspect.check_structure(module)
+    module = refusals.as_module(model)
+    refusals.check_structure(module)
     computing, cast = inspect.computing_dtype(module, dtype)
     values = _validate.matrix("features", features).astype(np.float64, copy=False)
     snapshot = Snapshot(module, computing, cast=cast)

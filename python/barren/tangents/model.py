@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from barren import _validate
-from barren._pool import in_order
 from barren.tangents.base import Block, Doubles, Tangent
+from barren.tangents.capture import capture
 from barren.tangents.gram import LayerGram, kept_bytes
+from barren.tangents.independence import check_batches
 from barren.tangents.inspect import check_finite, check_unchanged, evenly, outputs_now
 from barren.tangents.packed import COPIES, PackedRows, packed_bytes
 from barren.tangents.parts import Part, RowsPart
@@ -27,6 +28,7 @@ from barren.tangents.products import (
     least_product_bytes,
     most_product_bytes,
 )
+from barren.tangents.refusals import PastReferenceError
 from barren.tangents.routes import ChangedCallsError, find_routes
 from barren.tangents.snapshot import Snapshot, at_most, plain_autograd
 
@@ -157,7 +159,11 @@ class ModelTangent(Tangent):
         return self._snapshot.device.type != "cpu"
 
     def check_unchanged(self) -> None:
-        """See `Tangent.check_unchanged`."""
+        """See `Tangent.check_unchanged`; batches that no pass has watched are checked here (docs/exactness)."""
+        if not self._routes.checked:
+            with at_most(1):
+                check_batches(self._snapshot, self._features, self._chunks())
+            self._routes.checked = self.n == self._routes.samples
         check_unchanged(self._snapshot, self._routes.probe, self._probe_outputs)
 
     def limited(self, threads: int) -> AbstractContextManager[None]:
@@ -297,12 +303,19 @@ class ModelTangent(Tangent):
             yield slice(start, min(start + step, n))
 
     def _with_rules(self, compute: Callable[[], _T]) -> _T:
-        """Without the rules of layers that a batch uses otherwise than the probe did; it begins again then."""
+        """Without the rules of layers that a batch uses otherwise than the probe did; it begins again then.
+
+        So it does without copies for threads, where a copy reaches the model itself at some inputs.
+        """
         while True:
             try:
                 return compute()
             except ChangedCallsError as error:
                 self._routes.abandon(error.reasons)
+            except PastReferenceError:
+                if not self._routes.copies:
+                    raise
+                self._routes.copies = False  # on one thread the model's own tensors are the snapshot's
 
     def ready(self, threads: int) -> None:
         """Captures the factors of Θ, chunks of samples on several threads, each on one."""
@@ -313,27 +326,12 @@ class ModelTangent(Tangent):
         """One forward and backward pass a chunk of samples; outputs and norms are kept as they pass by."""
         outputs, norms = np.empty(self.n), np.zeros(self.n)
         if self._routes.rules:
-            replicas = self._snapshot.replicas(torch.get_num_threads(), self._routes.probe)
-
-            def capture(rows: slice) -> tuple[slice, Tensor, dict[str, Part], Tensor]:
-                snapshot = replicas.get()
-                try:
-                    with at_most(1), plain_autograd(snapshot.device):
-                        batch, parts = self._routes.parts(snapshot, self._features[rows], self._row_weights(rows))
-                        squares = [part.squared_norms() for part in parts.values()]
-                        return rows, batch.double(), parts, torch.stack(squares).sum(0)
-                finally:
-                    replicas.put(snapshot)
-
-            # On one thread a chunk: torch cuts its loops by the number of threads, and the last digits depend on where.
-            # The outer context keeps the settings that all chunks share.
-            with at_most(1), plain_autograd(self._snapshot.device):
-                for rows, batch, parts, squares in in_order(capture, self._chunks(), replicas.qsize()):
-                    outputs[rows], norms[rows] = batch.cpu().numpy(), squares.cpu().numpy()
-                    yield rows, parts
-            for _ in range(replicas.qsize()):  # each has a state of its own, where there is one
-                check_unchanged(replicas.get(), self._routes.probe, self._probe_outputs)
+            omega = self._row_weights(slice(None))
+            for found in capture(self._routes, self._features, omega, self._chunks(), self._probe_outputs):
+                outputs[found.rows], norms[found.rows] = found.outputs.cpu().numpy(), found.squares.cpu().numpy()
+                yield found.rows, found.parts
             self._outputs = outputs
+            self._routes.checked |= self.n == self._routes.samples
         self._keep("rules", norms)
 
     def _collect(self) -> dict[str, Part]:

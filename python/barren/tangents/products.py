@@ -177,7 +177,7 @@ def most_product_bytes(parameter_bytes: int, bytes_of_all: int) -> int:
 def bytes_a_sample(snapshot: Snapshot, probe: Tensor) -> int:
     """About what one sample takes in a forward pass: the results of all torch functions that it calls."""
     counter = _Counter()
-    with plain_autograd(snapshot.device), torch.no_grad(), counter:
+    with plain_autograd(snapshot.device), counter:  # with gradients: a forward may itself differentiate
         snapshot({}, probe)
     return max(64, counter.bytes // len(probe))
 

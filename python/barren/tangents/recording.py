@@ -14,11 +14,14 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from barren.tangents.graph import nodes_between, read_elsewhere
+from barren.tangents.refusals import PastReferenceError, refuse_call
 from barren.tangents.rules import RULES, Call, Layout, NoRuleError
 from barren.tangents.snapshot import Snapshot
 
 _ATTENTION = functional.multi_head_attention_forward
 _ATTENTION_SIGNATURE = inspect.signature(_ATTENTION)
+# Before the name of a parameter of the model itself.
+_OWN = "the model's own "
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,16 @@ def unaccounted(snapshot: Snapshot, outputs: Tensor, uses: Sequence[Use]) -> set
 
     Read from the graph, so it holds for every sample of the batch, and nothing is rounded: a parameter is among them if
     anything reads it but the recorded calls, or if a call's input was written to after the call.
+
+    Raises:
+        PastReferenceError: If the model's own parameters are read, and not the snapshot's copies.
     """
     calls = [(use.nodes, set(use.roles.values())) for use in uses]
-    found = read_elsewhere(outputs, snapshot.trainable, calls)
+    own = {_OWN + name: parameter for name, parameter in snapshot.originals.items()}
+    found = read_elsewhere(outputs, {**snapshot.trainable, **own}, calls)
+    past = sorted(found & own.keys())
+    if past:
+        raise PastReferenceError(past[0].removeprefix(_OWN))
     for use in uses:
         if any(tensor._version != writes for tensor, writes in use.given):
             found.update(use.roles.values())
@@ -76,30 +86,34 @@ def unaccounted(snapshot: Snapshot, outputs: Tensor, uses: Sequence[Use]) -> set
 
 
 def deltas(
-    outputs: Tensor, uses: Sequence[Use], cotangent: Tensor | None = None, *, keep_graph: bool = False
-) -> list[Tensor]:
-    """The gradient of each sample's output in the output of each call; zero where a call does not reach it.
+    outputs: Tensor,
+    uses: Sequence[Use],
+    features: Tensor,
+    cotangent: Tensor | None = None,
+    *,
+    keep_graph: bool = False,
+) -> tuple[list[Tensor], Tensor | None]:
+    """The gradient of each sample's output in the output of each call, and in the features where they require one.
+
+    Zero where a call does not reach an output, None for features that do not.
 
     The gradient of Σ_i N(x_i) gives every row at once where N(x_i) depends on the rows of sample i only. That it does
     shows with a cotangent z: the gradient of Σ_i z_i·N(x_i) then has z_i times the rows of sample i.
     """
-    edges = [use.edge for use in uses if use.edge is not None]
+    ends: list[Any] = [use.edge for use in uses if use.edge is not None]
+    reached = features.requires_grad
     found: list[Tensor | None] = []
-    if edges and outputs.requires_grad:
+    if (ends or reached) and outputs.requires_grad:
         start = torch.ones_like(outputs) if cotangent is None else cotangent
-        found = list(torch.autograd.grad(outputs, edges, start, allow_unused=True, retain_graph=keep_graph))
+        ends += [features] * reached
+        found = list(torch.autograd.grad(outputs, ends, start, allow_unused=True, retain_graph=keep_graph))
+    slope = found.pop() if reached and found else None
     gradients = iter(found)
     out = []
     for use in uses:
         gradient = next(gradients, None) if use.edge is not None else None
         out.append(use.like.new_zeros(use.shape) if gradient is None else gradient)
-    return out
-
-
-def apart(n: int, like: Tensor) -> Tensor:
-    """A cotangent of n numbers in (1/2, 3/2) that lie far apart, in an order that is random and always the same."""
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(20231018))
-    return ((order.double() + 0.5) / n + 0.5).to(like)
+    return out, slope
 
 
 def layouts(many: Sequence[Use], few: Sequence[Use], counts: tuple[int, int]) -> list[Layout | str]:
@@ -154,6 +168,7 @@ class _Recorder(TorchFunctionMode):
         return self._apply(func, *args, **(kwargs or {}))
 
     def _apply(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        refuse_call(func, args, kwargs)
         rule = RULES.get(func)
         call = rule(*args, **kwargs) if rule is not None else None
         output = func(*args, **kwargs)

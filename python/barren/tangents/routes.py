@@ -13,17 +13,23 @@ import torch
 from torch import Tensor
 
 from barren.tangents.columns import Columns
-from barren.tangents.inspect import PROBE_POINTS, check_alone, check_finite
+from barren.tangents.independence import (
+    MIXED,
+    TOLERANCE,
+    apart,
+    check_alone,
+    check_company,
+    check_slopes,
+    random_cotangents,
+)
+from barren.tangents.inspect import PROBE_POINTS, check_finite
 from barren.tangents.parts import OuterPart, Part, RowsPart, make_part
-from barren.tangents.recording import Use, apart, deltas, layouts, record, signature, unaccounted
+from barren.tangents.recording import Use, deltas, layouts, record, signature, unaccounted
 from barren.tangents.rules import Layout, NoRuleError, Piece
 from barren.tangents.snapshot import Snapshot
 
 # Samples of a second batch, which shows where the samples lie in each call.
 _FEWER_POINTS = 13
-# Rounding allowed between two orders of the same sums, relative to the sum of absolute values.
-_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
-_MIXED = "its forward takes the samples in another order, or lets them act on each other, at some inputs"
 _PAST = "{!r} takes part in the forward where no rule sees it"
 # Layers of a route that the note names.
 _NAMED = 6
@@ -50,6 +56,9 @@ class Routes:
         rules: Layer -> its part at the probe's samples, for the layers that have a rule.
         reasons: Layer -> why it has none.
         columns: What computes the columns of the layers without a rule; None if there are none.
+        copies: Whether threads may run copies of the model, which must not reach the model itself.
+        samples: How many inputs there are.
+        checked: Whether every batch of all of them has been checked for outputs that depend on other samples.
     """
 
     snapshot: Snapshot
@@ -58,6 +67,9 @@ class Routes:
     rules: dict[str, Part] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     columns: Columns | None = None
+    copies: bool = True
+    samples: int = 0
+    checked: bool = False
     _signature: list[tuple[object, ...]] = field(default_factory=list)
     _layouts: list[Layout | str] = field(default_factory=list)
     _as_rows: dict[str, bool] = field(default_factory=dict)
@@ -68,8 +80,17 @@ class Routes:
         Raises:
             ChangedCallsError: If the forward makes other calls than on the probe, or uses a parameter past them: the
                 rules of these layers then hold no more; or if samples change their places within it.
+            PastReferenceError: If it reads parameters of the model itself.
             ValueError: If an output or a gradient is not finite, or an output depends on other samples.
         """
+        try:
+            return self._parts(snapshot, features.detach().requires_grad_(), omega)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError:  # derivatives do not pass to the inputs (x.numpy()): values alone tell of other samples
+            return self._parts(snapshot, features, omega)
+
+    def _parts(self, snapshot: Snapshot, features: Tensor, omega: Tensor | None) -> tuple[Tensor, dict[str, Part]]:
         outputs, uses = record(snapshot, features)
         same = len(uses) == len(self._layouts) and self._signature == signature(uses, self._layouts, len(features))
         if not same:
@@ -78,7 +99,8 @@ class Routes:
         if reasons:
             raise ChangedCallsError({layer: f"{reason} at some inputs" for layer, reason in reasons.items()})
         check_finite("outputs", outputs)
-        gradients = deltas(outputs, uses, keep_graph=True)
+        check_company(snapshot, features.detach(), outputs)
+        gradients, slope = deltas(outputs, uses, features, keep_graph=True)
         found = self._pieces(uses, gradients, len(features), omega, list(self.rules))
         parts = {}
         for layer in self.rules:
@@ -86,9 +108,12 @@ class Routes:
             for tensor in part.tensors:
                 check_finite(f"the gradient in layer {layer!r}", tensor)
             parts[layer] = part
-        if not self._are_apart(outputs, uses, gradients):
-            check_alone(snapshot, features, outputs)
-            raise ChangedCallsError(dict.fromkeys(self.rules, _MIXED))
+        z = apart(len(outputs), outputs)
+        weighted, other = deltas(outputs, uses, features, z, keep_graph=True)
+        check_slopes(outputs, features, torch.ones_like(outputs), slope, other, z)
+        if not self._are_apart(uses, gradients, weighted, z):
+            check_alone(snapshot, features.detach(), outputs)
+            raise ChangedCallsError(dict.fromkeys(self.rules, MIXED))
         return outputs.detach(), parts
 
     def abandon(self, reasons: Mapping[str, str]) -> None:
@@ -132,16 +157,14 @@ class Routes:
         first = {layer: next((name for name in self.layers[layer] if name in names), None) for layer in chosen}
         return {layer: _PAST.format(name) for layer, name in first.items() if name is not None}
 
-    def _are_apart(self, outputs: Tensor, uses: list[Use], gradients: list[Tensor]) -> bool:
+    def _are_apart(self, uses: list[Use], gradients: list[Tensor], weighted: list[Tensor], z: Tensor) -> bool:
         """Whether the deltas in a sample's rows are those of its own output, in every call of a layer with a rule."""
-        z = apart(len(outputs), outputs)
-        weighted = deltas(outputs, uses, z)
         for use, gradient, other, place in zip(uses, gradients, weighted, self._layouts, strict=True):
             owners = {self.snapshot.layers[name] for name in use.roles.values()}
             if isinstance(place, str) or not gradient.numel() or owners.isdisjoint(self.rules):
                 continue
             gap = (other - _weighted(gradient, Layout(place.axis, len(z)), z)).abs().max()
-            if not bool(gap <= _TOLERANCE[self.snapshot.dtype] * gradient.abs().max()):
+            if not bool(gap <= TOLERANCE[self.snapshot.dtype] * gradient.abs().max()):
                 return False
         return True
 
@@ -175,21 +198,20 @@ def find_routes(snapshot: Snapshot, layers: Mapping[str, list[str]], features: T
     n = len(features)
     chosen = torch.linspace(0, n - 1, PROBE_POINTS, dtype=torch.float64).round().long().to(features.device)
     probe = features[chosen]
-    routes = Routes(snapshot, probe, dict(layers))
+    routes = Routes(snapshot, probe, dict(layers), samples=n)
     try:
         outputs, uses = record(snapshot, probe)
         _, fewer = record(snapshot, probe[:_FEWER_POINTS])
         routes._layouts = layouts(uses, fewer, (len(probe), _FEWER_POINTS))
         past = routes._past_the_calls(snapshot, outputs, uses, list(layers))
-        gradients = deltas(outputs, uses, keep_graph=True)
+        gradients, _ = deltas(outputs, uses, probe, keep_graph=True)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # a forward that cannot be watched can still be differentiated
         routes.abandon(dict.fromkeys(layers, " ".join(str(error).split()) or type(error).__name__))
         return routes
     routes._signature = signature(uses, routes._layouts, len(probe))
-    generator = torch.Generator().manual_seed(20231018)
-    z = (torch.rand(len(probe), generator=generator, dtype=torch.float64) + 0.5).to(outputs)
+    z = random_cotangents((len(probe),), outputs)
     true = snapshot.gradients(outputs, snapshot.trainable, z)
     for layer in layers:
         try:
@@ -197,7 +219,7 @@ def find_routes(snapshot: Snapshot, layers: Mapping[str, list[str]], features: T
             part = make_part(routes._parameters(layer), pieces, len(probe), as_rows=False)
             if layer in past:
                 raise NoRuleError(past[layer])
-            _verify(part, z, true, _TOLERANCE[snapshot.dtype])
+            _verify(part, z, true, TOLERANCE[snapshot.dtype])
             if isinstance(part, RowsPart) and n * part.cost * part.rows.element_size() > _ROWS_BYTES:
                 raise NoRuleError("its gradients at all samples are too large to keep")
         except NoRuleError as reason:

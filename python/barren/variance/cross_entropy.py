@@ -5,7 +5,8 @@ Layer by layer from looked-up deltas where all layers are linear, else by one ve
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from barren.variance.speeds import Speeds
 if TYPE_CHECKING:
     from barren.tangents.deltas import DeltaLayer, Deltas
     from barren.tangents.logits import LogitTangent
+
+_T = TypeVar("_T")
 
 # Cotangents that go back together: a chunk of samples keeps the activations of each.
 _COTANGENTS = 32
@@ -70,16 +73,37 @@ def memory(problem: Problem, room: int) -> int:
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: look-ups and products a layer, or a vector-Jacobian product a member."""
-    tangent = _logits(problem)
-    if tangent.deltas is None:
-        return float(problem.cls.size * speeds.pulled_back(tangent.pulled_back))
-    return sum(_seconds_of_layer(problem, tangent.deltas, layer, speeds) for layer in tangent.deltas.layers)
+    return _by_route(
+        problem,
+        lambda deltas: sum(_seconds_of_layer(problem, deltas, layer, speeds) for layer in deltas.layers),
+        lambda tangent: float(problem.cls.size * speeds.pulled_back(tangent.pulled_back)),
+    )
 
 
 def run(problem: Problem) -> Pairing:
-    """Var and d(a) of every member."""
+    """Var and d(a) of every member.
+
+    Raises:
+        ValueError: If the rule of the layers fails in a batch, and vector-Jacobian products do not fit the memory.
+    """
+    return _by_route(
+        problem,
+        lambda deltas: _by_deltas(problem, _logits(problem), deltas),
+        lambda tangent: _by_products(problem, tangent),
+    )
+
+
+def _by_route(problem: Problem, by_deltas: Callable[[Deltas], _T], by_products: Callable[[LogitTangent], _T]) -> _T:
+    """By layers; without them where there are none, or where a batch shows that their rule does not hold."""
+    from barren.tangents.deltas import NotLayeredError
+
     tangent = _logits(problem)
-    return _by_products(problem, tangent) if tangent.deltas is None else _by_deltas(problem, tangent, tangent.deltas)
+    if tangent.deltas is not None:
+        try:
+            return by_deltas(tangent.deltas)
+        except NotLayeredError as reason:
+            tangent.abandon(reason)
+    return by_products(tangent)
 
 
 def _logits(problem: Problem) -> LogitTangent:
@@ -196,6 +220,13 @@ def _delta_table(
 
 def _by_products(problem: Problem, tangent: LogitTangent) -> Pairing:
     """A vector-Jacobian product a member, for models whose layers have no rule."""
+    if (least := smallest_memory(problem)) > problem.memory_limit:  # known only now where a batch ended the layers
+        from barren.variance.plan import readable_bytes
+
+        raise ValueError(
+            f"memory_limit must leave room for vector-Jacobian products ({tangent.note}); got "
+            f"{readable_bytes(problem.memory_limit)}, and they need {readable_bytes(least)}"
+        )
     shares = shares_of(problem)
     n, cls = len(problem.points), problem.cls
     each = 24 * n * tangent.logits + tangent.bytes_a_cotangent
