@@ -200,15 +200,6 @@ def test_generators_do_not_leak_the_settings_of_torch():
             assert not torch.is_grad_enabled()
 
 
-def test_user_hooks_on_parameters_do_not_fire():
-    model = seeded(mlp)
-    fired = []
-    for parameter in model.parameters():
-        parameter.register_hook(fired.append)
-    use(model, features())
-    assert not fired
-
-
 def test_a_compiled_model_is_taken_by_its_modules():
     model, x = seeded(mlp), features()
     compiled = torch.compile(model, backend="eager")

@@ -6,51 +6,21 @@ import numpy as np
 import pytest
 import torch
 from helpers import relative
+from rare_cases import BITS, FEATURES, RARE, SLOW, P, Rare, is_rare, number_of, run
 from tangent_cases import mlp, seeded
 from torch import nn
 from torch.nn import functional
 
 import barren
-from barren import encodings, reference, targets
+from barren import targets
 from barren.tangents import model as model_module
 from barren.tangents import tangent_of_model
-
-P = 61
-BITS = encodings.Bits(6)
-FEATURES = BITS(np.arange(P), P)
-# A probe of 16 of the inputs 0..60 takes every fourth.
-RARE = (1, 7, 22, 43, 59)
-
-
-def number_of(x):
-    """Back from the bits."""
-    return (x * 2.0 ** torch.arange(5, -1, -1, dtype=x.dtype)).sum(1)
-
-
-def is_rare(x):
-    """Whether a sample is one of the five."""
-    return (number_of(x)[:, None] == torch.tensor(RARE, dtype=x.dtype)).any(1)
 
 
 def test_the_probe_does_not_meet_the_rare_inputs():
     assert number_of(torch.from_numpy(FEATURES)).tolist() == list(range(P))
     assert is_rare(torch.from_numpy(FEATURES)).sum() == len(RARE)
     assert not is_rare(torch.from_numpy(FEATURES[np.linspace(0, P - 1, 16).round().astype(int)])).any()
-
-
-class Rare(nn.Module):
-    """Two layers, and something more that only rare inputs see."""
-
-    def __init__(self, more, outputs=1):
-        super().__init__()
-        self.a, self.b, self.o = nn.Linear(6, 5), nn.Linear(5, 6), nn.Linear(6, outputs)
-        self.late = nn.Linear(6, 1)
-        self.more = more
-
-    def forward(self, x):
-        h = torch.relu(self.a(x))
-        shares = torch.linspace(1.0, 2.0, self.o.out_features, dtype=x.dtype)
-        return self.o(torch.tanh(self.b(h))) + self.more(self, x, h)[:, None] * shares
 
 
 def threshold(m, x, h):
@@ -86,17 +56,10 @@ def around(m, x, h):
 STRAYS = {"threshold": threshold, "squares": squares, "branch": branch, "unused": unused_before}
 LAYERS = {"threshold": "a", "squares": "a", "branch": "b", "unused": "late"}
 CASES = {**STRAYS, "a second call": functional_use, "around": around}
-SLOW = pytest.mark.filterwarnings("ignore:the model cannot be vectorised")
 
 
 def power(outputs, labels):
     return (outputs - labels).abs() ** 1.5
-
-
-def run(model, target, method, **options):
-    cls = barren.ModularMultiplication(P, target)
-    v = barren.gradient_variance(cls, model, encoding=BITS, method=method, **options)
-    return v, reference.from_model(cls, model, BITS, loss=options.get("loss", "mse"))
 
 
 @SLOW
@@ -275,59 +238,6 @@ def test_a_state_kept_in_a_list_that_nothing_reads_is_no_harm():
     tangent.squared_norms()
     tangent.check_unchanged()
     tangent_of_model(seeded(mlp), FEATURES).check_unchanged()
-
-
-class Mixing(nn.Module):
-    """Samples that change places, or act on each other, at rare inputs alone."""
-
-    def __init__(self, mix, outputs=1):
-        super().__init__()
-        self.a, self.l = nn.Linear(6, 5), nn.Linear(5, outputs)
-        self.mix = mix
-
-    def forward(self, x):
-        return self.mix(self, x)
-
-
-def sorted_by_rarity(m, x):
-    order = is_rare(x).long().argsort(stable=True)
-    return m.l(torch.tanh(m.a(x[order]))[order.argsort()])
-
-
-def sorted_to_the_end(m, x):
-    """The last layer alone keeps the order."""
-    order = is_rare(x).long().argsort(stable=True)
-    return m.l(torch.tanh(m.a(x))[order])[order.argsort()]
-
-
-def mean_of_the_rare(m, x):
-    h, rare = m.a(x), is_rare(x)
-    return m.l(torch.tanh(h + h[rare].mean(0) if bool(rare.any()) and len(x) > 1 else h))
-
-
-@SLOW
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("mix", [sorted_by_rarity, sorted_to_the_end])
-@pytest.mark.parametrize("method", ["direct", "kernel"])
-def test_samples_that_change_places_at_rare_inputs(method, mix, dtype):
-    model = seeded(Mixing, mix).to(dtype)
-    found = []
-    for threads in (1, 2):
-        v, expected = run(model, targets.Sawtooth(), method, threads=threads)
-        rtol = 1e-10 if dtype == torch.float64 else 1e-5
-        assert relative(float(v), expected.variance) <= rtol
-        assert "takes the samples in another order" in v.explain()
-        found.append((float(v), v.mean_squared_norm))
-    assert len(set(found)) == 1
-
-
-@SLOW
-@pytest.mark.parametrize("samples", [256, 7])
-@pytest.mark.parametrize("method", ["direct", "kernel"])
-def test_samples_that_act_on_each_other_at_rare_inputs_are_refused(method, samples, monkeypatch):
-    monkeypatch.setattr(model_module, "_MOST_SAMPLES", samples)
-    with pytest.raises(ValueError, match="depends on the rest of the batch"):
-        run(seeded(Mixing, mean_of_the_rare), targets.Sawtooth(), method)
 
 
 class Slope(nn.Module):

@@ -94,7 +94,13 @@ def check_behaviour(snapshot: Snapshot, features: Tensor, encoding_name: str) ->
     try:
         gradients = snapshot.gradients(outputs.sum(), snapshot.trainable)
     except RuntimeError as error:
-        raise ValueError(f"model must be differentiable; torch says: {error}") from error
+        hint = ""
+        if snapshot.cast:
+            hint = (
+                " (torch.utils.checkpoint runs a part of the model again at its own weights, in their own dtype: call "
+                "model.float() or model.double() without dtype= where the model has one)"
+            )
+        raise ValueError(f"model must be differentiable; torch says: {error}{hint}") from error
     for name, gradient in gradients.items():
         check_finite(f"the gradient in {name!r}", gradient)
     check_linear(snapshot, probe)

@@ -145,6 +145,7 @@ class Snapshot:
         trainable: Name -> copy of each trainable parameter, in the computing dtype, requiring gradients.
         layers: Name of a trainable parameter -> its layer: the path of the module that owns it.
         dtype, device: Where features are moved to.
+        cast: Whether the model's own parameters may be of another dtype.
     """
 
     def __init__(self, model: nn.Module, dtype: torch.dtype, *, cast: bool) -> None:
@@ -158,7 +159,7 @@ class Snapshot:
                 return tensor.detach().to(wanted, copy=True)
 
         self.model = model
-        self.dtype = dtype
+        self.dtype, self.cast = dtype, cast
         parameters = dict(model.named_parameters())
         self.originals = {name: p for name, p in parameters.items() if p.requires_grad}
         self.trainable = {name: copy(p).requires_grad_() for name, p in self.originals.items()}

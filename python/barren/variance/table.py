@@ -80,12 +80,14 @@ def loss_labels(cls: ModularMultiplication, model: torch.nn.Module, tangent: Any
 
 
 def _check_room(need: int, limit: int, what: str) -> None:
+    """Before there is a problem to plan: what the one method that computes it needs at least."""
     if need > limit:
-        from barren.variance.plan import readable_bytes
+        from barren.variance.plan import METHODS, readable_bytes
 
+        others = ", ".join(name for name in METHODS if name != "table")
         raise ValueError(
-            f"memory_limit must hold {what} for the table method; got {readable_bytes(limit)}, and they need "
-            f"{readable_bytes(need)}"
+            f"memory_limit must leave room for a method; got {readable_bytes(limit)}, and here table needs at least "
+            f"{readable_bytes(need)} for {what}; {others}: {_NEEDS_AFFINE}"
         )
 
 
