@@ -171,7 +171,7 @@ def plan(
 ) -> Plan:
     """What `gradient_variance` would do with the same arguments, and what it would cost; nothing of it is done.
 
-    The machine's rates are measured once and kept (about a second). The model is timed on a few samples where its work
+    The machine's rates are measured once and kept (some seconds). The model is timed on a few samples where its work
     cannot be counted, and before long work. `gradient_variance` chooses by the same prices.
 
     All arguments are those of `gradient_variance`, which describes them.
