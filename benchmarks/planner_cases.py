@@ -60,7 +60,10 @@ def _planned(quick: bool) -> list[tuple[str, Any, dict[str, Any]]]:
     given = numbers(composite.p, 40)
     few = models.mlp((large.p - 1).bit_length(), (100, 100), "sigmoid", seed=0)
     # On a grid frequencies are a modular class; here they are not.
-    waves, line = barren.Frequencies(128 if quick else 1000), barren.Frequencies(64 if quick else 1000, targets.Cosine())
+    waves, line = (
+        barren.Frequencies(128 if quick else 1000),
+        barren.Frequencies(64 if quick else 1000, targets.Cosine()),
+    )
     scattered, parities = inputs.RealSample(random.random(512 if quick else 10007)), barren.Parity(8 if quick else 14)
     few_bits = barren.Parity(6 if quick else 10, 3)
     points = scattered.size(), parities.points

@@ -288,8 +288,10 @@ def _frequencies(threads: int, random: np.random.Generator) -> dict[str, float]:
         return {"wave": wave, "line": line, "scattered": wave, "modes": wave}  # not used: there is no such method
 
     def transform(points: int, size: int) -> float:
-        some, two = Frequencies(size, Cosine()), random.standard_normal((points, 2))
-        return seconds(lambda: scattered.responses(some, random.random(points), np.ones(points), two, threads))
+        columns = min(2 * threads, scattered.COLUMNS)  # a transform of two for every thread
+        some, block = Frequencies(size, Cosine()), random.standard_normal((points, columns))
+        work = functools.partial(scattered.responses, some, random.random(points), np.ones(points), block, threads)
+        return 2.0 * seconds(work) / columns
 
     least, points, modes = transform(n, waves.size), transform(16 * n, waves.size), transform(n, 16 * waves.size)
     grid = 16 * n * math.log2(16 * n) - n * math.log2(n)
