@@ -342,6 +342,18 @@ def test_both_verbs_take_the_same_arguments():
 
     signatures = [inspect.signature(verb).parameters for verb in (barren.plan, barren.gradient_variance)]
     assert signatures[0] == signatures[1]
+    assert inspect.signature(barren.plan).return_annotation == "Plan"
+    cls, J = barren.ModularMultiplication(11), np.ones((11, 2))
+    for call, message in [
+        (
+            lambda: barren.plan(cls, jacobian=J, methods="auto"),
+            r"plan\(\) got an unexpected keyword argument 'methods'",
+        ),
+        (lambda: barren.plan(jacobian=J), r"plan\(\) missing a required argument: 'cls'"),
+        (lambda: barren.plan(cls, None, J), r"plan\(\) too many positional arguments"),
+    ]:
+        with pytest.raises(TypeError, match=message):
+            call()
 
 
 @pytest.mark.parametrize("method", ["auto", "kernel", "direct"])
