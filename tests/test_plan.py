@@ -300,6 +300,19 @@ def test_what_lives_on_another_device_is_timed(monkeypatch, cache):
     assert min(fast.theta, fast.backward) > 0.0
 
 
+def test_a_plan_says_where_its_prices_come_from(monkeypatch):
+    from barren.tangents.model import ModelTangent
+
+    cls, asked = barren.ModularMultiplication(61), {"encoding": encodings.Bits()}
+    model = models.mlp(6, (12,), seed=0)
+    here = barren.gradient_variance(cls, model, **asked)
+    assert "another device" not in here.explain()
+    monkeypatch.setattr(ModelTangent, "is_remote", property(lambda self: True))
+    for explained in (str(barren.plan(cls, model, **asked)), barren.gradient_variance(cls, model, **asked).explain()):
+        assert "the model is on another device and was timed there" in explained
+        assert "at the rates of this machine's processor" in explained
+
+
 # One rule for both verbs.
 
 PROBLEMS = {
