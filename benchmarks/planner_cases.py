@@ -10,7 +10,7 @@ from cases import Record, mlp
 from engine_cases import BITS
 
 import barren
-from barren import encodings, models, targets
+from barren import encodings, inputs, models, targets
 
 
 def predictions(quick: bool) -> Record:
@@ -59,6 +59,14 @@ def _planned(quick: bool) -> list[tuple[str, Any, dict[str, Any]]]:
     narrow = models.mlp((brief.p - 1).bit_length(), (30, 30), seed=0)
     given = numbers(composite.p, 40)
     few = models.mlp((large.p - 1).bit_length(), (100, 100), "sigmoid", seed=0)
+    # On a grid frequencies are a modular class; here they are not.
+    waves, line = (
+        barren.Frequencies(128 if quick else 1000),
+        barren.Frequencies(64 if quick else 1000, targets.Cosine()),
+    )
+    scattered, parities = inputs.RealSample(random.random(512 if quick else 10007)), barren.Parity(8 if quick else 14)
+    few_bits = barren.Parity(6 if quick else 10, 3)
+    points = scattered.size(), parities.points
     return [
         ("network, p small", small, network),
         ("network, p small, no deviations", small, {**network, "deviations": False}),
@@ -77,6 +85,10 @@ def _planned(quick: bool) -> list[tuple[str, Any, dict[str, Any]]]:
         ("small: Θ, composite modulus", composite, {"ntk": given @ given.T}),
         ("small: a narrow network", brief, {"model": narrow, **BITS}),
         ("probes, network", large, {"model": few, **BITS, "method": "probes"}),
+        ("frequencies, 64 columns", waves, {"jacobian": numbers(points[0], 64), "inputs": scattered}),
+        ("frequencies, cosine, 16 columns", line, {"jacobian": numbers(points[0], 16), "inputs": scattered}),
+        ("parities, all of 14 bits, 64 columns", parities, {"jacobian": numbers(points[1], 64)}),
+        ("parities of 3 among 10 bits, network", few_bits, {"model": mlp(few_bits.points, "float32"), **BITS}),
     ]
 
 

@@ -220,7 +220,7 @@ def test_transforms_that_do_not_fit_in_memory_are_refused_or_warned_of(monkeypat
     cls, gib = barren.ModularMultiplication(1009), 2**30
     needed = max(HalfTransform(504, odd).working_bytes() for odd in (False, True)) + 4 * 1009
     for memory, free in ((64 * gib, needed), (None, None)):
-        monkeypatch.setattr(characters._validate, "physical_memory", lambda memory=memory: memory)
+        monkeypatch.setattr(characters._memory, "physical", lambda memory=memory: memory)
         monkeypatch.setattr(characters._memory, "available", lambda free=free: free)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -228,7 +228,7 @@ def test_transforms_that_do_not_fit_in_memory_are_refused_or_warned_of(monkeypat
     monkeypatch.setattr(characters._memory, "available", lambda: needed - 1)
     with pytest.warns(UserWarning, match=r"p = 1009 needs about 0.0 GiB for transforms .* by .*; 0.0 GiB are free now"):
         assert barren.sharp_bound(cls) == expected
-    monkeypatch.setattr(characters._validate, "physical_memory", lambda: needed - 1)
+    monkeypatch.setattr(characters._memory, "physical", lambda: needed - 1)
     for backend, advice in (("scipy 1", True), ("ducc0 0", False)):
         monkeypatch.setattr(_fft, "backend", lambda name=backend: name)
         with pytest.raises(

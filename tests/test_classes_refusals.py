@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from barren import _validate
+from barren import _memory
 from barren.classes import ModularMultiplication, unit_group
 from barren.targets import Bit, Cosine, Sawtooth, Table
 
@@ -34,7 +34,7 @@ def test_moduli_of_cryptographic_size_can_be_described():
 
 
 def test_tables_larger_than_the_memory_are_refused(monkeypatch):
-    monkeypatch.setattr(_validate, "physical_memory", lambda: 2**20)
+    monkeypatch.setattr(_memory, "physical", lambda: 2**20)
     prime, composite = ModularMultiplication(2**31 - 1, Cosine()), ModularMultiplication(2**31)
     for call in (
         prime.table,

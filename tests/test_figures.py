@@ -1,139 +1,22 @@
+"""Every figure: its settings, its rows against the package, and its picture."""
+
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import matplotlib.image
 import matplotlib.pyplot
 import numpy as np
-import pyarrow.parquet
 import pytest
 import torch
+from figure_cases import TINY, rows_of, tiny
 from matplotlib.figure import Figure as Canvas
 
 import barren
-from barren import _progress as progress
 from barren import figures
 from barren.figures import base, easy_multipliers, trained
-from barren.figures.base import Cell, Figure, Row, Settings
-
-TINY: dict[str, Settings] = {
-    "variance-vs-modulus": {"primes": [11, 23, 53], "seeds": [0, 1], "width": 6, "model": "mlp:8x8:sigmoid"},
-    "variance-vs-frequency": {"largest_frequencies": [2, 5], "M": 53, "model": "mlp:8x8:relu", "seeds": [0, 1]},
-    "bound-ladder": {
-        "primes": [11, 53],
-        "primes_of_bounds": [11, 101],
-        "frequencies": [2, 9],
-        "frequencies_of_bounds": [2, 9, 20],
-        "seeds": [0, 1],
-        "width": 6,
-        "models": {"sigmoid": "mlp:8:sigmoid", "relu": "mlp:8:relu"},
-    },
-    "easy-multipliers": {"primes": [53], "encodings": ["bits", "one-hot"], "model": "mlp:8x8:sigmoid"},
-    "character-spectrum": {"p": 53, "model": "mlp:8x8:relu"},
-    "log-covariance": {"primes": [3, 5, 11, 53, 503]},
-    "spectral-norm": {"primes": [3, 11, 53]},
-    "parity-functions": {
-        "bits": [2, 5, 6],
-        "seeds": [0, 1],
-        "trained_bits": [2, 7],
-        "steps": 30,
-        "records": [3, 10],
-        "parities": 2,
-        "test": 50,
-    },
-    "parity-training": {
-        "primes": {"5": [17, 19], "8": [131, 139]},
-        "seeds": [0, 1],
-        "laws": ["uniform", "random-bits"],
-        "bits": [0, 1],
-        "hidden": [16],
-        "data": "population:60",
-        "steps": 40,
-        "batch_size": 10,
-        "lr": 0.01,
-        "records": 4,
-    },
-    "wave-training": {
-        "frequencies": [1, 64],
-        "seeds": [0, 1],
-        "hidden": [16],
-        "data": "population:60",
-        "steps": 60,
-        "batch_size": 20,
-        "records": 4,
-    },
-    "predictability": {
-        "primes": [23, 31],
-        "easy": [1, -1, 2, 3],
-        "random": 4,
-        "seeds": [0, 1],
-        "hidden": [16],
-        "steps": 60,
-        "batch_size": 5,
-        "records": 4,
-    },
-    "all-bits-training": {
-        "n": 6,
-        "primes": [37, 61],
-        "seeds": [0, 1],
-        "multipliers": 2,
-        "hidden": [16],
-        "data": "sample:36:0.7",
-        "steps": 60,
-        "batch_size": 10,
-        "records": 4,
-    },
-    "gradient-along-training": {
-        "primes": [53],
-        "easy": [1],
-        "others": [20],
-        "seeds": [0, 1],
-        "model": "mlp:8:relu",
-        "steps": 20,
-        "looks": 3,
-    },
-}
-
-
-def tiny(name: str) -> Settings:
-    return {**figures.FIGURES[name].settings(False, 0), **TINY[name]}
-
-
-def _draw(rows: Any, settings: Settings, canvas: Any) -> None:
-    axes = canvas.subplots()
-    axes.plot([row["n"] for row in rows], [row["square"] for row in rows], label="a line")
-    axes.legend()
-
-
-def counted(computed: list[int], stop_at: int | None = None) -> Figure:
-    """A figure of squares that notes what it computes and may be interrupted before a cell."""
-
-    def compute(cell: Cell) -> list[Row]:
-        if cell["n"] == stop_at:
-            raise KeyboardInterrupt
-        computed.append(cell["n"])
-        third = None if cell["n"] == 1 else cell["n"] / 3
-        return [{"n": np.int64(cell["n"]), "square": cell["n"] ** 2, "third": third, "word": "w", "seconds": 0.5}]
-
-    return Figure(
-        name="squares",
-        summary="squares",
-        columns={"n": int, "square": int, "third": float, "word": str, "seconds": float},
-        settings=lambda full, seed: {"count": 9 if full else 5, "seeds": [seed]},
-        cells=lambda settings: [{"n": n} for n in range(settings["count"])],
-        compute=compute,
-        draw=_draw,
-    )
-
-
-def rows_of(directory: Path, name: str = "squares") -> list[Row]:
-    rows: list[Row] = pyarrow.parquet.read_table(directory / f"{name}.parquet").to_pylist()
-    return rows
 
 
 @pytest.fixture(scope="module", params=list(TINY))
@@ -436,144 +319,6 @@ def test_drawing_needs_the_rows_only(
 def test_names_of_multipliers() -> None:
     names = {1: "±1", 1020: "±1", 2: "±2", 8: "±2³", 1013: "±2³", 512: "±2⁹", 6: "±6", 341: "±2/3", 100: "±100"}
     assert {a: easy_multipliers.multiplier_name(a, 1021) for a in names} == names
-
-
-def test_record_and_hashes(tmp_path: Path) -> None:
-    made = figures.make(counted([]), tmp_path, seed=3, command="barren figure squares --out DIR --seed 3")
-    record = json.loads((tmp_path / "squares.json").read_text())
-    assert record == json.loads(json.dumps(made.record))
-    assert record["settings"] == {"count": 5, "seeds": [3]}
-    assert record["seeds"] == [3]
-    assert record["version"] == barren.__version__
-    assert record["configuration"] == barren.configuration()
-    assert set(record["libraries"]) == {"matplotlib", "pyarrow"}
-    assert record["command"] == "barren figure squares --out DIR --seed 3"
-    for name, digest in record["files"].items():
-        assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
-    assert set(record["files"]) == {"squares.parquet", "squares.png", "squares.svg"}
-    rows = [{key: value for key, value in row.items() if key != "seconds"} for row in rows_of(tmp_path)]
-    assert base.digest(rows) == record["rows_sha256"]
-    assert record["rows_sha256_leaves_out"] == ["seconds"]
-    assert str(tmp_path) not in (tmp_path / "squares.json").read_text()
-
-
-def test_missing_numbers_are_null(tmp_path: Path) -> None:
-    figures.make(counted([]), tmp_path)
-    assert [row["third"] for row in rows_of(tmp_path)] == [0.0, None, 2 / 3, 1.0, 4 / 3]
-
-
-def test_resumes_where_it_was_interrupted(tmp_path: Path) -> None:
-    computed: list[int] = []
-    with pytest.raises(KeyboardInterrupt):
-        figures.make(counted(computed, stop_at=3), tmp_path / "a")
-    assert computed == [0, 1, 2]
-    assert [path.name for path in (tmp_path / "a").iterdir()] == ["squares.partial.jsonl"]
-    made = figures.make(counted(computed), tmp_path / "a")
-    assert computed == [0, 1, 2, 3, 4]
-    assert made.record["cells"] == {"all": 5, "kept_from_earlier_run": 3}
-    whole = figures.make(counted([]), tmp_path / "b")
-    assert rows_of(tmp_path / "a") == rows_of(tmp_path / "b")
-    assert made.record["rows_sha256"] == whole.record["rows_sha256"]
-    assert not (tmp_path / "a" / "squares.partial.jsonl").exists()
-
-
-@pytest.mark.parametrize("cut", [1, 20])
-def test_a_line_cut_short_is_computed_again(tmp_path: Path, cut: int, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        figures.make(counted([], stop_at=3), tmp_path)
-    partial = tmp_path / "squares.partial.jsonl"
-    partial.write_bytes(partial.read_bytes()[:-cut])
-    computed: list[int] = []
-    with pytest.raises(KeyboardInterrupt):
-        figures.make(counted(computed, stop_at=4), tmp_path)
-    assert computed == [2, 3]
-    assert len([json.loads(line) for line in partial.read_text().splitlines()]) == 5  # the heading and four whole lines
-    figures.make(counted(computed), tmp_path)
-    assert computed == [2, 3, 4]
-    assert [row["n"] for row in rows_of(tmp_path)] == [0, 1, 2, 3, 4]
-    assert capsys.readouterr().err == ""
-
-
-def test_a_heading_cut_short_starts_anew(tmp_path: Path) -> None:
-    (tmp_path / "squares.partial.jsonl").write_text('{"figure": "squ')
-    computed: list[int] = []
-    figures.make(counted(computed), tmp_path)
-    assert computed == [0, 1, 2, 3, 4]
-
-
-def test_other_settings_start_anew_with_a_notice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        figures.make(counted([], stop_at=3), tmp_path, seed=1)
-    computed: list[int] = []
-    figures.make(counted(computed), tmp_path, seed=2)
-    assert computed == [0, 1, 2, 3, 4]
-    assert "other settings or another version: starting anew" in capsys.readouterr().err
-
-
-def test_another_version_starts_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        figures.make(counted([], stop_at=3), tmp_path)
-    monkeypatch.setattr("barren.figures.making.__version__", "0.0.0")
-    computed: list[int] = []
-    figures.make(counted(computed), tmp_path)
-    assert computed == [0, 1, 2, 3, 4]
-
-
-def test_a_finished_figure_is_not_overwritten(tmp_path: Path) -> None:
-    figures.make(counted([]), tmp_path)
-    before = (tmp_path / "squares.json").read_bytes()
-    computed: list[int] = []
-    with pytest.raises(ValueError, match=r"finished squares.*--force"):
-        figures.make(counted(computed), tmp_path, seed=1)
-    assert computed == []
-    assert (tmp_path / "squares.json").read_bytes() == before
-    figures.make(counted(computed), tmp_path, seed=1, force=True)
-    assert computed == [0, 1, 2, 3, 4]
-    assert json.loads((tmp_path / "squares.json").read_text())["seeds"] == [1]
-
-
-def test_two_runs_in_one_directory_are_refused(tmp_path: Path) -> None:
-    def compute(cell: Cell) -> list[Row]:
-        with pytest.raises(ValueError, match="is in use"):
-            figures.make(counted([]), tmp_path)
-        return counted([]).compute(cell)
-
-    figures.make(dataclasses.replace(counted([]), compute=compute), tmp_path)
-    assert len(rows_of(tmp_path)) == 5
-
-
-def test_a_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(ValueError, match="out must be a directory"):
-            figures.make(counted([]), out)
-
-
-def test_rows_with_other_columns_are_a_fault_of_the_figure(tmp_path: Path) -> None:
-    wrong = dataclasses.replace(counted([]), columns={"n": int})
-    with pytest.raises(AssertionError, match="rows of squares need the columns"):
-        figures.make(wrong, tmp_path)
-
-
-def test_progress_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_INTERVAL", 0.0)
-    with pytest.raises(KeyboardInterrupt):
-        figures.make(counted([], stop_at=3), tmp_path)
-    figures.make(counted([]), tmp_path, progress=progress.Lines())
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "squares: 5 cells, 3 of them kept from an earlier run"
-    assert "4 of 5 cells" in lines[1]
-    assert "left" in lines[1]
-    assert "5 of 5 cells" in lines[2]
-
-
-def test_progress_bar_leaves_the_terminal_free(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        figures.make(counted([], stop_at=2), tmp_path, seed=1, progress=progress.Bar())
-    figures.make(counted([]), tmp_path, progress=progress.Bar())
-    assert "starting anew" in capsys.readouterr().err
-    assert isinstance(progress.for_terminal(quiet=True), progress.Progress)
-    assert not isinstance(progress.for_terminal(quiet=True), progress.Lines | progress.Bar)
 
 
 def test_primes() -> None:

@@ -102,7 +102,7 @@ CORE = textwrap.dedent(
     import numpy as np
     from barren import Frequencies, _core, inputs, targets
     from barren.bounds.gcd import GcdMatrix
-    from barren.classes import dedekind
+    from barren.classes import dedekind, scattered
 
     case, wait, threads = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
     random = np.random.default_rng(0)
@@ -114,6 +114,8 @@ CORE = textwrap.dedent(
         "frequency-values": lambda: Frequencies(20000).values(np.arange(1.0, 20001.0), x[:2000], threads=threads),
         "frequency-responses": lambda: Frequencies(N).responses(x, w, random.random((20000, 64)), threads=threads),
         "frequency-cosines": lambda: Frequencies(N, targets.Cosine()).responses(x, w, x[:, None], threads=threads),
+        "non-uniform-transforms": lambda: scattered.responses(
+            Frequencies(N, targets.Cosine()), x, w, random.random((20000, 64)), threads),
         "frequency-forms": lambda: Frequencies(N).quadratic_forms(
             x[:2000], w[:2000], np.eye(2000), threads=threads),
         "interval-products": lambda: Frequencies(1e6, integer=False).kernel(x[:300], x[300:600], threads=threads),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import math
@@ -124,12 +125,24 @@ def test_single_parameters_need_columns():
     assert barren.gradient_variance(cls, jacobian=J, per_parameter=True).method in ("direct", "character")
 
 
-def test_rough_lengths_are_told_from_smooth_ones():
+@pytest.mark.parametrize(("length", "kind"), [(12288, "smooth"), (10006, "mixed"), (50001, "mixed"), (50021, "prime")])
+def test_lengths_are_priced_by_the_way_they_are_transformed(length, kind):
     rates = calibration.rates(1)
-    assert calibration._largest_factor(12288) == 3
-    assert rates.transform(10006) / rates.transform_rough == pytest.approx(10006 * math.log2(10006))
-    assert rates.energy(12288) / rates.energy_smooth == pytest.approx(12288 * math.log2(12288))
-    assert rates.responses(2) > 0.0
+    counted = length * math.log2(length)
+    assert rates.transform(length) == pytest.approx(counted * getattr(rates, f"transform_{kind}"))
+    assert rates.energy(length) == pytest.approx(counted * getattr(rates, f"energy_{kind}"))
+    assert rates.responses(length) == pytest.approx(counted * getattr(rates, f"response_{kind}"))
+
+
+def test_a_safe_prime_is_priced_apart(monkeypatch):
+    """(p − 1)/2 is the prime 50021 here, and 50001 = 3·7·2381 at the prime before it."""
+    rates = dataclasses.replace(calibration.rates(1), energy_mixed=1e-6, energy_prime=2e-6)
+    monkeypatch.setattr(speeds, "rates", lambda threads: rates)
+    safe, other = (
+        barren.plan(barren.ModularMultiplication(p), jacobian=np.ones((p, 640)), method="character", deviations=False)
+        for p in (100043, 100003)
+    )
+    assert safe.seconds == pytest.approx(2.0 * other.seconds, rel=0.01)  # all else is small beside such transforms
 
 
 def test_times_are_written_as_people_read_them():
@@ -287,6 +300,19 @@ def test_what_lives_on_another_device_is_timed(monkeypatch, cache):
     assert min(fast.theta, fast.backward) > 0.0
 
 
+def test_a_plan_says_where_its_prices_come_from(monkeypatch):
+    from barren.tangents.model import ModelTangent
+
+    cls, asked = barren.ModularMultiplication(61), {"encoding": encodings.Bits()}
+    model = models.mlp(6, (12,), seed=0)
+    here = barren.gradient_variance(cls, model, **asked)
+    assert "another device" not in here.explain()
+    monkeypatch.setattr(ModelTangent, "is_remote", property(lambda self: True))
+    for explained in (str(barren.plan(cls, model, **asked)), barren.gradient_variance(cls, model, **asked).explain()):
+        assert "the model is on another device and was timed there" in explained
+        assert "at the rates of this machine's processor" in explained
+
+
 # One rule for both verbs.
 
 PROBLEMS = {
@@ -329,6 +355,18 @@ def test_both_verbs_take_the_same_arguments():
 
     signatures = [inspect.signature(verb).parameters for verb in (barren.plan, barren.gradient_variance)]
     assert signatures[0] == signatures[1]
+    assert inspect.signature(barren.plan).return_annotation == "Plan"
+    cls, J = barren.ModularMultiplication(11), np.ones((11, 2))
+    for call, message in [
+        (
+            lambda: barren.plan(cls, jacobian=J, methods="auto"),
+            r"plan\(\) got an unexpected keyword argument 'methods'",
+        ),
+        (lambda: barren.plan(jacobian=J), r"plan\(\) missing a required argument: 'cls'"),
+        (lambda: barren.plan(cls, None, J), r"plan\(\) too many positional arguments"),
+    ]:
+        with pytest.raises(TypeError, match=message):
+            call()
 
 
 @pytest.mark.parametrize("method", ["auto", "kernel", "direct"])

@@ -9,7 +9,7 @@ import pytest
 from helpers import jacobian, methods_for, multipliers_for, relative, targets_for
 
 import barren
-from barren import _core, encodings, inputs, models, reference, targets
+from barren import _core, _nufft, encodings, inputs, models, reference, targets
 
 THREADS = (1, 2, 7)
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
@@ -87,14 +87,58 @@ def test_tables(loss, dtype):
     check(expected, compute, {"float32": 1e-4, "float64": 1e-10}[dtype], (loss, dtype))
 
 
-@pytest.mark.parametrize("p", [101, 105])
-@pytest.mark.parametrize("dtype", TOLERANCE)
-def test_probes(p, dtype):
-    cls, J = barren.ModularMultiplication(p, targets.Bit(0)), jacobian(p, 40).astype(dtype)
-    expected = reference.from_jacobian(cls, J.astype(np.float64))
-    found = [
-        barren.gradient_variance(cls, jacobian=J, method="probes", rtol=0.02, threads=threads) for threads in THREADS
+def others():
+    """Classes beside residues, each with a law and its methods: frequencies on the real line, and parities."""
+    random = np.random.default_rng(5)
+    weights = random.random(61)
+    line = inputs.RealSample(random.standard_normal(61) * 30, weights / weights.sum())
+    sample = inputs.Sample(random.integers(0, 2**6, 40))
+    cosine = ("direct", "kernel", *([] if _nufft.backend() is None else ["nufft"]))
+    return [
+        (barren.Frequencies(53, targets.Sawtooth()), line, ("direct", "kernel")),
+        (
+            barren.Frequencies(53, targets.Threshold(0.3)),
+            inputs.Density("gaussian", 30, scale=2.0),
+            ("direct", "kernel"),
+        ),
+        (barren.Frequencies(53, targets.Cosine(3)), line, cosine),
+        (barren.Frequencies(53, targets.Cosine()), inputs.Density("uniform", 40), cosine),
+        (barren.Frequencies(101, targets.Square()), inputs.Grid(101), ("direct", "character", "kernel")),
+        (barren.Parity(6), inputs.Uniform(), ("direct", "walsh", "kernel")),
+        (barren.Parity(6, 3, signed=True), sample, ("direct", "walsh", "kernel")),
     ]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_frequencies_and_parities(dtype):
+    for cls, law, methods in others():
+        J = jacobian(len(cls.points_of(law)[0])).astype(dtype)
+        expected = reference.from_jacobian(cls, J.astype(np.float64), law)
+        for method in methods:
+
+            def compute(threads, cls=cls, law=law, J=J, method=method):
+                return barren.gradient_variance(cls, jacobian=J, inputs=law, method=method, threads=threads)
+
+            # A non-uniform transform is made to 1e-12 of its largest term.
+            tolerance = max(TOLERANCE[dtype], 1e-10 if method == "nufft" else 0.0)
+            check(expected, compute, tolerance, (cls, method, dtype))
+
+
+PROBED = [
+    (barren.ModularMultiplication(101, targets.Bit(0)), None),
+    (barren.ModularMultiplication(105, targets.Bit(0)), None),
+    (barren.Frequencies(53, targets.Sawtooth()), inputs.Density("gaussian", 60, scale=2.0)),
+    (barren.Parity(6, 3), None),
+]
+
+
+@pytest.mark.parametrize(("cls", "law"), PROBED, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_probes(cls, law, dtype):
+    J = jacobian(len(cls.points_of(cls.law_of(law))[0]), 40).astype(dtype)
+    expected = reference.from_jacobian(cls, J.astype(np.float64), law)
+    asked = {"inputs": law, "method": "probes", "rtol": 0.02}
+    found = [barren.gradient_variance(cls, jacobian=J, threads=threads, **asked) for threads in THREADS]
     assert relative(float(found[0]), expected.variance) <= 0.1  # five standard errors
     for other in found[1:]:
         assert float(other) == float(found[0])

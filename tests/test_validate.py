@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from barren import _validate
+from barren import _memory, _validate
 
 
 def refuses(kind, message):
@@ -244,12 +244,12 @@ def test_word_modulus_and_tabulated(monkeypatch):
     assert _validate.word_modulus("p", 2**63 - 1, "residues") == 2**63 - 1
     with refuses(ValueError, f"p must be below 2**63 for residues; got {2**63}"):
         _validate.word_modulus("p", 2**63, "residues")
-    monkeypatch.setattr(_validate, "physical_memory", lambda: 2**30)
+    monkeypatch.setattr(_memory, "physical", lambda: 2**30)
     assert _validate.tabulated("p", 2**27, 8, "a table of ψ") == 2**27
     expected = f"at most {2**27} for a table of ψ to fit in the 1.0 GiB of this machine"
     with refuses(ValueError, f"p must be {expected}; got {2**28}, which needs 2.0 GiB"):
         _validate.tabulated("p", 2**28, 8, "a table of ψ")
-    monkeypatch.setattr(_validate, "physical_memory", lambda: None)
+    monkeypatch.setattr(_memory, "physical", lambda: None)
     assert _validate.tabulated("p", 2**50, 8, "a table of ψ") == 2**50
 
 

@@ -1,7 +1,8 @@
-"""How much memory this machine has left."""
+"""How much memory this machine has, and has left."""
 
 from __future__ import annotations
 
+import functools
 import os
 
 
@@ -16,3 +17,13 @@ def available() -> int | None:
             return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         except (AttributeError, OSError, ValueError):
             return None
+
+
+@functools.lru_cache(maxsize=1)
+def physical() -> int | None:
+    """The machine's memory in bytes, None where the system does not tell."""
+    try:
+        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+    return pages * size if pages > 0 and size > 0 else None

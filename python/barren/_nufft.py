@@ -1,17 +1,21 @@
 """Non-uniform Fourier transforms in one dimension: ducc0 when it is installed, else finufft, else none.
 
 Both are asked for about 2.5e-13 of the largest sum; the rounding of phases adds an error in proportion to the
-modes, which `frequency_nufft_accuracy` of the benchmarks measures.
+modes, which `frequency_nufft_accuracy` of the benchmarks measures. Each transform runs on one thread, several of them
+side by side: on several threads its sums would join in another order each time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 
 import numpy as np
 
+from barren import _core
+from barren._pool import in_order
 from barren._validate import Floats
 
 # What is asked of the library; ducc0 offers no more than 2e-13.
@@ -36,7 +40,7 @@ def to_modes(x: Floats, columns: np.ndarray, largest: int, workers: int = 1) -> 
         x: points in [−1/2, 1/2], float64, shape (n,).
         columns: complex128, shape (b, n): a row a column.
         largest: the largest mode.
-        workers: threads.
+        workers: threads; the bits do not depend on them.
 
     Returns:
         complex128, shape (b, 2·largest + 1).
@@ -46,15 +50,16 @@ def to_modes(x: Floats, columns: np.ndarray, largest: int, workers: int = 1) -> 
     if _name() == "ducc0":
         from ducc0 import nufft
 
-        for column, modes in zip(columns, out, strict=True):
-            nufft.nu2u(
-                points=column, coord=phases[:, None], forward=False, epsilon=_ACCURACY, nthreads=workers, out=modes
-            )
-        return out
-    import finufft
+        def transform(column: np.ndarray, modes: np.ndarray) -> None:
+            how = {"forward": False, "epsilon": _ACCURACY, "nthreads": 1}
+            nufft.nu2u(points=column, coord=phases[:, None], out=modes, **how)
+    else:
+        import finufft
 
-    for column, modes in zip(columns, out, strict=True):
-        finufft.nufft1d1(phases, column, out=modes, eps=_ACCURACY, isign=1, nthreads=workers)
+        def transform(column: np.ndarray, modes: np.ndarray) -> None:
+            finufft.nufft1d1(phases, column, out=modes, eps=_ACCURACY, isign=1, nthreads=1)
+
+    _row_by_row(transform, columns, out, workers)
     return out
 
 
@@ -64,7 +69,7 @@ def to_points(x: Floats, modes: np.ndarray, workers: int = 1) -> np.ndarray:
     Args:
         x: points in [−1/2, 1/2], float64, shape (n,).
         modes: complex128, shape (b, 2K + 1).
-        workers: threads.
+        workers: threads; the bits do not depend on them.
 
     Returns:
         complex128, shape (b, n).
@@ -74,11 +79,25 @@ def to_points(x: Floats, modes: np.ndarray, workers: int = 1) -> np.ndarray:
     if _name() == "ducc0":
         from ducc0 import nufft
 
-        for row, values in zip(modes, out, strict=True):
-            nufft.u2nu(grid=row, coord=phases[:, None], forward=False, epsilon=_ACCURACY, nthreads=workers, out=values)
-        return out
-    import finufft
+        def transform(row: np.ndarray, values: np.ndarray) -> None:
+            how = {"forward": False, "epsilon": _ACCURACY, "nthreads": 1}
+            nufft.u2nu(grid=row, coord=phases[:, None], out=values, **how)
+    else:
+        import finufft
 
-    for row, values in zip(modes, out, strict=True):
-        finufft.nufft1d2(phases, row, out=values, eps=_ACCURACY, isign=1, nthreads=workers)
+        def transform(row: np.ndarray, values: np.ndarray) -> None:
+            finufft.nufft1d2(phases, row, out=values, eps=_ACCURACY, isign=1, nthreads=1)
+
+    _row_by_row(transform, modes, out, workers)
     return out
+
+
+def _row_by_row(
+    transform: Callable[[np.ndarray, np.ndarray], None], rows: np.ndarray, out: np.ndarray, workers: int
+) -> None:
+    def one(index: int) -> None:
+        _core.checkpoint()
+        transform(rows[index], out[index])
+
+    for _ in in_order(one, iter(range(len(rows))), min(workers, len(rows))):
+        pass

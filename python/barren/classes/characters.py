@@ -104,7 +104,7 @@ def _energies(transform: HalfTransform, part: Floats, workers: int) -> Floats:
 def _check_memory(cls: ModularMultiplication, needed: int) -> None:
     from barren import _fft
 
-    memory, free = _validate.physical_memory(), _memory.available()
+    memory, free = _memory.physical(), _memory.available()
     advice = "" if _fft.backend().startswith("ducc0") else "; with ducc0 installed it takes less"
     wanted = f"about {needed / 2**30:.1f} GiB for transforms of length (p−1)/2 by {_fft.backend()}{advice}"
     if memory is not None and needed > memory:

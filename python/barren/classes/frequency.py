@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from barren import _core, _validate
+from barren import _core, _memory, _validate
 from barren._validate import Floats, came
 from barren.classes import closed_forms, on_grid
 from barren.classes.base import TargetClass
@@ -170,7 +170,7 @@ class Frequencies(TargetClass):
         highest = float(np.abs(self._given).max()) if self._given is not None else float(self.A or 0.0)
         fastest = max(max(wave.harmonic, wave.table.size // 2) for _, wave in self.circle.terms)
         nodes = _NODES_A_PERIOD * fastest * highest
-        if 16.0 * nodes > (_validate.physical_memory() or 2**33):
+        if 16.0 * nodes > (_memory.physical() or 2**33):
             expected = "given where 8 nodes a period do not fit in memory: Grid(M), Density(nodes=, seed=), RealSample"
             _validate.refuse(ValueError, "inputs", expected, f"none, with {self!r} ({nodes:.3g} nodes)")
         return Density("uniform", nodes=max(1024, math.ceil(nodes)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -19,6 +21,9 @@ from barren.variance.result import GradientVariance
 
 if TYPE_CHECKING:
     import torch
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 __all__ = ["GivenJacobian", "GivenNTK", "GradientVariance", "Plan", "gradient_variance", "plan"]
 
@@ -151,27 +156,32 @@ def gradient_variance(
     )
 
 
-def plan(
-    cls: TargetClass,
-    model: torch.nn.Module | None = None,
-    *,
-    jacobian: np.ndarray | None = None,
-    ntk: np.ndarray | None = None,
-    encoding: Encoding | None = None,
-    loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = "mse",
-    inputs: Law | RealLaw | None = None,
-    method: str = "auto",
-    deviations: bool | None = None,
-    per_parameter: bool = False,
-    rtol: float | None = None,
-    seed: int = 0,
-    dtype: Any = None,
-    memory_limit: int | None = None,
-    threads: int | None = None,
-) -> Plan:
+def _as(verb: Callable[_Arguments, Any]) -> Callable[[Callable[..., _Result]], Callable[_Arguments, _Result]]:
+    """Gives a function the arguments and defaults of a verb, so that they are listed once."""
+    signature = inspect.signature(verb)
+
+    def decorate(function: Callable[..., _Result]) -> Callable[_Arguments, _Result]:
+        @functools.wraps(function)
+        def call(*positional: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
+            try:
+                bound = signature.bind(*positional, **named)
+            except TypeError as error:
+                raise TypeError(f"{function.__name__}() {error}") from None
+            bound.apply_defaults()
+            return function(*bound.args, **bound.kwargs)
+
+        returned = inspect.signature(function).return_annotation
+        call.__signature__ = signature.replace(return_annotation=returned)  # type: ignore[attr-defined]
+        return call
+
+    return decorate
+
+
+@_as(gradient_variance)
+def plan(*arguments: Any, **options: Any) -> Plan:
     """What `gradient_variance` would do with the same arguments, and what it would cost; nothing of it is done.
 
-    The machine's rates are measured once and kept (about a second). The model is timed on a few samples where its work
+    The machine's rates are measured once and kept (some seconds). The model is timed on a few samples where its work
     cannot be counted, and before long work. `gradient_variance` chooses by the same prices.
 
     All arguments are those of `gradient_variance`, which describes them.
@@ -192,25 +202,8 @@ def plan(
         >>> plan.chosen.is_exact, plan.seconds < 10.0
         (True, True)
     """
-    problem = prepare(
-        cls,
-        model,
-        jacobian=jacobian,
-        ntk=ntk,
-        encoding=encoding,
-        loss=loss,
-        inputs=inputs,
-        method=method,
-        deviations=deviations,
-        per_parameter=per_parameter,
-        rtol=rtol,
-        seed=seed,
-        dtype=dtype,
-        memory_limit=memory_limit,
-        threads=threads,
-        priced=True,
-    )
-    return make_plan(problem, method)
+    problem = prepare(*arguments, **options, priced=True)
+    return make_plan(problem, options["method"])
 
 
 def _of_probability(problem: Problem, pairing: Pairing, squared_norms: np.ndarray, loss: object) -> float | None:

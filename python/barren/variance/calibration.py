@@ -27,9 +27,10 @@ import numpy as np
 from barren import _core, _fft
 
 # Raised when a measurement below changes its meaning.
-_VERSION = 7
-# Orders of the group that stand for all: 65536 = 2^16, and 60538 = 2·30269 with a prime that no short transform fits.
-_SMOOTH_PRIME, _ROUGH_PRIME = 65537, 60539
+_VERSION = 8
+# The half orders (p − 1)/2 stand for the lengths that libraries transform in three ways: 2^15 factor by factor,
+# 3·7·1451 with a convolution in place of the large factor, and the prime 30269 with one in place of all of it.
+_PRIMES = {"smooth": 65537, "mixed": 60943, "prime": 60539}
 _SMOOTH_FACTOR = 13
 _REPEATS = 3
 
@@ -50,10 +51,11 @@ class Rates:
         pairing: an entry of Θ paired with the class kernel.
         entry: an entry of a float64 matrix, read, changed and written.
         fresh: an entry of a new float64 array, too large for the caches, written and read.
-        energy_smooth, energy_rough: a point of a Jacobian column in the character method, over log₂ of the length, for
-            lengths of small prime factors only, and with a large one.
-        response_smooth, response_rough: the same with the responses of every multiplier.
-        transform_smooth, transform_rough: a point of a row transform, over log₂ of the length.
+        energy_smooth, energy_mixed, energy_prime: a point of a Jacobian column in the character method, over log₂ of
+            the length, for lengths of small prime factors only, with a large one among them, and for a prime length, as
+            that of a safe prime.
+        response_smooth, response_mixed, response_prime: the same with the responses of every multiplier.
+        transform_smooth, transform_mixed, transform_prime: a point of a row transform, over log₂ of the length.
         butterfly: a number and level of a Walsh–Hadamard transform.
         call: a call with next to nothing to compute.
     """
@@ -74,25 +76,32 @@ class Rates:
     entry: float
     fresh: float
     energy_smooth: float
-    energy_rough: float
+    energy_mixed: float
+    energy_prime: float
     response_smooth: float
-    response_rough: float
+    response_mixed: float
+    response_prime: float
     transform_smooth: float
-    transform_rough: float
+    transform_mixed: float
+    transform_prime: float
     butterfly: float
     call: float
 
     def energy(self, length: int) -> float:
         """Seconds of one column of `length` points."""
-        return _by_length(length, self.energy_smooth, self.energy_rough)
+        return self._by_length("energy", length)
 
     def responses(self, length: int) -> float:
         """Seconds of the responses of one column of `length` points."""
-        return _by_length(length, self.response_smooth, self.response_rough)
+        return self._by_length("response", length)
 
     def transform(self, length: int) -> float:
         """Seconds of one real transform of `length` points."""
-        return _by_length(length, self.transform_smooth, self.transform_rough)
+        return self._by_length("transform", length)
+
+    def _by_length(self, work: str, length: int) -> float:
+        rate: float = getattr(self, f"{work}_{_kind(length)}")
+        return length * math.log2(max(2, length)) * rate
 
     def product(self, dtype: np.dtype[Any]) -> float:
         """Seconds of a multiply-add of a matrix product."""
@@ -108,7 +117,7 @@ class Rates:
 
 
 def rates(threads: int) -> Rates:
-    """The rates for this number of threads (0: all), measured in about a second if the cache has none."""
+    """The rates for this number of threads (0: all), measured in some seconds if the cache has none."""
     return _rates(threads or _core.available_threads())
 
 
@@ -169,7 +178,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, known: dict[str, Any]) -> None:
-    with suppress(OSError):  # a folder that cannot be written costs a second a process, no more
+    with suppress(OSError):  # a folder that cannot be written costs some seconds a process, no more
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
         with os.fdopen(descriptor, "w") as file:
@@ -181,7 +190,6 @@ def measure(threads: int) -> Rates:
     """Runs every engine at a small size."""
     random = np.random.default_rng(0)
     # NumPy's products take the threads of its BLAS, whatever `threads` says: so they are used, and so measured.
-    smooth, rough = (_correlation(p, threads, random) for p in (_SMOOTH_PRIME, _ROUGH_PRIME))
     return Rates(
         product32=_product(random, np.float32),
         product64=_product(random, np.float64),
@@ -191,12 +199,7 @@ def measure(threads: int) -> Rates:
         **_frequencies(threads, random),
         **_square(threads, random),
         fresh=seconds(lambda: np.ones(2**22).sum()) / 2**22,
-        energy_smooth=smooth[0],
-        energy_rough=rough[0],
-        response_smooth=smooth[1],
-        response_rough=rough[1],
-        transform_smooth=_transform((_SMOOTH_PRIME - 1) // 2, threads, random),
-        transform_rough=_transform((_ROUGH_PRIME - 1) // 2, threads, random),
+        **_correlations(threads, random),
         butterfly=_butterfly(threads),
         call=_call(threads),
     )
@@ -213,15 +216,15 @@ def seconds(work: Callable[[], Any], repeats: int = _REPEATS) -> float:
     return max(best, 1e-9)
 
 
-def _by_length(length: int, smooth: float, rough: float) -> float:
-    return length * math.log2(max(2, length)) * (smooth if _largest_factor(length) <= _SMOOTH_FACTOR else rough)
-
-
 @lru_cache(maxsize=256)
-def _largest_factor(length: int) -> int:
+def _kind(length: int) -> str:
+    """How a length is transformed: a key of `_PRIMES`."""
     import sympy
 
-    return max((int(q) for q in sympy.primefactors(length)), default=1)
+    largest = max((int(q) for q in sympy.primefactors(length)), default=1)
+    if largest <= _SMOOTH_FACTOR:
+        return "smooth"
+    return "prime" if largest == length else "mixed"
 
 
 def _product(random: np.random.Generator, dtype: Any) -> float:
@@ -285,8 +288,10 @@ def _frequencies(threads: int, random: np.random.Generator) -> dict[str, float]:
         return {"wave": wave, "line": line, "scattered": wave, "modes": wave}  # not used: there is no such method
 
     def transform(points: int, size: int) -> float:
-        some, two = Frequencies(size, Cosine()), random.standard_normal((points, 2))
-        return seconds(lambda: scattered.responses(some, random.random(points), np.ones(points), two, threads))
+        columns = min(2 * threads, scattered.COLUMNS)  # a transform of two for every thread
+        some, block = Frequencies(size, Cosine()), random.standard_normal((points, columns))
+        work = functools.partial(scattered.responses, some, random.random(points), np.ones(points), block, threads)
+        return 2.0 * seconds(work) / columns
 
     least, points, modes = transform(n, waves.size), transform(16 * n, waves.size), transform(n, 16 * waves.size)
     grid = 16 * n * math.log2(16 * n) - n * math.log2(n)
@@ -314,8 +319,8 @@ def _square(threads: int, random: np.random.Generator) -> dict[str, float]:
     return {"pairing": pairing / n**2, "form": forms / (len(members) * n**2), "entry": passing / n**2}
 
 
-def _correlation(p: int, threads: int, random: np.random.Generator) -> tuple[float, float]:
-    """Seconds over m·log₂ m of one half of one column in the character method: its variance, and its responses."""
+def _correlations(threads: int, random: np.random.Generator) -> dict[str, float]:
+    """Seconds over m·log₂ m for each kind of length m: half a column's variance, its responses, a row's transform."""
     from barren.classes import ModularMultiplication
     from barren.inputs import Uniform
     from barren.tangents.given import GivenJacobian
@@ -323,19 +328,18 @@ def _correlation(p: int, threads: int, random: np.random.Generator) -> tuple[flo
     from barren.variance import character
     from barren.variance.problem import Problem
 
-    columns, law, m = 4 * character.COLUMNS, Uniform(), (p - 1) // 2
-    cls, tangent = ModularMultiplication(p, Sawtooth()), GivenJacobian(random.standard_normal((p, columns)))
-
-    def unit(deviations: bool) -> float:
-        problem = Problem(cls, law, law.points(p), law.weights(p), tangent, threads, 2**30, deviations)
-        return seconds(lambda: character.run(problem), 2) / (columns * m * math.log2(m))
-
-    return unit(False), unit(True)
-
-
-def _transform(length: int, threads: int, random: np.random.Generator) -> float:
-    rows = random.standard_normal((32, length))
-    return seconds(lambda: _fft.rfft(rows, 1, threads)) / (rows.size * math.log2(length))
+    columns, law, found = character.COLUMNS * max(2, threads), Uniform(), {}  # a block for every thread
+    for kind, p in _PRIMES.items():
+        cls, tangent = ModularMultiplication(p, Sawtooth()), GivenJacobian(random.standard_normal((p, columns)))
+        points, weights, m = law.points(p), law.weights(p), (p - 1) // 2
+        a_column = columns * m * math.log2(m)
+        for name, deviations in (("energy", False), ("response", True)):
+            problem = Problem(cls, law, points, weights, tangent, threads, 2**30, deviations)
+            found[f"{name}_{kind}"] = seconds(functools.partial(character.run, problem), 2) / a_column
+        rows = random.standard_normal((32, m))
+        a_row = seconds(functools.partial(_fft.rfft, rows, 1, threads)) / len(rows)
+        found[f"transform_{kind}"] = a_row / (m * math.log2(m))
+    return found
 
 
 def _call(threads: int) -> float:

@@ -58,6 +58,7 @@ class Plan:
         memory_limit: bytes.
         rtol: the relative standard error asked for, or None.
         note: the model's route.
+        is_remote: whether the model is on another device, which prices tell less of.
     """
 
     method: str
@@ -66,6 +67,7 @@ class Plan:
     memory_limit: int
     rtol: float | None
     note: str
+    is_remote: bool = False
 
     @property
     def chosen(self) -> Candidate:
@@ -84,6 +86,11 @@ class Plan:
 
     def __str__(self) -> str:
         lines = [f"method {self.method}: {self.reason}", f"model: {self.note}"]
+        if self.is_remote:
+            lines.append(
+                "prices: the model is on another device and was timed there, on a few samples, which says little of "
+                "large batches; all else is priced at the rates of this machine's processor"
+            )
         lines.append(f"memory limit {readable_bytes(self.memory_limit)}; candidates:")
         for candidate in self.candidates:
             lines.append(f"  {candidate.method:<10} {candidate.obstacle or _price(candidate)}")
@@ -129,7 +136,8 @@ def make_plan(problem: Problem, method: str) -> Plan:
         raise ValueError(f"method {chosen.method!r} cannot be used here: {chosen.obstacle}")
     if chosen.smallest_memory > problem.memory_limit:
         raise ValueError(_too_small(problem, candidates, None if method == "auto" else method))
-    return Plan(chosen.method, reason, candidates, problem.memory_limit, problem.rtol, problem.tangent.note)
+    limit, tangent = problem.memory_limit, problem.tangent
+    return Plan(chosen.method, reason, candidates, limit, problem.rtol, tangent.note, tangent.is_remote)
 
 
 def engine_of(problem: Problem, method: str) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from barren import _core
 from barren.classes import scattered
 from barren.variance.frequency.columns import columns_within, frequencies_of
 from barren.variance.problem import Pairing, Problem
@@ -19,9 +20,10 @@ _GRID = 16 * 2 * 5 // 2 * 2
 
 
 def smallest_memory(problem: Problem) -> int:
-    """Bytes without which the method cannot run: a transform, and what it is made of."""
+    """Bytes without which the method cannot run: a transform on every thread, and what it is made of."""
     size, n = problem.cls.size, len(problem.points)
-    return (16 * size + 48 * n) + (_GRID + 32 * scattered.COLUMNS) * size + 32 * scattered.COLUMNS * n + 2**22
+    grids = _GRID * min(problem.threads or _core.available_threads(), scattered.COLUMNS // 2)
+    return (16 * size + 48 * n) + (grids + 32 * scattered.COLUMNS) * size + 32 * scattered.COLUMNS * n + 2**22
 
 
 def memory(problem: Problem) -> int:

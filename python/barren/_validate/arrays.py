@@ -1,160 +1,21 @@
-"""Every check of an argument, and its message.
-
-A message reads ``<name> must be <what was expected>; got <what came>``. A wrong kind of object is a
-``TypeError``, a wrong value or shape a ``ValueError``. Arrays come back in the one dtype and layout that the
-core takes, without a copy where that is possible: who keeps an array copies it.
-"""
+"""Checks of arrays, which come back in the one dtype and layout that the core takes."""
 
 from __future__ import annotations
 
-import functools
 import math
-import numbers
-import operator
-import os
-import reprlib
-from collections.abc import Sequence, Sized
-from fractions import Fraction
-from typing import Any, NoReturn, TypeAlias
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from barren._validate.messages import came, refuse
+from barren._validate.moduli import WORD_LIMIT
+
 Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
 
-WORD_LIMIT = 2**63
-"""Residues are 64-bit signed integers, so a modulus that is computed with is below this."""
-
 _SCAN = 1 << 20  # entries looked at together when searching for one that is not finite
-_brief = reprlib.Repr()
-_brief.maxlist = _brief.maxtuple = _brief.maxset = _brief.maxfrozenset = _brief.maxdict = 4
-_brief.maxstring = _brief.maxother = 60
-
-
-def came(value: object) -> str:
-    """What came, in a few words: a type and a shape, or the value where it is short.
-
-    >>> came([1, 2, 3]), came(1.5), came(float), came(np.ones((2, 3)))
-    ('a list of length 3: [1, 2, 3]', '1.5', 'the class float', 'an array of shape (2, 3) and dtype float64')
-    """
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape} and dtype {value.dtype}"
-    if hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, np.generic):
-        return f"a {type(value).__name__} of shape {tuple(value.shape)} and dtype {value.dtype}"
-    if isinstance(value, int) and value.bit_length() > 256:
-        return f"{'a negative' if value < 0 else 'an'} integer of {value.bit_length()} bits"
-    if value is None or isinstance(value, numbers.Number | str | np.generic):
-        return _brief.repr(value) if isinstance(value, str) else repr(value)
-    if isinstance(value, Sized) and isinstance(value, Sequence | set | frozenset | dict):
-        return f"a {type(value).__name__} of length {len(value)}: {_brief.repr(value)}"
-    return f"a {type(value).__name__}: {_brief.repr(value)}"
-
-
-def refuse(kind: type[Exception], name: str, expected: str, got: str) -> NoReturn:
-    """Raise ``kind`` with the one form of message."""
-    raise kind(f"{name} must be {expected}; got {got}")
-
-
-def _interval(low: object | None, high: object | None) -> str:
-    if low is not None and high is not None:
-        return f" in {low}..{high}"
-    if low is not None:
-        return f", at least {low}"
-    return "" if high is None else f", at most {high}"
-
-
-def integer(name: str, value: object, *, low: int | None = None, high: int | None = None) -> int:
-    """``value`` as a Python integer; whatever has ``__index__`` is one, a bool and a float are not.
-
-    Raises:
-        TypeError: it is not an integer.
-        ValueError: it is outside ``low..high`` (both ends allowed).
-
-    >>> integer("p", np.int32(7), low=3)
-    7
-    >>> integer("p", 2, low=3)
-    Traceback (most recent call last):
-    ValueError: p must be an integer, at least 3; got 2
-    """
-    expected = f"an integer{_interval(low, high)}"
-    if isinstance(value, bool | np.bool_):
-        refuse(TypeError, name, expected, came(value))
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        refuse(TypeError, name, expected, came(value))
-    if (low is not None and number < low) or (high is not None and number > high):
-        refuse(ValueError, name, expected, came(number))
-    return number
-
-
-def real(name: str, value: object, *, low: float | None = None, high: float | None = None) -> float:
-    """``value`` as a finite float; integers and fractions will do, a bool, a string and a complex will not.
-
-    Raises:
-        TypeError: it is not a real number.
-        ValueError: it is not finite, or outside ``low..high`` (both ends allowed).
-    """
-    expected = f"a finite number{_interval(low, high)}"
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real | Fraction):
-        refuse(TypeError, name, expected, came(value))
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number) or (low is not None and number < low) or (high is not None and number > high):
-        refuse(ValueError, name, expected, came(value))
-    return number
-
-
-def boolean(name: str, value: object) -> bool:
-    """``value`` as a bool; numbers are not taken for one.
-
-    Raises:
-        TypeError: it is not a bool.
-    """
-    if not isinstance(value, bool | np.bool_):
-        refuse(TypeError, name, "True or False", came(value))
-    return bool(value)
-
-
-def choice(name: str, value: object, options: Sequence[str]) -> str:
-    """``value``, one of the words ``options``.
-
-    Raises:
-        TypeError: it is not a string.
-        ValueError: it is another word.
-    """
-    expected = f"one of {', '.join(map(repr, options))}"
-    if not isinstance(value, str):
-        refuse(TypeError, name, expected, came(value))
-    if value not in options:
-        refuse(ValueError, name, expected, came(value))
-    return value
-
-
-def instance(name: str, value: Any, kinds: type | tuple[type, ...], expected: str) -> Any:
-    """``value``, an instance of ``kinds``; ``expected`` says in words which.
-
-    Raises:
-        TypeError: it is not.
-    """
-    if not isinstance(value, kinds):
-        refuse(TypeError, name, expected, came(value))
-    return value
-
-
-def threads(value: object) -> int:
-    """The number of threads as the core takes it: 0, all that may be used, for None.
-
-    Raises:
-        TypeError: it is neither None nor an integer.
-        ValueError: it is outside 1..4096.
-    """
-    return 0 if value is None else integer("threads", value, low=1, high=4096)
 
 
 def _array(name: str, value: object, expected: str, kinds: str) -> NDArray[Any]:
@@ -368,65 +229,3 @@ def weights(name: str, value: object, length: int) -> Floats:
     if abs(total - 1.0) > 1e-9:
         refuse(ValueError, name, "weights that sum to 1 within 1e-9", f"a sum of {total!r}")
     return array
-
-
-def prime(name: str, value: object, purpose: str) -> int:
-    """``value``, an odd prime, which ``purpose`` needs.
-
-    Raises:
-        TypeError: it is not an integer.
-        ValueError: it is not an odd prime; the message shows its factors where they are quickly found.
-
-    >>> prime("p", 1001, "the character method")
-    Traceback (most recent call last):
-    ValueError: p must be an odd prime for the character method; got 1001 = 7 · 11 · 13
-    """
-    import sympy
-
-    number = integer(name, value)
-    if number > 2 and sympy.isprime(number):
-        return number
-    got = came(number)
-    if number > 3 and number.bit_length() <= 64:
-        factors = sympy.factorint(number, multiple=True)
-        if len(factors) > 1:
-            got += f" = {' · '.join(map(str, factors))}"
-    elif number > 3:
-        got += ", which is composite"
-    refuse(ValueError, name, f"an odd prime for {purpose}", got)
-
-
-def word_modulus(name: str, value: int, purpose: str) -> int:
-    """``value``, a modulus whose residues fit in 64 bits, which ``purpose`` needs.
-
-    Raises:
-        ValueError: it is 2**63 or more.
-    """
-    if value >= WORD_LIMIT:
-        refuse(ValueError, name, f"below 2**63 for {purpose}", came(value))
-    return value
-
-
-def tabulated(name: str, value: int, bytes_each: int, purpose: str) -> int:
-    """``value``, a modulus so small that ``bytes_each`` bytes a residue fit in this machine's memory.
-
-    Raises:
-        ValueError: it is 2**63 or more, or the table would be larger than the physical memory.
-    """
-    word_modulus(name, value, purpose)
-    memory, needed = physical_memory(), bytes_each * value
-    if memory is not None and needed > memory:
-        room = f"{memory / 2**30:.1f} GiB of this machine"
-        expected = f"at most {memory // bytes_each} for {purpose} to fit in the {room}"
-        refuse(ValueError, name, expected, f"{came(value)}, which needs {needed / 2**30:.1f} GiB")
-    return value
-
-
-@functools.lru_cache(maxsize=1)
-def physical_memory() -> int | None:
-    """The machine's memory in bytes, None where the system does not tell."""
-    try:
-        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None
-    return pages * size if pages > 0 and size > 0 else None
