@@ -53,14 +53,6 @@ def covariance(values: np.ndarray) -> np.ndarray:
     return centred.T @ centred / len(values)
 
 
-@pytest.fixture(params=_core.available_kernels())
-def kernel_set(request):
-    before = _core.kernel()
-    _core.use_kernel(request.param)
-    yield request.param
-    _core.use_kernel(before)
-
-
 @pytest.mark.parametrize("target", TARGETS, ids=repr)
 def test_the_class_on_a_grid_is_that_of_exact_fractions(target, kernel_set):
     for M in GRIDS:
