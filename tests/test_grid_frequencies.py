@@ -136,6 +136,13 @@ def test_correlations_see_jumps_where_they_are():
     assert found.largest == pytest.approx(rho[np.triu_indices(4, 1)].max(), rel=1e-12)
 
 
+def test_certificates_and_correlations_name_the_frequencies_and_not_their_residues():
+    cls, law = Frequencies(frequencies=[1.0, -3.0, 27.0, -5.0, 1.0]), inputs.Grid(13)
+    assert barren.correlations(cls, law).members.tolist() == cls.members.tolist()
+    found = barren.sq_dimension(cls, law)
+    assert set(found.members.tolist()) <= set(cls.members.tolist())
+
+
 def test_large_frequencies_keep_their_digits_in_closed_form():
     """D(A·j/M) needs j/M to more digits than a double has."""
     A, M = 2.0**50, 7
