@@ -1,10 +1,13 @@
-"""A skipped test fails in continuous integration: there nothing may be missing that a test needs."""
+"""Every instruction set in turn; and a skipped test fails in continuous integration, where nothing may be missing."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
+
+from barren import _core
 
 _skipped: list[str] = []
 
@@ -27,3 +30,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     if report.skipped:
         _skipped.append(report.nodeid)
+
+
+@pytest.fixture(params=_core.available_kernels())
+def kernel_set(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of an instruction set, in use during the test."""
+    before = _core.kernel()
+    _core.use_kernel(request.param)
+    yield request.param
+    _core.use_kernel(before)

@@ -215,6 +215,15 @@ def test_the_ladder_where_members_cannot_be_listed(p):
     assert rungs[1].value == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize("verb", [barren.sharp_bound, barren.bounds, barren.correlations, barren.sq_dimension])
+def test_a_prime_too_large_for_a_uniform_law_is_told_of_other_laws(verb):
+    for p in (2**61 - 1, 2**255 - 19):
+        with pytest.raises(ValueError, match=rf"inputs must be a law of few points, such as Sample.* got .* p = {p}"):
+            verb(barren.ModularMultiplication(p))
+        with pytest.raises(ValueError, match=rf"p must be at most .* got {p}: .*Cosine"):
+            verb(barren.ModularMultiplication(p, targets.Cosine()))
+
+
 def test_transforms_that_do_not_fit_in_memory_are_refused_or_warned_of(monkeypatch):
     """Three machines: one too small, one that is busy, one with room; what is needed is named, with the backend."""
     cls, gib = barren.ModularMultiplication(1009), 2**30

@@ -111,16 +111,19 @@ def test_refusals_of_a_density(arguments, kind, message):
         inputs.Density(**arguments)
 
 
-def test_densities_that_are_none():
-    with pytest.raises(ValueError, match=r"density must be a density that integrates to 1.*an integral of 2"):
-        inputs.Density(lambda x: 2 + 0 * x).points()
-    with pytest.raises(ValueError, match="values must be non-negative"):
-        inputs.Density(lambda x: 3 * x - 0.5).points()
-    with pytest.raises(ValueError, match="values must be"):
-        inputs.Density(lambda x: x[:3]).points()
-    with pytest.raises(ValueError, match=r"density must be a density that integrates to 1.*an integral of 2"):
-        inputs.Density(lambda x: 2 + 0 * x, seed=1).points()
-    with pytest.raises(ValueError, match="values must be non-negative"):
-        inputs.Density(lambda x: 3 * x - 0.5, seed=1).points()
-    with pytest.raises(ValueError, match="values must be a 1-D array of 262144 finite numbers"):
-        inputs.Density(lambda x: 0 * x + np.nan, seed=1).points()
+@pytest.mark.parametrize("seed", [None, 1])
+@pytest.mark.parametrize(
+    ("density", "message"),
+    [
+        (lambda x: 2 + 0 * x, r"density must be a function that integrates to 1 over .* an integral of 2"),
+        (lambda x: 3 * x - 0.5, "values must be non-negative"),
+        (lambda x: x[:3], "values must be"),
+        (lambda x: 0 * x + np.nan, r"values must be a 1-D array of (1024|262144) finite numbers"),
+        (lambda x: 1.0, "values must be a 1-D array"),
+        (lambda x: ["a"] * len(x), "values must be"),
+    ],
+    ids=["sum", "negative", "length", "nan", "one number", "text"],
+)
+def test_densities_that_are_none_are_refused_at_once(density, message, seed):
+    with pytest.raises((ValueError, TypeError), match=message):
+        inputs.Density(density, seed=seed)

@@ -325,7 +325,7 @@ def test_refusals():
     cls = Frequencies(3)
     with pytest.raises(TypeError, match=r"inputs must be a law of x from barren.inputs on the real line"):
         barren.gradient_variance(cls, jacobian=J, inputs=inputs.Uniform())
-    with pytest.raises(TypeError, match=r"inputs must be a law of x from barren.inputs on the residues"):
+    with pytest.raises(TypeError, match=r"inputs must be a law of x from barren.inputs on the integers"):
         barren.gradient_variance(barren.ModularMultiplication(5), jacobian=J, inputs=law)
     with pytest.raises(ValueError, match="it is for residues modulo p"):
         barren.gradient_variance(cls, jacobian=J, inputs=law, method="character")

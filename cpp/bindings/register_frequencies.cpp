@@ -18,8 +18,8 @@ using Pair = std::pair<double, double>;
 using Term = std::tuple<double, std::string, double, Pair, Pair, Array<double>>;
 
 FrequencyFamily family(const Array<double>& frequencies, const Array<double>& points, const std::vector<Term>& waves,
-                       double shift) {
-    FrequencyFamily out{matrix_view(frequencies, "frequencies"), matrix_view(points, "points"), {}, shift};
+                       double shift, double divisor) {
+    FrequencyFamily out{matrix_view(frequencies, "frequencies"), matrix_view(points, "points"), {}, shift, divisor};
     for (const auto& [coefficient, shape, harmonic, cut, below, table] : waves) {
         WaveTerm term{coefficient, {}};
         Wave& wave = term.wave;
@@ -46,8 +46,8 @@ std::vector<Piece> lines(const Array<double>& pieces, const char* name) {
 }
 
 Array<double> bound_values(const Array<double>& frequencies, const Array<double>& points,
-                           const std::vector<Term>& waves, int threads, double shift) {
-    const auto members = family(frequencies, points, waves, shift);
+                           const std::vector<Term>& waves, int threads, double shift, double divisor) {
+    const auto members = family(frequencies, points, waves, shift, divisor);
     const auto how = execution(threads);
     Array<double> out({frequencies.shape(0), points.shape(0)});
     const auto out_view = output_matrix(out);
@@ -90,8 +90,8 @@ Array<double> bound_interval_cosines(const Array<double>& x, const Array<double>
 template <class T>
 Array<double> bound_responses(const Array<double>& frequencies, const Array<double>& points,
                               const std::vector<Term>& waves, const Array<double>& weights, const Array<T>& jacobian,
-                              int threads, double shift) {
-    const auto members = family(frequencies, points, waves, shift);
+                              int threads, double shift, double divisor) {
+    const auto members = family(frequencies, points, waves, shift, divisor);
     const auto weights_view = vector_view(weights, "weights");
     const auto jacobian_view = matrix_view(jacobian, "jacobian");
     const auto how = execution(threads);
@@ -107,8 +107,8 @@ Array<double> bound_responses(const Array<double>& frequencies, const Array<doub
 template <class T>
 Array<double> bound_quadratic_forms(const Array<double>& frequencies, const Array<double>& points,
                                     const std::vector<Term>& waves, const Array<double>& offset, const Array<T>& ntk,
-                                    int threads, double shift) {
-    const auto members = family(frequencies, points, waves, shift);
+                                    int threads, double shift, double divisor) {
+    const auto members = family(frequencies, points, waves, shift, divisor);
     const auto offset_view = vector_view(offset, "offset");
     const auto ntk_view = matrix_view(ntk, "ntk");
     const auto how = execution(threads);
@@ -123,24 +123,25 @@ Array<double> bound_quadratic_forms(const Array<double>& frequencies, const Arra
 
 template <class T>
 void register_for(py::module_& module) {
-    module.def("frequency_responses", &bound_responses<T>, py::arg("frequencies").noconvert(),
-               py::arg("points").noconvert(), py::arg("waves").noconvert(), py::arg("weights").noconvert(),
-               py::arg("jacobian").noconvert(), py::arg("threads") = 0, py::arg("shift") = 0.0,
-               "sum over x of weights[x]·(ψ(⟨a, x⟩) − shift)·jacobian[x], float64 of shape (members, columns).");
+    module.def(
+        "frequency_responses", &bound_responses<T>, py::arg("frequencies").noconvert(), py::arg("points").noconvert(),
+        py::arg("waves").noconvert(), py::arg("weights").noconvert(), py::arg("jacobian").noconvert(),
+        py::arg("threads") = 0, py::arg("shift") = 0.0, py::arg("divisor") = 1.0,
+        "sum over x of weights[x]·(ψ(⟨a, x⟩/divisor) − shift)·jacobian[x], float64 of shape (members, columns).");
     module.def("frequency_quadratic_forms", &bound_quadratic_forms<T>, py::arg("frequencies").noconvert(),
                py::arg("points").noconvert(), py::arg("waves").noconvert(), py::arg("offset").noconvert(),
-               py::arg("ntk").noconvert(), py::arg("threads") = 0, py::arg("shift") = 0.0,
+               py::arg("ntk").noconvert(), py::arg("threads") = 0, py::arg("shift") = 0.0, py::arg("divisor") = 1.0,
                "(ψ_a − shift − offset)ᵀ·ntk·(ψ_a − shift − offset) for a symmetric ntk, float64 of shape (members,).");
 }
 
 }  // namespace
 
 void register_frequencies(py::module_& module) {
-    module.def(
-        "frequency_values", &bound_values, py::arg("frequencies").noconvert(), py::arg("points").noconvert(),
-        py::arg("waves").noconvert(), py::arg("threads") = 0, py::arg("shift") = 0.0,
-        "ψ(⟨a, x⟩) − shift, ψ a sum of waves (coefficient, shape, harmonic, cut, cut less one, table); float64 of "
-        "shape (members, points).");
+    module.def("frequency_values", &bound_values, py::arg("frequencies").noconvert(), py::arg("points").noconvert(),
+               py::arg("waves").noconvert(), py::arg("threads") = 0, py::arg("shift") = 0.0, py::arg("divisor") = 1.0,
+               "ψ(⟨a, x⟩/divisor) − shift, ψ a sum of waves (coefficient, shape, harmonic, cut, cut less one, table); "
+               "float64 of "
+               "shape (members, points).");
     module.def(
         "interval_products", &bound_interval_products, py::arg("x").noconvert(), py::arg("y").noconvert(),
         py::arg("of_x").noconvert(), py::arg("of_y").noconvert(), py::arg("threads") = 0,

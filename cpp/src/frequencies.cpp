@@ -17,6 +17,7 @@ namespace {
 constexpr double largest_size = 0x1p990;     // so that no product in a kernel overflows
 constexpr double largest_product = 0x1p106;  // from here on a product of two doubles is an integer
 constexpr double small_product = 0x1p51;     // below it rounding leaves a fraction at once
+constexpr double largest_divisor = 0x1p51;   // so that quotients of products are below it
 constexpr double largest_ordered = 0x1p52;
 
 // The largest entry of a column, by size, and the least that is not 0.
@@ -55,6 +56,9 @@ double check(const FrequencyFamily& family, const Execution& execution) {
         require(wave.harmonic == 1.0 || wave.shape == Shape::cosine || wave.shape == Shape::threshold,
                 "harmonics are of cosines and thresholds");
     }
+    require(family.divisor >= 1.0 && family.divisor < largest_divisor && family.divisor == std::floor(family.divisor),
+            "divisor must be an integer from 1 on, below 2^51");
+    require(family.divisor == 1.0 || family.points.columns == 1, "a divisor goes with one column");
     const auto frequencies = sizes(family.frequencies, "frequencies", execution);
     const auto points = sizes(family.points, "points", execution);
     const bool jump =
@@ -62,7 +66,9 @@ double check(const FrequencyFamily& family, const Execution& execution) {
     double product = 0.0;
     for (std::size_t j = 0; j < points.size(); ++j) {
         product += frequencies[j].largest * points[j].largest;
-        require(!jump || frequencies[j].least * points[j].least != 0.0,
+        require(family.divisor == 1.0 || std::max(frequencies[j].largest, points[j].largest) <= family.divisor,
+                "frequencies and points must not be larger than the divisor");
+        require(!jump || frequencies[j].least * points[j].least / family.divisor != 0.0,
                 "products of frequencies and points must not be so small that they round to 0, where ψ jumps");
     }
     require(product < largest_product, "the products of frequencies and points must stay below 2^106");
@@ -84,7 +90,8 @@ class FrequencyGroups {
     static constexpr std::size_t stride = lanes;
     // Few columns are multiplied as values are made. Cosines in order are made faster than that.
     bool fuses(std::size_t columns) const {
-        return is_one() && family_.points.columns == 1 && columns <= 2 && wave_.shape != Shape::cosine;
+        return is_one() && family_.points.columns == 1 && family_.divisor == 1.0 && columns <= 2 &&
+               wave_.shape != Shape::cosine;
     }
     // Whether ψ is a wave itself, which kernels make in one pass.
     bool is_one() const { return family_.terms.size() == 1 && family_.terms[0].coefficient == 1.0; }
@@ -101,7 +108,7 @@ class FrequencyGroups {
                 const double* row = family_->frequencies.row(group * lanes + (l < active ? l : 0));
                 for (std::size_t j = 0; j < dimension; ++j) frequencies_[j * lanes + l] = row[j];
             }
-            ordered_ = dimension == 1 && is_ordered(active);
+            ordered_ = dimension == 1 && family_->divisor == 1.0 && is_ordered(active);
             const double first_one = frequencies_[0], step = frequencies_[1] - first_one;
             for (std::size_t l = active; ordered_ && l < lanes; ++l)
                 frequencies_[l] = first_one + static_cast<double>(l) * step;
@@ -111,8 +118,8 @@ class FrequencyGroups {
             const std::size_t dimension = family_->points.columns;
             const double* points = family_->points.row(position_);
             if (groups_->is_one())
-                kernels().of<T>().waves(groups_->wave_, frequencies_.data(), dimension, ordered_, points, count,
-                                        scratch);
+                kernels().of<T>().waves(groups_->wave_, frequencies_.data(), dimension, ordered_, family_->divisor,
+                                        points, count, scratch);
             else
                 add_up(points, count, scratch);
             position_ += count;
@@ -133,8 +140,8 @@ class FrequencyGroups {
             for (const auto& [coefficient, wave] : family_->terms) {
                 Wave unshifted = wave;
                 unshifted.shift = 0.0;
-                kernels().of<double>().waves(unshifted, frequencies_.data(), family_->points.columns, ordered_, points,
-                                             count, part_.data());
+                kernels().of<double>().waves(unshifted, frequencies_.data(), family_->points.columns, ordered_,
+                                             family_->divisor, points, count, part_.data());
                 for (std::size_t i = 0; i < size; ++i) sum_[i] += coefficient * part_[i];
             }
             for (std::size_t i = 0; i < size; ++i) scratch[i] = static_cast<T>(sum_[i]);

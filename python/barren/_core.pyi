@@ -210,6 +210,7 @@ def frequency_quadratic_forms(
     ntk: numpy.typing.NDArray[numpy.float32],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
     shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    divisor: typing.SupportsFloat | typing.SupportsIndex = 1.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     (ψ_a − shift − offset)ᵀ·ntk·(ψ_a − shift − offset) for a symmetric ntk, float64 of shape (members,).
@@ -226,6 +227,7 @@ def frequency_quadratic_forms(
     ntk: numpy.typing.NDArray[numpy.float64],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
     shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    divisor: typing.SupportsFloat | typing.SupportsIndex = 1.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     (ψ_a − shift − offset)ᵀ·ntk·(ψ_a − shift − offset) for a symmetric ntk, float64 of shape (members,).
@@ -242,9 +244,10 @@ def frequency_responses(
     jacobian: numpy.typing.NDArray[numpy.float32],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
     shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    divisor: typing.SupportsFloat | typing.SupportsIndex = 1.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    sum over x of weights[x]·(ψ(⟨a, x⟩) − shift)·jacobian[x], float64 of shape (members, columns).
+    sum over x of weights[x]·(ψ(⟨a, x⟩/divisor) − shift)·jacobian[x], float64 of shape (members, columns).
     """
 
 @typing.overload
@@ -258,9 +261,10 @@ def frequency_responses(
     jacobian: numpy.typing.NDArray[numpy.float64],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
     shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    divisor: typing.SupportsFloat | typing.SupportsIndex = 1.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    sum over x of weights[x]·(ψ(⟨a, x⟩) − shift)·jacobian[x], float64 of shape (members, columns).
+    sum over x of weights[x]·(ψ(⟨a, x⟩/divisor) − shift)·jacobian[x], float64 of shape (members, columns).
     """
 
 def frequency_values(
@@ -271,9 +275,10 @@ def frequency_values(
     ],
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
     shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    divisor: typing.SupportsFloat | typing.SupportsIndex = 1.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    ψ(⟨a, x⟩) − shift, ψ a sum of waves (coefficient, shape, harmonic, cut, cut less one, table); float64 of shape (members, points).
+    ψ(⟨a, x⟩/divisor) − shift, ψ a sum of waves (coefficient, shape, harmonic, cut, cut less one, table); float64 of shape (members, points).
     """
 
 @typing.overload

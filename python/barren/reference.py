@@ -140,19 +140,27 @@ def gradients(
     """
     import torch
 
-    points, mass = cls.points_of(cls.default_law if inputs is None else inputs)
+    law = cls.default_law if inputs is None else inputs
+    points, mass = cls.points_of(law)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     like = parameters[0]
     features = torch.tensor(encoding(points, cls.period)).to(like)
     weights = torch.tensor(mass).to(like)
     pointwise = _pointwise_loss(loss)
     for a in cls.members:
-        labels = torch.tensor(cls.values(np.array([a]), points)[0]).to(like)
+        labels = torch.tensor(_labels(cls, law, np.array([a]))[0]).to(like)
         with torch.enable_grad():
             outputs = model(features)
             total = (weights * pointwise(outputs if loss == "cross-entropy" else outputs.reshape(-1), labels)).sum()
             pieces = torch.autograd.grad(total, parameters, allow_unused=True, materialize_grads=True)
         yield np.concatenate([piece.detach().to_dense().cpu().double().numpy().ravel() for piece in pieces])
+
+
+def _labels(cls: TargetClass, law: Law | RealLaw, a: np.ndarray) -> np.ndarray:
+    """h_a at the points of a law; of a class with residues as it tells them itself, which is what a loop would do."""
+    if isinstance(cls, Frequencies):
+        return values(cls, a, _points(cls, law))
+    return cls.values(a, cls.points_of(law)[0])
 
 
 def from_model(

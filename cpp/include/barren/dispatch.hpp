@@ -59,9 +59,10 @@ struct KernelSet {
     // step() and multiply() in one loop for a form other than `table` and a width of 1 or 2: values are not stored.
     void (*step_and_multiply)(const Psi<T>& psi, const std::uint32_t* multipliers, std::uint32_t* residues,
                               std::size_t active, const T* columns, std::size_t width, std::size_t count, double* sums);
-    // values[i·lanes + l] = ψ(Σ_j frequencies[j·lanes + l]·points[i·dimension + j]) for i < count. Ordered: there is
-    // one dimension and the frequencies are integers below 2^52 in arithmetic progression.
-    void (*waves)(const Wave& wave, const double* frequencies, std::size_t dimension, bool ordered,
+    // values[i·lanes + l] = ψ(Σ_j frequencies[j·lanes + l]·points[i·dimension + j]/divisor) for i < count. Ordered:
+    // there is one dimension, no divisor, and the frequencies are integers below 2^52 in arithmetic progression. A
+    // divisor other than 1 is an integer below 2^51, for one dimension, and no entry is larger than it.
+    void (*waves)(const Wave& wave, const double* frequencies, std::size_t dimension, bool ordered, double divisor,
                   const double* points, std::size_t count, T* values);
     // waves() of one dimension and multiply() in one loop for a width of 1 or 2: values are not stored, and sums are
     // taken in float64. Small: all |a·x| are below 2^51.

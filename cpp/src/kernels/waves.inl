@@ -127,6 +127,31 @@ inline Fraction fraction_of_sum(const double* a, std::size_t stride, const doubl
     return {joined.near - rounded(joined.near), joined.rest};
 }
 
+// A number s = near + rest over m. Equal quotients of which s is one double give equal sums, whatever s and m are, so
+// that they can be compared.
+inline Fraction quotient(Fraction s, Doubles m) {
+    const Doubles near = s.near / m;
+    Doubles multiple = near * m;
+    settle(multiple);
+    const Doubles left = (s.near - multiple) - product_error(near, m, multiple);
+    return two_sum(near, (left + s.rest) / m);
+}
+
+// The fraction of a·x/m for an integer m: 0, 1/2 or another fraction of two doubles exactly where it is that. |a·x| is
+// below 2^51·m and |a|, |x| at most m < 2^51. What a·x leaves when it is divided by m is found without an error, since
+// it has no more digits than a·x, and the quotient is rounded after that.
+inline Fraction fraction_of_ratio(Doubles a, Doubles x, Doubles m) {
+    Doubles product = a * x;
+    settle(product);
+    const Doubles error = product_error(a, x, product), whole = rounded(product / m);
+    Doubles multiple = whole * m;
+    settle(multiple);
+    const Doubles left = (product - multiple) - product_error(whole, m, multiple);
+    const Fraction sum = two_sum(left, error);
+    const Doubles turns = rounded(sum.near / m);  // 0, but where the rounded quotient was next to half an integer
+    return quotient(two_sum(sum.near - turns * m, sum.rest), m);
+}
+
 // cos(2πt) = sin(2π(1/4 − |t|)) for |t| <= 1/2; the polynomial is the best one of its degree, to 1.3e-18.
 inline Doubles cosine_of(Doubles t) {
     const Doubles u = 0.25 - magnitude(t), z = u * u;
@@ -215,13 +240,11 @@ struct ShapeOf<Shape::steps> {
     static constexpr bool exact = true;
     explicit ShapeOf(const Wave& wave) : table(wave.table), size(static_cast<double>(wave.size)), shift(wave.shift) {}
     Doubles operator()(Doubles t, Doubles rest) const {
-        // ⌊size·(t + rest)⌋: the nearest integer, and the sign of the exact difference from it.
-        const Doubles n = broadcast<Doubles>(size), zero{};
-        Doubles product = n * t;
-        settle(product);
-        const Doubles nearest = rounded(product);
-        const Doubles difference = (product - nearest) + product_error(n, t, product) + n * rest;
-        Doubles step = choose(difference < 0.0, nearest - 1.0, nearest);
+        // ⌊size·(t + rest)⌋: the nearest integer, less one if t has not reached its part of the size.
+        const Doubles n = broadcast<Doubles>(size), zero{}, nearest = rounded(n * t);
+        const Fraction start = quotient({nearest, zero}, n);
+        const Mask before = (t < start.near) | ((t == start.near) & (rest < start.rest));
+        Doubles step = choose(before, nearest - 1.0, nearest);
         step = choose(step < 0.0, step + size, step);
         // At the jump from 1 to 0 rounding may have brought it to the size itself.
         step = choose((step < size) & (step >= 0.0), step, zero);
@@ -324,8 +347,8 @@ inline void ordered_cosines(const Wave& wave, const double* frequencies, const d
 }
 
 template <class T>
-void waves(const Wave& wave, const double* frequencies, std::size_t dimension, bool ordered, const double* points,
-           std::size_t count, T* values) {
+void waves(const Wave& wave, const double* frequencies, std::size_t dimension, bool ordered, double divisor,
+           const double* points, std::size_t count, T* values) {
     if (ordered && wave.shape == Shape::cosine) {
         if (wave.harmonic == 1.0) return ordered_cosines<true>(wave, frequencies, points, count, values);
         return ordered_cosines<false>(wave, frequencies, points, count, values);
@@ -337,6 +360,15 @@ void waves(const Wave& wave, const double* frequencies, std::size_t dimension, b
                     store_values(values + i * lanes + l,
                                  value_at(evaluator,
                                           fraction_of_sum(frequencies + l, lanes, points + i * dimension, dimension)));
+            return;
+        }
+        if (divisor != 1.0) {
+            const Doubles m = broadcast<Doubles>(divisor);
+            for (std::size_t i = 0; i < count; ++i)
+                for (std::size_t l = 0; l < lanes; l += doubles)
+                    store_values(values + i * lanes + l,
+                                 value_at(evaluator, fraction_of_ratio(load<Doubles>(frequencies + l),
+                                                                       broadcast<Doubles>(points[i]), m)));
             return;
         }
         constexpr std::size_t n = vectors_together;

@@ -79,10 +79,11 @@ def correlations(cls: TargetClass, inputs: Law | RealLaw | None = None) -> Corre
         >>> found.pairs, round(found.largest, 12), round(found.quantile(0.5), 3)
         (4950, 1.0, 0.059)
     """
+    asked = cls
     cls, law = resolved(cls, inputs)
     if is_uniform_prime(cls, law):
         return _from_ratios(cls, law)
-    members, blocks = correlation_rows(cls, law)
+    members, blocks = correlation_rows(cls, law, asked)
     count = len(members)
     if 4 * count**2 > LARGEST_BYTES:
         _validate.refuse(ValueError, "cls", "a class whose pairs fit in 2 GiB here", f"{count} members")
@@ -106,8 +107,15 @@ def correlation_by_ratio(cls: ModularMultiplication, law: Law | RealLaw | None) 
     return ratios / ratios[0] if ratios[0] > 0.0 else ratios
 
 
-def correlation_rows(cls: TargetClass, law: Law | RealLaw | None) -> tuple[np.ndarray, Iterator[tuple[int, Floats]]]:
+def correlation_rows(
+    cls: TargetClass, law: Law | RealLaw | None, asked: TargetClass
+) -> tuple[np.ndarray, Iterator[tuple[int, Floats]]]:
     """The members that are not constant on the law's points, and rows of the matrix of ρ: (first row, block).
+
+    Args:
+        cls: the class that is computed with.
+        law: the law of x in it.
+        asked: the class that was asked for, whose members are returned: frequencies, of which `cls` has residues.
 
     Raises:
         ValueError: the values of all members would take more than 2 GiB.
@@ -119,15 +127,14 @@ def correlation_rows(cls: TargetClass, law: Law | RealLaw | None) -> tuple[np.nd
     if 8 * size * at.n > LARGEST_BYTES:
         expected = "a class whose values at all points fit in 2 GiB here"
         _validate.refuse(ValueError, "cls", expected, f"{size} members and {at.n} points")
-    members = cls.members
-    values = cls.values(members, at.points)
+    values = cls.values(cls.members, at.points)
     squares = values**2 @ at.weights
     values -= (values @ at.weights)[:, None]
     values *= np.sqrt(at.weights)
     norms = np.sqrt(np.einsum("ai,ai->a", values, values))
     varies = norms**2 > _CONSTANT * squares
     values = values[varies] / norms[varies, None]
-    return members[varies], _rows(values)
+    return asked.members[varies], _rows(values)
 
 
 def _gram_rows(gram: Gram) -> Iterator[tuple[int, Floats]]:

@@ -132,12 +132,13 @@ def sq_dimension(cls: TargetClass, inputs: Law | RealLaw | None = None) -> Stati
         >>> found.lower <= found.upper, found.largest <= 1 / found.lower
         (True, True)
     """
+    asked = cls
     cls, law = resolved(cls, inputs)
     if is_uniform_prime(cls, law):
         return _by_ratio(cls, law)
     if 8 * cls.size**2 > LARGEST_BYTES:
         _validate.refuse(ValueError, "cls", "a class whose correlations fit in 2 GiB here", f"{cls.size} members")
-    members, blocks = correlation_rows(cls, law)
+    members, blocks = correlation_rows(cls, law, asked)
     if len(members) == 0:
         return StatisticalDimension(0, members, 0.0, 0)
     rho = np.abs(np.concatenate([block for _, block in blocks]))

@@ -10,7 +10,7 @@ from barren.bounds import parity
 from barren.bounds.finite import at_points
 from barren.bounds.modular import character_values, extremal_character, is_uniform_prime, point_weight
 from barren.bounds.real_line import Gram, gram
-from barren.classes import Frequencies, TargetClass
+from barren.classes import Frequencies, ModularMultiplication, TargetClass
 from barren.inputs import Law, RealLaw, Uniform
 
 
@@ -121,12 +121,26 @@ def resolved(cls: TargetClass, inputs: Law | RealLaw | None) -> tuple[TargetClas
     _validate.instance("cls", cls, TargetClass, expected)
     if not isinstance(cls, Frequencies):
         expected = "a law of x from barren.inputs that goes with the class"
-        return cls, _validate.instance("inputs", cls.default_law if inputs is None else inputs, Law, expected)
+        law = _validate.instance("inputs", cls.default_law if inputs is None else inputs, Law, expected)
+        if is_uniform_prime(cls, law) and 8 * cls.p > (_validate.physical_memory() or _validate.WORD_LIMIT):
+            _refuse_uniform(cls, law)
+        return cls, law
     if inputs is None and cls.kind == "integers":
         return cls, None
     law = cls.law_of(inputs)
     modular = cls.modular(law)
-    return (cls, law) if modular is None else (modular, Uniform())
+    return (cls.under(law), law) if modular is None else (modular, Uniform())
+
+
+def _refuse_uniform(cls: ModularMultiplication, law: Law) -> None:
+    """Refuses x uniform modulo a p without tables, and names what can be done in its place."""
+    limit = (_validate.physical_memory() or _validate.WORD_LIMIT) // 8
+    if cls.table_obstacle is None:
+        few = "a law of few points, such as Sample(points), LowWeight(2) or PowersOfTwo()"
+        expected = f"{few}, for p above {limit}, whose tables do not fit in this machine's memory"
+        _validate.refuse(ValueError, "inputs", expected, f"{law!r} with p = {_validate.came(cls.p)}")
+    expected = f"at most {limit} here, so that tables fit in this machine's memory"
+    _validate.refuse(ValueError, "p", expected, f"{_validate.came(cls.p)}: {cls.table_obstacle}")
 
 
 def gram_of(cls: TargetClass) -> Gram:

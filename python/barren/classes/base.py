@@ -69,6 +69,10 @@ class TargetClass(ABC):
             ValueError: a point is out of range, or there are more than fit in memory.
         """
 
+    def under(self, law: object) -> TargetClass:
+        """The class as it is at the points of a law: itself, where points are shown as what they are."""
+        return self
+
     @abstractmethod
     def values(self, a: ArrayLike, x: ArrayLike, *, threads: int | None = None) -> Floats:
         """h_a(x), float64 of shape ``(len(a), len(x))``."""

@@ -145,7 +145,7 @@ def _within_a_period(cls: Frequencies, x: Floats) -> Floats:
 
 def _multiple(cls: Frequencies, k: int, x: Floats) -> Twofold:
     """The number k·x, exact, less an integer that integer frequencies do not see."""
-    product = _twofold.two_product(float(k), x)
+    product = _twofold.times(float(k), cls.twofold(x))
     return _twofold.fraction(product) if cls.kind == "integers" else product
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,16 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from barren import _core, _memory, _validate
+from barren._twofold import Twofold
 from barren._validate import Floats, came
-from barren.classes import closed_forms, on_grid
+from barren.classes import closed_forms, frequency_sums, on_grid
 from barren.classes.base import TargetClass
 from barren.classes.frequency_arguments import column, given_frequencies, largest, refuse_large, refuse_lines
 from barren.classes.modular import ModularMultiplication
-from barren.inputs.reals import Density, RealLaw
+from barren.inputs.reals import Density, Grid, RealLaw
 from barren.targets import Sawtooth, Target
 from barren.targets.circle import AnyCircle
 
-_BLOCK_BYTES = 1 << 25  # values of a block of members; with a few intermediate arrays this stays below 64 MiB
 _NODES_A_PERIOD = 8  # of the default law
 
 
@@ -198,7 +197,7 @@ class Frequencies(TargetClass):
         """
         checked = self.law_of(law)
         points = checked.points()
-        self._check_products("inputs", points)
+        self.under(checked)._points("inputs", points)
         return points, checked.weights()
 
     def values(self, a: ArrayLike, x: ArrayLike, *, threads: int | None = None) -> Floats:
@@ -219,8 +218,7 @@ class Frequencies(TargetClass):
         Cost: O(A·n).
         """
         rows = _validate.coordinates("a", a, dimension=self.dimension)
-        points = _validate.coordinates("x", x, dimension=self.dimension)
-        refuse_large("x", np.abs(column(rows)).max(axis=0, initial=0.0), points)
+        points = self._points("x", x, np.abs(column(rows)).max(axis=0, initial=0.0))
         return self._values(rows, points, _validate.threads(threads))
 
     def mean(self, x: ArrayLike, *, threads: int | None = None) -> Floats:
@@ -237,10 +235,7 @@ class Frequencies(TargetClass):
         points, workers = self._points("x", x), _validate.threads(threads)
         if self.is_closed or self.kind == "interval":
             return closed_forms.mean(self, points)
-        weights = np.full(self.size, 1.0 / self.size)
-        # ψ(⟨a, x⟩) is symmetric in a and x: the points take the place of the members.
-        at_points = self._responses(points, self.members, weights, np.ones((self.size, 1)), workers, 0.0)
-        return np.ascontiguousarray(at_points[:, 0])
+        return np.ascontiguousarray(self.adjoint(points, np.ones((self.size, 1)), threads=workers)[:, 0])
 
     def kernel(self, x: ArrayLike, y: ArrayLike, *, threads: int | None = None) -> Floats:
         """The class kernel K(x, y) = Cov_a(ψ(⟨a, x⟩), ψ(⟨a, y⟩)), float64 of shape ``(n, m)``.
@@ -266,7 +261,7 @@ class Frequencies(TargetClass):
             refuse_lines("x", fastest * float(self.A or 0.0) * longest, closed_forms.steps(self, rows, columns))
         if self.is_closed or self.kind == "interval":
             return closed_forms.kernel(self, rows, columns, workers)
-        return self._kernel_from_members(rows, columns, workers)
+        return frequency_sums.kernel(self, rows, columns, workers)
 
     def responses(
         self, points: Floats, weights: Floats, jacobian: np.ndarray, *, threads: int = 0, shift: float = 0.0
@@ -283,19 +278,24 @@ class Frequencies(TargetClass):
         Returns:
             float64, shape ``(members, b)``. Same bits for any number of threads.
         """
-        return self._responses(self.members, points, weights, jacobian, threads, shift)
+        a, x, divisor = self._sides(self.members, points)
+        arguments = (a, x, self.circle.core, weights, np.ascontiguousarray(jacobian))
+        return np.asarray(_core.frequency_responses(*arguments, threads, shift - self.circle.constant, divisor))
 
     def adjoint(self, points: Floats, block: np.ndarray, *, threads: int = 0, shift: float = 0.0) -> Floats:
         """Σ_a (ψ(⟨a, x⟩) − shift)·block[a]/A at every point: the responses with members and points exchanged."""
-        weights = np.full(self.size, 1.0 / self.size)
-        return self._responses(points, self.members, weights, block, threads, shift)
+        a, x, divisor = self._sides(self.members, points)
+        # ψ(⟨a, x⟩) is symmetric in a and x: the points take the place of the members.
+        arguments = (x, a, self.circle.core, np.full(self.size, 1.0 / self.size), np.ascontiguousarray(block))
+        return np.asarray(_core.frequency_responses(*arguments, threads, shift - self.circle.constant, divisor))
 
     def quadratic_forms(
         self, points: Floats, offset: Floats, ntk: np.ndarray, *, threads: int = 0, shift: float = 0.0
     ) -> Floats:
         """(ψ_a − shift − offset)ᵀ·ntk·(ψ_a − shift − offset) for every member and a symmetric ntk."""
-        arguments = (column(self.members), column(points), self.circle.core, offset, np.ascontiguousarray(ntk))
-        return np.asarray(_core.frequency_quadratic_forms(*arguments, threads, shift - self.circle.constant))
+        a, x, divisor = self._sides(self.members, points)
+        arguments = (a, x, self.circle.core, offset, np.ascontiguousarray(ntk))
+        return np.asarray(_core.frequency_quadratic_forms(*arguments, threads, shift - self.circle.constant, divisor))
 
     def lists_members(self, deviations: bool) -> bool:
         """Whether a variance, or one with deviations, needs the list of members: not where the kernel is closed."""
@@ -304,6 +304,16 @@ class Frequencies(TargetClass):
     def lines(self, points: Floats) -> float:
         """Steps of the exact integral over [0, A], the mean over pairs of points."""
         return closed_forms.steps(self, points, points) / len(points) ** 2
+
+    def under(self, law: object) -> Frequencies:
+        """The class as it is at the points of a law.
+
+        On a grid those are the fractions j/M and not the doubles next to them. Everywhere else a point is the double
+        that it is, and this is the class itself.
+        """
+        from barren.classes.grid import OnGrid
+
+        return OnGrid(self, law.M) if isinstance(law, Grid) and self.dimension == 1 else self
 
     def modular(self, law: object) -> ModularMultiplication | None:
         """The class modulo M that this one is on the grid of M points, or None where it is none.
@@ -330,48 +340,26 @@ class Frequencies(TargetClass):
             where = f"[0, {self.A:g}]" if self.kind == "interval" else f"a sphere in R^{self.dimension}"
             raise ValueError(f"{name} needs a finite class; here a is uniform on {where}")
 
-    def _points(self, name: str, value: ArrayLike) -> Floats:
+    def _points(self, name: str, value: ArrayLike, largest: Floats | None = None) -> Floats:
+        """Points, checked, also against frequencies of the largest sizes given, by default those of the members."""
         points = _validate.coordinates(name, value, dimension=self.dimension)
-        self._check_products(name, points)
+        if largest is None and self._given is not None:
+            largest = np.abs(column(self._given)).max(axis=0)
+        refuse_large(name, np.full(self.dimension, float(self.A or 0.0)) if largest is None else largest, points)
         return points
 
-    def _check_products(self, name: str, points: Floats) -> None:
-        if self._given is not None:
-            sizes = np.abs(column(self._given)).max(axis=0)
-        else:
-            sizes = np.full(self.dimension, float(self.A or 0.0))
-        refuse_large(name, sizes, points)
+    def twofold(self, x: Floats) -> Twofold:
+        """The points as the sum of two doubles."""
+        return x, np.zeros_like(x)
+
+    def _sides(self, a: Floats, x: Floats) -> tuple[Floats, Floats, float]:
+        """Frequencies and points as the core takes them, a row each, and what it divides their products by."""
+        return column(a), column(x), 1.0
 
     def _values(self, a: Floats, x: Floats, workers: int) -> Floats:
-        circle = self.circle
-        return np.asarray(_core.frequency_values(column(a), column(x), circle.core, workers, -circle.constant))
-
-    def _responses(
-        self, a: Floats, x: Floats, weights: Floats, block: np.ndarray, threads: int, shift: float
-    ) -> Floats:
-        arguments = (column(a), column(x), self.circle.core, weights, np.ascontiguousarray(block))
-        return np.asarray(_core.frequency_responses(*arguments, threads, shift - self.circle.constant))
-
-    def _member_blocks(self, points: tuple[Floats, ...], workers: int) -> Iterator[tuple[Floats, ...]]:
-        """The values at each of ``points`` for one block of members after the other, in new arrays."""
-        step = max(1, _BLOCK_BYTES // (8 * max(1, sum(len(x) for x in points))))
-        members = self.members
-        for start in range(0, len(members), step):
-            block = members[start : start + step]
-            yield tuple(self._values(block, x, workers) for x in points)
-
-    def _kernel_from_members(self, x: Floats, y: Floats, workers: int) -> Floats:
-        same = np.array_equal(x, y)
-        mean_x, mean_y = self.mean(x, threads=workers or None), self.mean(y, threads=workers or None)
-        out = np.zeros((len(x), len(y)))
-        for blocks in self._member_blocks((x,) if same else (x, y), workers):
-            left, right = blocks[0], blocks[-1]
-            left -= mean_x
-            if not same:
-                right -= mean_y
-            out += left.T @ right
-        out /= self.size
-        return out
+        rows, columns, divisor = self._sides(a, x)
+        constant = self.circle.constant
+        return np.asarray(_core.frequency_values(rows, columns, self.circle.core, workers, -constant, divisor))
 
     def _key(self) -> tuple[Any, ...]:
         given = None if self._given is None else (self._given.shape, self._given.tobytes())

@@ -11,10 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from barren import _core, _fft, _modular, _validate
 from barren._validate import Floats, Integers, came
-from barren.classes import dedekind, members
-from barren.classes.base import TargetClass
+from barren.classes import dedekind, members, ratios
 from barren.classes.group import unit_group
-from barren.inputs.residues import Law, Uniform
+from barren.classes.integers import OnIntegers
 from barren.targets import Sawtooth, Table, Target
 
 _NO_TABLE: Floats = np.empty(0)
@@ -23,7 +22,7 @@ _LARGEST_TABLE = 1 << 22
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
-class ModularMultiplication(TargetClass):
+class ModularMultiplication(OnIntegers):
     """The class of h_a(x) = ψ(a·x mod p), with the multiplier a drawn uniformly from the members.
 
     Args:
@@ -135,31 +134,6 @@ class ModularMultiplication(TargetClass):
         """What an encoding is told beside x: p."""
         return self.p
 
-    @property
-    def default_law(self) -> Law:
-        """X uniform on Z_p."""
-        return Uniform()
-
-    def law_of(self, inputs: object | None) -> Law:
-        """The law of x that was given, once it is one on Z_p; None stands for the default.
-
-        Raises:
-            TypeError: it is none.
-        """
-        expected = "a law of x from barren.inputs on the residues, such as Uniform() or Sample"
-        law: Law = _validate.instance("inputs", self.default_law if inputs is None else inputs, Law, expected)
-        return law
-
-    def points_of(self, law: object) -> tuple[Integers, Floats]:
-        """The points of a law of x on Z_p, int64 of shape ``(n,)``, and their weights.
-
-        Raises:
-            TypeError: the law is not one on Z_p.
-            ValueError: a point is not below p, p is 2**63 or more, or there are more points than fit in memory.
-        """
-        checked = self.law_of(law)
-        return checked.points(self.p), checked.weights(self.p)
-
     @classmethod
     def with_repeats(cls, p: int, target: Target, residues: Integers) -> ModularMultiplication:
         """The class of given residues of which some may be equal, each a member: what frequencies are on a grid."""
@@ -269,7 +243,7 @@ class ModularMultiplication(TargetClass):
             return without_table(_validate.points("x", x, self.p), _validate.points("y", y, self.p), workers)
         rows, columns = self._residues("x", x), self._residues("y", y)
         if self._given is None and self.is_prime:
-            return self._kernel_from_ratios(rows, columns)
+            return ratios.kernel(self, rows, columns)
         return members.kernel(self, rows, columns, workers)
 
     def kernel_by_ratio(self) -> Floats:
@@ -305,7 +279,7 @@ class ModularMultiplication(TargetClass):
         array([0. , 0.4, 0. , 0.4])
         """
         half = self._half_spectrum("the spectrum over characters")
-        half[0] = (self._unit_mean * (self.p - 1)) ** 2
+        half[0] = (self.unit_mean * (self.p - 1)) ** 2
         return np.concatenate((half, half[-2:0:-1]))  # ψ is real, so χ and its conjugate have the same modulus
 
     @cached_property
@@ -347,7 +321,8 @@ class ModularMultiplication(TargetClass):
         return table
 
     @cached_property
-    def _unit_mean(self) -> float:
+    def unit_mean(self) -> float:
+        """The mean of ψ over the units."""
         return self._mean_of_multiples(1, units=True)
 
     @cached_property
@@ -362,7 +337,7 @@ class ModularMultiplication(TargetClass):
         """|P[χ]|² for χ = 0..(p−1)/2 of the centred ψ(g^i), so index 0 is zero."""
         _validate.prime("p", self.p, purpose)
         _validate.tabulated("p", self.p, 8, "a table of ψ")
-        coefficients = _fft.rfft(self._table[unit_group(self.p).powers] - self._unit_mean)
+        coefficients = _fft.rfft(self._table[unit_group(self.p).powers] - self.unit_mean)
         coefficients[0] = 0.0
         return np.asarray(coefficients.real**2 + coefficients.imag**2, dtype=np.float64)
 
@@ -393,22 +368,6 @@ class ModularMultiplication(TargetClass):
             return np.array(rows).reshape(a.size, x.size)
         table = self._table if name == "table" else _NO_TABLE
         return np.asarray(_core.values(a, x, self.p, name, parameter, table, workers))
-
-    def _kernel_from_ratios(self, x: Integers, y: Integers) -> Floats:
-        ratios, logarithms = self.kernel_by_ratio(), unit_group(self.p).logarithms
-        rows, columns = (np.maximum(logarithms[points], 0) for points in (x, y))  # 0 has none: set to 0 below
-        out = np.empty((x.size, y.size))
-        step = max(1, members.BLOCK_BYTES // (8 * max(1, y.size)))
-        for start in range(0, x.size, step):
-            # A negative index counts from the end, which is the cyclic difference of logarithms.
-            out[start : start + step] = ratios[columns - rows[start : start + step, np.newaxis]]
-        if self.multipliers == "all":
-            p = self.p
-            out *= (p - 1) / p
-            out += (p - 1) / p / p * (float(self._table[0]) - self._unit_mean) ** 2
-        out[x == 0, :] = 0.0
-        out[:, y == 0] = 0.0
-        return out
 
     def _key(self) -> tuple[Any, ...]:
         return self.p, self.target, self.multipliers, None if self._given is None else self._given.tobytes()

@@ -12,8 +12,7 @@ from numpy.typing import ArrayLike
 
 from barren import _core, _validate
 from barren._validate import Floats, Integers
-from barren.classes.base import TargetClass
-from barren.inputs.residues import Law, Uniform
+from barren.classes.integers import OnIntegers
 
 _MOST_BITS = 63  # words of the core are 64-bit signed integers
 _BLOCK_BYTES = 1 << 25
@@ -32,7 +31,7 @@ def krawtchouk(n: int, k: int) -> list[int]:
 
 
 @dataclass(frozen=True, init=False, repr=False)
-class Parity(TargetClass):
+class Parity(OnIntegers):
     """The class of parities on {0,1}^n: h_v(x) = ⟨v, x⟩ mod 2, with v drawn uniformly from the members.
 
     Points x and members v are the integers 0..2^n−1, which stand for their n bits; ⟨v, x⟩ is the number of ones that
@@ -117,31 +116,6 @@ class Parity(TargetClass):
     def period(self) -> int:
         """What an encoding is told beside x: 2^n."""
         return self.points
-
-    @property
-    def default_law(self) -> Law:
-        """X uniform on {0,1}^n."""
-        return Uniform()
-
-    def law_of(self, inputs: object | None) -> Law:
-        """The law of x that was given, once it is one on the integers; None stands for the default.
-
-        Raises:
-            TypeError: it is none.
-        """
-        expected = "a law of x from barren.inputs on the integers 0..2^n-1, such as Uniform() or Sample"
-        law: Law = _validate.instance("inputs", self.default_law if inputs is None else inputs, Law, expected)
-        return law
-
-    def points_of(self, law: object) -> tuple[Integers, Floats]:
-        """The points of a law of x, int64 of shape ``(m,)``, and their weights.
-
-        Raises:
-            TypeError: the law is not one on the integers.
-            ValueError: a point is 2^n or more, or there are more points than fit in memory.
-        """
-        checked = self.law_of(law)
-        return checked.points(self.points), checked.weights(self.points)
 
     def correlations_by_distance(self) -> Floats:
         """E_v χ_v(x)·χ_v(y), χ_v(x) = (−1)^⟨v,x⟩, where x and y differ in d bits: for d = 0..n.

@@ -51,7 +51,8 @@ class Grid(RealLaw):
     """x uniform on 0, 1/M, …, (M−1)/M.
 
     Integer frequencies on a grid are residues modulo M: for a prime M every method of the modular class applies
-    (docs/theory, section 5).
+    (docs/theory, section 5). For every frequency x is the fraction j/M itself, though `points` shows the double next to
+    it: ψ jumps where a·j/M does.
 
     Args:
         M: the number of points, at least 3.
@@ -173,8 +174,8 @@ class Density(RealLaw):
 
     Raises:
         TypeError: an argument of another kind.
-        ValueError: another name, an interval or a scale that is empty, no seed in R^d; and by `points` and `weights`: a
-            density that is negative, not finite or does not integrate to one.
+        ValueError: another name, an interval or a scale that is empty, no seed in R^d; a function that is negative
+            somewhere, not finite or does not integrate to one.
 
     >>> law = Density("uniform", nodes=2)
     >>> law.points().round(4), law.weights()
@@ -208,6 +209,8 @@ class Density(RealLaw):
         values = {"nodes": _validate.integer("nodes", self.nodes, low=1), "interval": (low, high), "scale": scale}
         for name, value in {**values, "seed": seed, "dimension": dimension}.items():
             object.__setattr__(self, name, value)
+        if callable(self.density):  # what a function is shows when it is called: here, and not in a later computation
+            _ = self._rule if seed is None else self._below
 
     def size(self) -> int:
         """The number of nodes; of a Gaussian law some of them may have no weight left and are no points."""
@@ -255,15 +258,21 @@ class Density(RealLaw):
 
     def _drawn(self, uniform: Floats) -> Floats:
         """Where the distribution function takes these values, for a density that is a function."""
-        points, weights = _legendre(_CELLS * _CELL_NODES, _CELLS, *self.interval)
-        masses = (weights * self._values(points)).reshape(_CELLS, _CELL_NODES).sum(axis=1)
-        below = np.concatenate([[0.0], np.cumsum(masses / self._integral(masses))])
-        below[-1] = 1.0
+        below = self._below
         cell = np.minimum(np.searchsorted(below, uniform, side="right") - 1, _CELLS - 1)
         mass = below[cell + 1] - below[cell]
         inside = np.divide(uniform - below[cell], mass, out=np.full(uniform.shape, 0.5), where=mass > 0.0)
         low, high = self.interval
         return np.asarray(low + (high - low) * ((cell + inside) / _CELLS))
+
+    @cached_property
+    def _below(self) -> Floats:
+        """The distribution function at the borders of the cells, for a density that is a function."""
+        points, weights = _legendre(_CELLS * _CELL_NODES, _CELLS, *self.interval)
+        masses = (weights * self._values(points)).reshape(_CELLS, _CELL_NODES).sum(axis=1)
+        below = np.concatenate([[0.0], np.cumsum(masses / self._integral(masses))])
+        below[-1] = 1.0
+        return below
 
     def _values(self, points: Floats) -> Floats:
         """The density at points, checked."""
@@ -280,7 +289,7 @@ class Density(RealLaw):
         total = float(masses.sum())
         if abs(total - 1.0) > _INTEGRAL_ERROR:
             nodes = self.nodes if self.seed is None else _CELLS * _CELL_NODES
-            expected = f"a density that integrates to 1 over {self.interval} by {nodes} nodes"
+            expected = f"a function that integrates to 1 over {self.interval} by {nodes} nodes"
             _validate.refuse(ValueError, "density", expected, f"an integral of {total:g}")
         return total
 

@@ -74,7 +74,12 @@ class Task:
 
     def values(self, members: Array, x: Array) -> Array:
         """Labels of shape (members, n, classes), float64."""
-        return np.stack([cls.values(members, x, threads=1) for cls in self.classes], axis=-1)
+        return np.stack([cls.values(members, x, threads=1) for cls in self._labelled], axis=-1)
+
+    @cached_property
+    def _labelled(self) -> tuple[TargetClass, ...]:
+        """The classes at points drawn from the law; points that were given are what they are."""
+        return tuple(cls.under(self.law) for cls in self.classes) if self.protocol.is_drawn else self.classes
 
     def features(self, x: Array) -> Array:
         """What the network sees, (n, width), in the computing dtype."""

@@ -126,11 +126,12 @@ class Watch:
         self._features = _validate.matrix(
             "the encoding's result", self.encoding(self.points, self.cls.period), rows=n
         ).astype(np.float64, copy=False)
-        self._mean = self.cls.mean(self.points, threads=threads)
-        self._values = self.cls.values(self.drawn, self.points, threads=threads)
+        self._here = self.cls.under(self.law)
+        self._mean = self._here.mean(self.points, threads=threads)
+        self._values = self._here.values(self.drawn, self.points, threads=threads)
         self._kernel: HalvedKernel | None = None
         if self.is_dense:
-            kernel = self.cls.kernel(self.points, self.points, threads=threads)
+            kernel = self._here.kernel(self.points, self.points, threads=threads)
             self._kernel = HalvedKernel(kernel, self.points, self.cls.period)
         self._one_at_a_time = threading.Lock()
 
@@ -189,7 +190,7 @@ class Watch:
         """
         with self._one_at_a_time:
             start = time.perf_counter()
-            value = self.cls.values(np.array([member]), self.points, threads=1)[0]
+            value = self._here.values(np.array([member]), self.points, threads=1)[0]
             # On one thread: the probes are small, and torch's sums over samples depend on how threads cut them.
             with at_most(1):
                 tangent = tangent_of_model(module, self._features, dtype=self.dtype)

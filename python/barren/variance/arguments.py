@@ -83,7 +83,7 @@ def prepare(
     if model is not None:
         _used.append(True)
     problem = Problem(
-        cast("ModularMultiplication", cls),
+        cast("ModularMultiplication", cls.under(law)),
         law,
         points,
         weights,

@@ -7,7 +7,7 @@ file is a method, as in the folder above.
 from __future__ import annotations
 
 from barren.classes import Frequencies, scattered
-from barren.variance import probes as estimates
+from barren.variance import obstacles
 from barren.variance.frequency import direct, kernel, nufft, probes
 from barren.variance.frequency.columns import frequencies_of
 from barren.variance.problem import Problem
@@ -24,15 +24,7 @@ def takes(problem: Problem) -> bool:
 def obstacle(problem: Problem, method: str) -> str | None:
     """Why a method cannot compute this problem, or None."""
     cls = frequencies_of(problem)
-    if method not in METHODS:
-        return "it is for parities" if method == "walsh" else "it is for residues modulo p"
-    if method == "kernel":
-        wanted = "it forms no Jacobian columns, and the variance of every parameter is wanted"
-        return wanted if problem.per_parameter else None
-    if not cls.has_members:
-        return "the class has no list of members, only its kernel"
-    if not problem.tangent.has_columns:
-        return "only Θ was given, and it needs Jacobian columns"
-    if method == "probes":
-        return estimates.obstacle(problem)
-    return scattered.obstacle(cls) if method == "nufft" else None
+    other = "parities" if method == "walsh" else "residues modulo p"
+    unlisted = None if cls.has_members else "the class has no list of members, only its kernel"
+    found = obstacles.obstacle(problem, method, METHODS, other, unlisted)
+    return scattered.obstacle(cls) if found is None and method == "nufft" else found
