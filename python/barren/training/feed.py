@@ -18,8 +18,8 @@ _BYTES = 1 << 25
 MOST_TRAIN_POINTS = 4096
 # Where points are drawn afresh: about so many of the last steps.
 _FRESH_POINTS = 256
-# Points that the network is shown at once for the metrics.
-_PIECE = 1024
+# Points that the network is shown at once for the metrics: about a batch, for the caches.
+_PIECE = 128
 
 
 class Feed:
@@ -115,10 +115,10 @@ class Feed:
         yield from self._pieces(points)
 
     def _pieces(self, points: dict[int, Array]) -> Iterator[tuple[Tensor, Tensor]]:
-        n = len(next(iter(points.values())))
-        step = min(n, _PIECE)
-        for start in range(0, n, step):
-            piece = {seed: x[start : start + step] for seed, x in points.items()}
+        count = -(-len(next(iter(points.values()))) // _PIECE)
+        parts = {seed: np.array_split(x, count) for seed, x in points.items()}
+        for k in range(count):
+            piece = {seed: split[k] for seed, split in parts.items()}
             yield self._features(piece)[self._seed_of], self._tensor(self._labels(piece))[self._row_of]
 
     def _features(self, points: dict[int, Array]) -> Tensor:
