@@ -16,6 +16,9 @@ from torch import Tensor, nn
 
 _aten: Any = torch.ops.aten
 
+# A product's last bits depend on where its matrices lie: those of every run begin on a boundary of 64 bytes.
+_ALIGNED = 16
+
 
 @dataclass(frozen=True)
 class _Linear:
@@ -117,26 +120,32 @@ class Chain:
         self._first = next(k for k, stage in enumerate(stages) if isinstance(stage, _Linear))
         self._kept: dict[tuple[int, str], Tensor] = {}
 
-    def _room(self, stage: int, kind: str, like: Tensor, width: int) -> Tensor:
-        """A tensor (runs, n, width) without gaps, in memory that is there from the last call if it suffices."""
-        shape = (*like.shape[:2], width)
-        count = shape[0] * shape[1] * width
-        kept = self._kept.get((stage, kind))
-        if kept is None or len(kept) < count:
-            kept = self._kept[stage, kind] = like.new_empty(count)
-        return kept[:count].view(shape)
+    def _room(self, purpose: tuple[int, str], like: Tensor, width: int) -> Tensor:
+        """A tensor (runs, n, width), in the memory of the last call where that suffices; every run is aligned alike."""
+        runs, n = like.shape[:2]
+        each = -(-n * width // _ALIGNED) * _ALIGNED
+        kept = self._kept.get(purpose)
+        if kept is None or len(kept) < runs * each:
+            kept = self._kept[purpose] = like.new_empty(runs * each)
+        return kept.as_strided((runs, n, width), (each, width, 1))
+
+    def _aligned(self, purpose: tuple[int, str], x: Tensor) -> Tensor:
+        """A tensor that came from elsewhere, or a copy of it."""
+        if x.is_contiguous() and x[0].numel() % _ALIGNED == 0:
+            return x
+        return self._room(purpose, x, x.shape[2]).copy_(x)
 
     def forward(self, parameters: Mapping[str, Tensor], features: Tensor) -> list[Tensor]:
         """What goes into every stage, (runs, n, width), and last the outputs; overwritten by the next call."""
-        values = [features]
         with torch.no_grad():
+            values = [self._aligned((0, "features"), features)]
             for k, stage in enumerate(self._stages):
                 x = values[-1]
                 if isinstance(stage, _Linear):
-                    values.append(self._room(k, "value", x, stage.after))
+                    values.append(self._room((k, "value"), x, stage.after))
                     stage.forward(parameters, x, values[-1])
                 else:
-                    values.append(self._room(k, "value", x, x.shape[2]))
+                    values.append(self._room((k, "value"), x, x.shape[2]))
                     stage.forward(x, values[-1])
         return values
 
@@ -144,17 +153,18 @@ class Chain:
         self, parameters: Mapping[str, Tensor], values: list[Tensor], gradient: Tensor, into: Mapping[str, Tensor]
     ) -> None:
         """From the gradient of the outputs, which is used up, that of every parameter, written `into` its place."""
-        gradient = gradient.contiguous()
+        last = len(self._stages) - 1
         with torch.no_grad():
-            for k in range(len(self._stages) - 1, self._first - 1, -1):
+            gradient = self._aligned((last, "gradient above"), gradient)
+            for k in range(last, self._first - 1, -1):
                 stage, x, y = self._stages[k], values[k], values[k + 1]
                 if isinstance(stage, _Activation):
                     stage.backward(gradient, x, y)
                     continue
                 stage.differentiate(x, gradient, into)
                 if k > self._first:
-                    before = self._room(k, "gradient", x, x.shape[2])
-                    gradient = torch.bmm(gradient, parameters[stage.weight], out=before)
+                    below = self._room((k, "gradient"), x, x.shape[2])
+                    gradient = torch.bmm(gradient, parameters[stage.weight], out=below)
 
 
 def chain_of(module: nn.Module) -> Chain | None:

@@ -73,11 +73,7 @@ class Group:
         finite = []
         for step, (features, labels) in enumerate(batches, self.step):
             _core.checkpoint()
-            losses, gradient = self.networks.gradient(
-                features,
-                lambda outputs, labels=labels: self._losses(outputs, labels).mean(-1),
-                reseed=self._reseed(step),
-            )
+            losses, gradient = self.networks.gradient(features, labels, self._losses, reseed=self._reseed(step))
             self.task.optimizer.step(self._optimizer, self.networks.flat, gradient)
             finite.append(losses.isfinite())
         self._note_broken(finite)

@@ -93,17 +93,22 @@ class Networks:
         return outputs[..., None] if outputs.ndim == 2 else outputs
 
     def gradient(
-        self, features: Tensor, losses_of: Callable[[Tensor], Tensor], *, reseed: Callable[[int], None] | None = None
+        self,
+        features: Tensor,
+        labels: Tensor,
+        losses_of: Callable[[Tensor, Tensor], Tensor],
+        *,
+        reseed: Callable[[int], None] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """The losses (runs,) of the outputs in training, and their gradient, laid as `flat` and good until the next."""
+        """The mean losses (runs,) in training, and their gradient, which lies as `flat` and is good until the next."""
         if self._chain is not None:
             values = self._chain.forward(self.parameters, features)
             outputs = values[-1].detach().requires_grad_()
-            losses = losses_of(outputs.clone())  # a loss may write into what it is given
+            losses = losses_of(outputs.clone(), labels).mean(-1)  # a loss may write into what it is given
             (above,) = torch.autograd.grad(losses.sum(), outputs)
             self._chain.backward(self.parameters, values, above, self._gradients)
             return losses.detach(), self._gradient
-        losses = losses_of(self(features, train=True, reseed=reseed))
+        losses = losses_of(self(features, train=True, reseed=reseed), labels).mean(-1)
         found = torch.autograd.grad(losses.sum(), list(self.parameters.values()), allow_unused=True)
         for part, gradient in zip(self._gradients.values(), found, strict=True):
             part.copy_(gradient) if gradient is not None else part.zero_()
