@@ -24,6 +24,7 @@ CHAINS: dict[str, Callable[[], nn.Module]] = {
     **{name: lambda name=name: models.mlp(5, (7, 6), name) for name in models.ACTIVATIONS},
     "one layer": lambda: nn.Linear(5, 3),
     "starts and ends with an activation": lambda: nn.Sequential(shifted(), nn.Sigmoid()),
+    "activations in a row": lambda: nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Sigmoid(), nn.Tanh(), nn.Linear(4, 1)),
     "nested": lambda: nn.Sequential(nn.Sequential(nn.Linear(5, 4), nn.Identity()), nn.Sequential(nn.Linear(4, 1))),
 }
 

@@ -49,16 +49,19 @@ class _Activation:
     Attributes:
         forward: Of x and y, which it writes.
         backward: Of the gradient of y, which it turns into that of x, x and y.
+        forgets: Whether the derivative is told by y, so that y may lie where x lay.
     """
 
     forward: Callable[[Tensor, Tensor], Any]
     backward: Callable[[Tensor, Tensor, Tensor], Any]
+    forgets: bool
 
 
 def _relu(module: Any) -> _Activation:
     return _Activation(
         lambda x, y: _aten.relu.out(x, out=y),
         lambda g, x, y: _aten.threshold_backward.grad_input(g, y, 0, grad_input=g),
+        forgets=True,
     )
 
 
@@ -66,6 +69,7 @@ def _sigmoid(module: Any) -> _Activation:
     return _Activation(
         lambda x, y: _aten.sigmoid.out(x, out=y),
         lambda g, x, y: _aten.sigmoid_backward.grad_input(g, y, grad_input=g),
+        forgets=True,
     )
 
 
@@ -73,6 +77,7 @@ def _tanh(module: Any) -> _Activation:
     return _Activation(
         lambda x, y: _aten.tanh.out(x, out=y),
         lambda g, x, y: _aten.tanh_backward.grad_input(g, y, grad_input=g),
+        forgets=True,
     )
 
 
@@ -81,6 +86,7 @@ def _gelu(module: Any) -> _Activation:
     return _Activation(
         lambda x, y: _aten.gelu.out(x, approximate=kind, out=y),
         lambda g, x, y: _aten.gelu_backward.grad_input(g, x, approximate=kind, grad_input=g),
+        forgets=False,
     )
 
 
@@ -88,6 +94,7 @@ def _silu(module: Any) -> _Activation:
     return _Activation(
         lambda x, y: _aten.silu.out(x, out=y),
         lambda g, x, y: _aten.silu_backward.grad_input(g, x, grad_input=g),
+        forgets=False,
     )
 
 
@@ -96,6 +103,7 @@ def _softplus(module: Any) -> _Activation:
     return _Activation(
         lambda x, y: _aten.softplus.out(x, *shape, out=y),
         lambda g, x, y: _aten.softplus_backward.grad_input(g, x, *shape, grad_input=g),
+        forgets=False,
     )
 
 
@@ -135,6 +143,11 @@ class Chain:
             return x
         return self._room(purpose, x, x.shape[2]).copy_(x)
 
+    def _may_replace(self, k: int) -> bool:
+        """Whether nobody needs what goes into this activation: an activation before it would."""
+        stage = self._stages[k]
+        return k > 0 and isinstance(stage, _Activation) and stage.forgets and isinstance(self._stages[k - 1], _Linear)
+
     def forward(self, parameters: Mapping[str, Tensor], features: Tensor) -> list[Tensor]:
         """What goes into every stage, (runs, n, width), and last the outputs; overwritten by the next call."""
         with torch.no_grad():
@@ -145,7 +158,7 @@ class Chain:
                     values.append(self._room((k, "value"), x, stage.after))
                     stage.forward(parameters, x, values[-1])
                 else:
-                    values.append(self._room((k, "value"), x, x.shape[2]))
+                    values.append(x if self._may_replace(k) else self._room((k, "value"), x, x.shape[2]))
                     stage.forward(x, values[-1])
         return values
 
