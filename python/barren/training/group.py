@@ -73,11 +73,9 @@ class Group:
         finite = []
         for step, (features, labels) in enumerate(batches, self.step):
             _core.checkpoint()
-            outputs = self.networks(features, train=True, reseed=self._reseed(step))
-            losses = self._losses(outputs, labels).mean(-1)
-            gradients = torch.autograd.grad(losses.sum(), list(self.networks.parameters.values()), allow_unused=True)
-            self.task.optimizer.step(self._optimizer, self.networks.flat, self.networks.flattened(gradients))
-            finite.append(losses.detach().isfinite())
+            losses, gradient = self.networks.gradient(features, labels, self._losses, reseed=self._reseed(step))
+            self.task.optimizer.step(self._optimizer, self.networks.flat, gradient)
+            finite.append(losses.isfinite())
         self._note_broken(finite)
         self.step = until
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from barren.training.chains import chain_of
+
 # A run is one slice of a contiguous tensor. torch computes the last few numbers of a tensor with other instructions
 # than the rest, which changes the last bit of exp, and a product of one matrix otherwise than a batch of them.
 # Copies of the last run at the end keep both away from the runs that count: a run has the same bits in any company.
@@ -55,21 +57,20 @@ class Networks:
         self.frozen.update({name: t.detach().clone() for name, t in buffers.items()})
         self.obstacle = obstacle
         self._batched = vmap(self._one)
+        self._chain = None if obstacle else chain_of(self._module)
 
     def _make_leaves(self) -> None:
         """Leaves that share their memory with `flat`: an update of it is one of them."""
-        self.parameters: dict[str, Tensor] = {}
-        for name, (start, shape) in self._places.items():
-            part = self.flat[:, start : start + shape.numel()]
-            self.parameters[name] = part.view(len(self.flat), *shape).detach().requires_grad_()
+        self.parameters = {name: part.detach().requires_grad_() for name, part in self._parts(self.flat).items()}
+        self._gradient = torch.zeros_like(self.flat)
+        self._gradients = self._parts(self._gradient)
 
-    def flattened(self, gradients: Sequence[Tensor | None]) -> Tensor:
-        """The gradients of the parameters as one tensor that lies as `flat` does."""
-        out = torch.zeros_like(self.flat)
-        for (start, shape), gradient in zip(self._places.values(), gradients, strict=True):
-            if gradient is not None:
-                out[:, start : start + shape.numel()] = gradient.reshape(len(out), -1)
-        return out
+    def _parts(self, flat: Tensor) -> dict[str, Tensor]:
+        """Name -> the numbers of this parameter in a tensor that lies as `flat` does, (runs, ...)."""
+        return {
+            name: flat[:, start : start + shape.numel()].view(len(flat), *shape)
+            for name, (start, shape) in self._places.items()
+        }
 
     @property
     def runs(self) -> int:
@@ -83,11 +84,35 @@ class Networks:
     def __call__(self, features: Tensor, *, train: bool, reseed: Callable[[int], None] | None = None) -> Tensor:
         """Outputs (runs, n, k) of features (runs, n, width); `reseed` is called before each run that goes alone."""
         self._module.train(train)
-        if self.obstacle is None:
+        if self._chain is not None:
+            outputs = self._chain.forward(self.parameters, features)[-1].clone()
+        elif self.obstacle is None:
             outputs = self._batched(self.parameters, self.frozen, features)
         else:
             outputs = torch.stack([self._alone(run, features[run], reseed) for run in range(self.runs)])
         return outputs[..., None] if outputs.ndim == 2 else outputs
+
+    def gradient(
+        self,
+        features: Tensor,
+        labels: Tensor,
+        losses_of: Callable[[Tensor, Tensor], Tensor],
+        *,
+        reseed: Callable[[int], None] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The mean losses (runs,) in training, and their gradient, which lies as `flat` and is good until the next."""
+        if self._chain is not None:
+            values = self._chain.forward(self.parameters, features)
+            outputs = values[-1].detach().requires_grad_()
+            losses = losses_of(outputs.clone(), labels).mean(-1)  # a loss may write into what it is given
+            (above,) = torch.autograd.grad(losses.sum(), outputs)
+            self._chain.backward(self.parameters, values, above, self._gradients)
+            return losses.detach(), self._gradient
+        losses = losses_of(self(features, train=True, reseed=reseed), labels).mean(-1)
+        found = torch.autograd.grad(losses.sum(), list(self.parameters.values()), allow_unused=True)
+        for part, gradient in zip(self._gradients.values(), found, strict=True):
+            part.copy_(gradient) if gradient is not None else part.zero_()
+        return losses.detach(), self._gradient
 
     def _alone(self, run: int, features: Tensor, reseed: Callable[[int], None] | None) -> Tensor:
         if reseed is not None:
