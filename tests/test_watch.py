@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from train_helpers import StopError, Stopping
 
 import barren
 from barren import encodings, inputs, models, reference, targets
-from barren._progress import Progress
 from barren.classes import TargetClass
 from barren.training import Look, Watch
 from barren.training import watch as watches
@@ -343,7 +343,8 @@ def test_an_ensemble_is_watched_and_trained_as_ever(make: Maker) -> None:
 
 def test_the_first_look_is_at_the_initial_weights_and_runs_can_be_named() -> None:
     watch = Watch(BIT, encoding=encodings.Bits(), batch_size=20, inputs=inputs.RandomBits(5), looks=2, sample=8)
-    watched = barren.train(BIT, perceptron, watch=watch, watch_runs=[4, 1], **SETTINGS).watched
+    settings = {**SETTINGS, "inputs": inputs.RandomBits(5)}
+    watched = barren.train(BIT, perceptron, watch=watch, watch_runs=[4, 1], **settings).watched
     assert [(row["run"], row["step"]) for row in watched] == [(1, 0), (1, 60), (4, 0), (4, 60)]
     first = watch.look(perceptron(1), 1)
     assert {key: watched[0][key] for key in NUMBERS} == {key: first.row()[key] for key in NUMBERS}
@@ -375,20 +376,9 @@ def test_a_run_that_ended_or_diverged_is_not_looked_at_again() -> None:
 def test_a_resumed_ensemble_has_all_its_looks(tmp_path: Path) -> None:
     whole = barren.train(BIT, perceptron, watch=5, watch_runs=9, **SETTINGS)
 
-    class StopError(Exception):
-        pass
-
-    class Counting(Progress):
-        count = 0
-
-        def advance(self, count: int = 1) -> None:
-            self.count += 1
-            if self.count == 9:
-                raise StopError
-
     saving = {**SETTINGS, "save": tmp_path, "save_every": 0.0, "watch": 5, "watch_runs": 9}
     with pytest.raises(StopError):
-        barren.train(BIT, perceptron, threads=1, progress=Counting(), **saving)
+        barren.train(BIT, perceptron, threads=1, progress=Stopping(), **saving)
     assert list(tmp_path.glob("group-*.npz"))
     resumed = barren.train(BIT, perceptron, **saving)
     assert told(resumed.watched) == told(whole.watched)
@@ -400,7 +390,7 @@ def test_a_resumed_ensemble_has_all_its_looks(tmp_path: Path) -> None:
 REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"watch": "often"}, TypeError, "watch must be a number of looks"),
     ({"watch": True}, TypeError, "watch must be a number of looks"),
-    ({"watch": 0}, ValueError, "looks must be"),
+    ({"watch": 0}, ValueError, "watch must be an integer >= 1; got 0"),
     ({"watch_runs": 2}, ValueError, "watch_runs needs watch="),
     ({"watch": 2, "watch_runs": 10}, ValueError, "watch_runs must be"),
     ({"watch": 2, "watch_runs": [9]}, ValueError, "watch_runs must be"),
@@ -408,6 +398,7 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"watch": 2, "watch_runs": "all"}, TypeError, "watch_runs must be"),
     ({"watch": Watch(BIT)}, ValueError, "watch must be of the batch_size that is trained, 20; got 100"),
     ({"watch": Watch(barren.ModularMultiplication(101, targets.Bit(1)), batch_size=20)}, ValueError, "of the class"),
+    ({"watch": Watch(BIT, inputs=inputs.RandomBits(5), batch_size=20)}, ValueError, "of the inputs"),
     ({"watch": Watch(BIT, loss="mse", batch_size=20)}, ValueError, "of the loss"),
     ({"watch": Watch(BIT, encoding=encodings.Digits(2, 7), batch_size=20)}, ValueError, "of the encoding"),
 ]

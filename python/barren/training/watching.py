@@ -64,7 +64,7 @@ def watching_of(
             loss=task.loss.function or task.loss.name,
             batch_size=task.batch_size,
             inputs=task.law,
-            looks=int(watch),
+            looks=_validate.integer("watch", watch, low=1),
         )
     else:
         expected = "a number of looks or a barren.training.Watch"
@@ -78,6 +78,7 @@ def _check_same(task: Task, watch: Watch) -> None:
         "encoding": (watch.encoding, task.encoding),
         "loss": (watch.loss, task.loss),
         "batch_size": (watch.batch_size, task.batch_size),
+        "inputs": (watch.law, task.law),
     }
     for name, (theirs, ours) in pairs.items():
         if theirs != ours:
