@@ -191,6 +191,7 @@ class _Training:
         self.parts = _partition(runs, _largest_group(first))
         remote = not task.device.startswith("cpu")
         self.workers = 1 if self.obstacle or remote else min(workers, len(self.parts))
+        self.threads = max(1, workers // self.workers)  # of each group
         self.lock = threading.Lock()
 
     def run(self, save: str | os.PathLike[str] | None, pause: float) -> Ensemble:
@@ -266,7 +267,7 @@ class _Training:
         """Of a group, nothing seen yet."""
         part, shape = self.parts[number], (len(self.parts[number]), len(self.task.records))
         watched = () if self.watching is None else self.watching.runs
-        return Looks(self.watching, [row for row, place in enumerate(part) if place in watched], shape)
+        return Looks(self.watching, [row for row, place in enumerate(part) if place in watched], shape, self.threads)
 
 
 class _GroupWork:
