@@ -110,7 +110,7 @@ def watch_cost(quick: bool) -> Record:
     shared = {name: settings[name] for name in ("seeds", "loss", "lr", "batch_size", "steps")}
     times: dict[str, list[float]] = {"looks": [], "between": []}
     for _ in range(1 if quick else 5):
-        times["looks"].append(_seconds(lambda: [watch.look(model, member) for member, model in runs]))
+        times["looks"].append(_seconds(lambda: watch.look_all([model for _, model in runs], [a for a, _ in runs])))
         whole = _seconds(lambda: barren.train(cls, settings["model"], members=members, records=1, **shared))
         times["between"].append(whole / settings["looks"])
     return {

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from train_helpers import StopError, Stopping
 
 import barren
 from barren import targets
-from barren._progress import Progress
 
 CLS = barren.ModularMultiplication(31, target=targets.Bit(0))
 SETTINGS = {
@@ -75,19 +75,8 @@ def test_some_kills_came_after_a_saving(tmp_path: Path) -> None:
     whole = barren.train(CLS, "mlp:30x30:relu", **SETTINGS)
     steps = {**SETTINGS, "save_every": 0.0, "save": tmp_path}
 
-    class StopError(Exception):
-        pass
-
-    class Counting(Progress):
-        count = 0
-
-        def advance(self, count: int = 1) -> None:
-            self.count += 1
-            if self.count == 9:
-                raise StopError
-
     with pytest.raises(StopError):
-        barren.train(CLS, "mlp:30x30:relu", threads=1, progress=Counting(), **steps)
+        barren.train(CLS, "mlp:30x30:relu", threads=1, progress=Stopping(), **steps)
     assert list(tmp_path.glob("group-*.npz"))
     assert barren.train(CLS, "mlp:30x30:relu", **steps).rows == whole.rows
 

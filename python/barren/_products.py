@@ -17,6 +17,8 @@ _Array = npt.NDArray[np.floating[Any]]
 
 # Multiply-adds of one call of BLAS: a tenth of a second on one slow core.
 _MULTIPLY_ADDS = 1 << 31
+# Rows that `mirror` turns together.
+_TILE_ROWS = 256
 # Numbers that one call of NumPy goes over.
 _NUMBERS = 1 << 23
 
@@ -51,7 +53,8 @@ def add_gram(out: _Array, matrix: _Array) -> None:
 
 def mirror(matrix: _Array) -> None:
     """Copies what is above the diagonal of a square matrix below it."""
-    for rows in pieces(len(matrix), len(matrix)):
+    # By tiles that stay in the cache while they are turned.
+    for rows in pieces(len(matrix), len(matrix), min(_NUMBERS, _TILE_ROWS * len(matrix))):
         matrix[rows, : rows.start] = matrix[: rows.start, rows].T
         square = matrix[rows, rows]
         matrix[rows, rows] = np.triu(square) + np.triu(square, 1).T

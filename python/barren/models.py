@@ -170,7 +170,7 @@ def _seeded(seed: int | None) -> Iterator[None]:
         yield
 
 
-def from_spec(spec: str, width: int, seed: int | None = None) -> nn.Module:
+def from_spec(spec: str, width: int, seed: int | None = None, *, outputs: int = 1) -> nn.Module:
     """The model that a short text names: "mlp:1000x1000:sigmoid", "mlp:64:relu", "linear" or "gpt:2:64:4".
 
     Args:
@@ -178,6 +178,7 @@ def from_spec(spec: str, width: int, seed: int | None = None) -> nn.Module:
             "gpt:<layers>:<width>:<heads>" for tokens 0..9 (digits in a base up to 10, or bits).
         width: Number of inputs.
         seed: See `mlp`.
+        outputs: Number of outputs.
 
     Raises:
         TypeError: If spec is not a string.
@@ -191,20 +192,20 @@ def from_spec(spec: str, width: int, seed: int | None = None) -> nn.Module:
     if not isinstance(spec, str):
         raise TypeError(f"model must be a text such as {expected}; got {type(spec).__name__}")
     if spec == "linear":
-        return mlp(width, (), seed=seed)
+        return mlp(width, (), outputs=outputs, seed=seed)
     kind, _, rest = spec.partition(":")
     if kind == "gpt":
         sizes = rest.split(":")
         if len(sizes) != 3 or not all(map(_is_size, sizes)) or int(sizes[1]) % int(sizes[2]):
             raise ValueError(f"model must be {expected}, the width a multiple of the heads; got {spec!r}")
         layers, stream, heads = map(int, sizes)
-        return gpt(width, layers, stream, heads, seed=seed)
+        return gpt(width, layers, stream, heads, outputs=outputs, seed=seed)
     widths, _, activation = rest.partition(":")
     hidden = widths.split("x")
     fits = kind == "mlp" and all(map(_is_size, hidden))
     if not fits or (activation or "sigmoid") not in ACTIVATIONS or spec.endswith(":"):
         raise ValueError(f"model must be {expected}; got {spec!r}")
-    return mlp(width, tuple(map(int, hidden)), activation or "sigmoid", seed=seed)
+    return mlp(width, tuple(map(int, hidden)), activation or "sigmoid", outputs, seed)
 
 
 def _is_size(text: str) -> bool:

@@ -1,20 +1,20 @@
-"""The arguments of `train`, checked and brought together: a task, its runs, and their networks."""
+"""The arguments of `train`, checked and brought together: a task and its runs."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
-from barren import _validate, encodings, models
+from barren import _validate, encodings
 from barren.classes import Frequencies, ModularMultiplication, Parity, TargetClass
 from barren.training import losses, optimizers, protocols
 from barren.training.draws import generator
-from barren.training.task import Array, Encoding, Run, Task
+from barren.training.task import OUTPUTS, Array, Encoding, Task
 
 # Purpose of the draw of members, beside those of the protocols.
 _MEMBERS = 6
@@ -55,7 +55,7 @@ def members_of(cls: TargetClass, members: int | Sequence[Any] | Array) -> list[A
 
     Raises:
         TypeError: Neither a count nor a list of numbers.
-        ValueError: None, a repeat, or more than the class has.
+        ValueError: None, a repeat, more than the class has, or one that is none of the class.
     """
     if isinstance(members, int | np.integer) and not isinstance(members, bool):
         count = _validate.integer("members", members, low=1, high=cls.size if cls.has_members else None)
@@ -65,9 +65,27 @@ def members_of(cls: TargetClass, members: int | Sequence[Any] | Array) -> list[A
         _validate.refuse(TypeError, "members", "a count or a list of numbers", _validate.came(members))
     if len(np.unique(found)) < len(found):
         _validate.refuse(ValueError, "members", "different ones", _validate.came(members))
-    cls.values(found, cls.points_of(cls.law_of(None))[0][:1] if cls.size < 1 << 20 else np.array([0]))
+    if not isinstance(cls, Frequencies) and found.dtype.kind == "f":
+        _validate.refuse(TypeError, "members", f"integers, for {cls!r}", _validate.came(members))
+    strangers = found[~are_members(cls, found)]
+    if strangers.size:
+        _validate.refuse(ValueError, "members", f"among those of {cls!r}", repr(strangers[0].item()))
     listed: list[Any] = found.tolist()
     return listed
+
+
+def are_members(cls: TargetClass, numbers: Array) -> NDArray[np.bool_]:
+    """Which of some numbers are multipliers or frequencies of a class."""
+    if isinstance(cls, ModularMultiplication) and cls.multipliers in ("units", "all"):
+        inside = (numbers >= 0) & (numbers < cls.p)
+        return np.asarray(inside & (np.gcd(numbers, cls.p) == 1)) if cls.multipliers == "units" else inside
+    if isinstance(cls, Parity):
+        inside = (numbers >= 0) & (numbers < cls.points)
+        words = np.where(inside, numbers, 0).tolist()
+        return np.asarray(inside & [cls.weight in (None, int(word).bit_count()) for word in words])
+    if isinstance(cls, Frequencies) and not cls.has_members:
+        return (numbers >= 0.0) & (numbers <= float(cls.A or 0.0))
+    return np.isin(numbers, cls.members)
 
 
 def draw_members(cls: TargetClass, count: int, random: np.random.Generator) -> list[Any]:
@@ -111,10 +129,17 @@ def dtype_of(dtype: Any) -> str:
     """The name of a dtype, "float32" for None.
 
     Raises:
+        TypeError: No dtype.
         ValueError: Another one.
     """
-    name = np.dtype(np.float32 if dtype is None else str(dtype).removeprefix("torch.")).name
-    return _validate.choice("dtype", name, ["float32", "float64"])
+    expected = '"float32" or "float64", by name, NumPy or torch dtype'
+    try:
+        name = str(dtype).removeprefix("torch.") if isinstance(dtype, torch.dtype) else np.dtype(dtype or "f4").name
+    except TypeError:
+        _validate.refuse(ValueError if isinstance(dtype, str) else TypeError, "dtype", expected, _validate.came(dtype))
+    if name not in ("float32", "float64"):
+        _validate.refuse(ValueError, "dtype", expected, name)
+    return name
 
 
 def seeds_of(seeds: int | Sequence[int]) -> list[int]:
@@ -181,94 +206,12 @@ def records_of(records: int | Sequence[int] | None, steps: int) -> tuple[int, ..
     return tuple(sorted({0, steps, *given}))
 
 
-def maker_of(model: nn.Module | str | Maker, task: Task, x: Array) -> Maker:
-    """The function seed -> network: by a text, by a function, or the given module as it is for every seed.
-
-    Raises:
-        TypeError: None of these.
-        ValueError: A text that names no model.
-    """
-    if isinstance(model, nn.Module):
-        return lambda seed: model
-    if isinstance(model, str):
-        if task.loss.name == "cross-entropy" or len(task.classes) > 1:
-            raise ValueError(
-                "model must be a function seed -> module where it has several outputs, such as "
-                "lambda seed: barren.models.mlp(width, hidden, outputs=3, seed=seed); got a text"
-            )
-        width = task.features(x).shape[1]
-        models.from_spec(model, width, 0)
-        return lambda seed: models.from_spec(model, width, seed)
-    if not callable(model):
-        expected = "a torch module, a function seed -> module, or a text such as 'mlp:100x100:relu'"
-        _validate.refuse(TypeError, "model", expected, _validate.came(model))
-    return model
-
-
-def networks_of(maker: Maker, task: Task, runs: Sequence[Run], x: Array) -> dict[int, nn.Module]:
-    """The initial network of every seed, checked on a few points.
-
-    Raises:
-        TypeError: The function made no module.
-        ValueError: No trainable parameter, other outputs than classes, other shapes for other seeds.
-    """
-    dtype, found = getattr(torch, task.dtype), {}
-    features = torch.from_numpy(np.array(task.features(x))).to(task.device)
-    for seed in dict.fromkeys(run.seed for run in runs):
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            module = maker(seed)
-        _validate.instance("model", module, nn.Module, "a function that returns a torch module")
-        found[seed] = copy.deepcopy(module).to(device=task.device, dtype=dtype).train()
-        _check_network(found[seed], task, features)
-    _check_alike(list(found.values()), features)
-    return found
-
-
-def _check_alike(modules: list[nn.Module], features: torch.Tensor) -> None:
-    """Networks of several seeds may differ in their parameters and buffers alone: one structure serves them all."""
-    shapes = {
-        tuple((n, tuple(t.shape), t.requires_grad) for n, t in (*module.named_parameters(), *module.named_buffers()))
-        for module in modules
-    }
-    if len(shapes) > 1:
-        raise ValueError("model must have parameters and buffers of the same shapes for every seed; got others")
-    skeleton = copy.deepcopy(modules[0]).eval()
-    for module in modules[1:]:
-        state = {name: t.detach().clone() for name, t in (*module.named_parameters(), *module.named_buffers())}
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            as_first = torch.func.functional_call(skeleton, state, (features,))
-            own = module.eval()(features)
-            module.train()
-        if not torch.allclose(as_first, own, rtol=1e-5, atol=1e-6, equal_nan=True):
-            raise ValueError("model must differ between seeds in its parameters and buffers alone; got other functions")
-
-
-def _check_network(module: nn.Module, task: Task, features: torch.Tensor) -> None:
-    if not any(parameter.requires_grad for parameter in module.parameters()):
-        raise ValueError("model must have a trainable parameter; got none")
-    module.eval()
-    with torch.no_grad():
-        outputs = module(features)
-    module.train()
-    classes, n = len(task.classes), len(features)
-    if not isinstance(outputs, torch.Tensor) or outputs.shape[:1] != (n,) or outputs.ndim > 2:
-        came = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
-        raise ValueError(f"model must give one row of outputs a sample, ({n}, k) for {n} samples; got {came}")
-    width = 1 if outputs.ndim == 1 else outputs.shape[1]
-    if task.loss.name == "cross-entropy":
-        labels = int(task.classes[0].range[1]) + 1
-        if width < labels:
-            raise ValueError(f"model must have an output a label for cross-entropy, {labels}; got {width}")
-    elif width != classes:
-        raise ValueError(f"model must have one output a class, {classes}; got {width}")
-
-
 def task_of(
     classes: tuple[TargetClass, ...],
     *,
     encoding: Encoding | None,
     loss: object,
+    outputs: object,
     optimizer: object,
     optimizer_options: Any,
     steps: int | None,
@@ -292,11 +235,13 @@ def task_of(
     batch = _validate.integer("batch_size", batch_size, low=1)
     protocol.check(batch)
     total = steps_of(steps, epochs, protocol, batch)
+    chosen = losses.from_spec(loss, list(classes))
     task = Task(
         classes,
         classes[0].law_of(inputs),
         encoding_of(classes[0], encoding),
-        losses.from_spec(loss, list(classes)),
+        chosen,
+        outputs_of(outputs, chosen),
         optimizers.from_spec(optimizer, optimizer_options),
         protocol,
         batch,
@@ -311,6 +256,23 @@ def task_of(
     if task.stop_accuracy is not None and not task.is_classified:
         raise ValueError("stop_accuracy needs a target of two values, or cross-entropy; got neither")
     return task
+
+
+def outputs_of(outputs: object, loss: losses.Loss) -> str | None:
+    """What the outputs of a function's loss are, or None where the loss itself says it.
+
+    Raises:
+        TypeError: No text.
+        ValueError: Another word, or one beside a loss that has a name.
+    """
+    if outputs is None:
+        return None
+    expected = f"None or one of {', '.join(OUTPUTS)}"
+    if not isinstance(outputs, str):
+        _validate.refuse(TypeError, "outputs", expected, _validate.came(outputs))
+    if loss.function is None:
+        raise ValueError(f"outputs goes with a function as loss; loss={loss.name!r} says what its outputs are")
+    return _validate.choice("outputs", outputs, tuple(OUTPUTS))
 
 
 def _device(device: Any) -> str:

@@ -21,9 +21,10 @@ from barren.tangents.snapshot import at_most, plain_autograd
 from barren.training import arguments
 from barren.training.checkpoints import Checkpoints
 from barren.training.group import Group
+from barren.training.hashes import check_data, digest, set_claims
+from barren.training.initial import maker_of, networks_of
 from barren.training.losses import Loss
 from barren.training.networks import obstacle_of
-from barren.training.protocols import digest
 from barren.training.result import Ensemble
 from barren.training.task import Array, Encoding, Run, Task
 from barren.training.watch import Watch
@@ -47,6 +48,7 @@ def train(
     members: int | Sequence[Any] = 1,
     seeds: int | Sequence[int] = 1,
     loss: Any = "bce",
+    outputs: str | None = None,
     optimizer: str = "adam",
     lr: float | Sequence[float] = 1e-3,
     optimizer_options: Mapping[str, Any] | None = None,
@@ -85,8 +87,10 @@ def train(
         members: the multipliers or frequencies that are trained, or how many to draw at random (the same every time).
         seeds: the seeds, or how many: 0, 1, ….
         loss: "mse" (½(N−y)²), "bce" (on the logit), "hinge" (labels −1 and 1), "cross-entropy" (an output a
-            label), or a function (outputs, labels) of shape (n,) -> losses (n,). Outputs
-            of a function's loss are taken for labels: its accuracy is told by the middle of the two values, not by 0.
+            label), or a function (outputs, labels) of shape (n,) -> losses (n,).
+        outputs: what the outputs of a function's loss are, which tells how two values are guessed: "logits" (the
+            larger value above 0), "probabilities" (above ½) or "values" (above the middle of the two). Default: the
+            value with the smaller loss, which is the same for every loss that treats them alike.
         optimizer: "sgd", "adam", "adamw" or "sign-sgd".
         lr: the learning rate, or several: a run each.
         optimizer_options: torch's options of the optimizer, such as {"momentum": 0.9}.
@@ -137,6 +141,7 @@ def train(
         classes,
         encoding=encoding,
         loss=loss,
+        outputs=outputs,
         optimizer=optimizer,
         optimizer_options=optimizer_options,
         steps=steps,
@@ -178,14 +183,15 @@ class _Training:
     ) -> None:
         self.task, self.runs, self.watching, self.progress = task, runs, watching, progress
         probe = task.protocol.stream(task.classes[0], task.law, runs[0].seed, task.batch_size).test[:4]
-        maker = arguments.maker_of(model, task, probe)
-        self.modules = arguments.networks_of(maker, task, runs, probe)
+        self.modules = networks_of(maker_of(model, task, probe), task, runs, probe)
         first = next(iter(self.modules.values()))
         features = torch.from_numpy(np.array(task.features(probe))).to(task.device)
         self.obstacle = obstacle_of(first, features)
+        check_data(set_claims(task, self.modules))
         self.parts = _partition(runs, _largest_group(first))
         remote = not task.device.startswith("cpu")
         self.workers = 1 if self.obstacle or remote else min(workers, len(self.parts))
+        self.threads = max(1, workers // self.workers)  # of each group
         self.lock = threading.Lock()
 
     def run(self, save: str | os.PathLike[str] | None, pause: float) -> Ensemble:
@@ -236,6 +242,7 @@ class _Training:
             "lr": list(dict.fromkeys(run.rate for run in self.runs)),
             "loss": task.loss.name,
             "loss_values": _values_of(task.loss),
+            "outputs": task.outputs,
             "optimizer": task.optimizer.name,
             "optimizer_options": json.loads(json.dumps(dict(task.optimizer.options))),
             "steps": task.steps,
@@ -260,7 +267,7 @@ class _Training:
         """Of a group, nothing seen yet."""
         part, shape = self.parts[number], (len(self.parts[number]), len(self.task.records))
         watched = () if self.watching is None else self.watching.runs
-        return Looks(self.watching, [row for row, place in enumerate(part) if place in watched], shape)
+        return Looks(self.watching, [row for row, place in enumerate(part) if place in watched], shape, self.threads)
 
 
 class _GroupWork:

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from barren.training.protocols import Stream, digest
+from barren.training.hashes import claims, set_digests
+from barren.training.protocols import Stream
 from barren.training.task import Array, Run, Task
 
 # What the features and labels of the steps at hand may take.
@@ -155,15 +156,19 @@ class Feed:
             self.point_chains[run.seed] = points
 
     def hashes(self, run: Run) -> dict[str, str]:
-        """SHA-256 of the points and the labels that a run was trained and tested on."""
+        """What the sets of a run are said to be, and SHA-256 of the points and labels that it was shown.
+
+        A set is hashed whatever its order, fresh draws as the chain of what the steps showed.
+        """
         stream, member = self.streams[run.seed], np.array([run.member])
-        found = {"test_points": digest(stream.test), "test_labels": digest(self.task.values(member, stream.test)[0])}
-        train = stream.train
-        if train is None:
-            chains = tuple(chain.hex() for chain in self.chains(run).values())
-        else:
-            chains = digest(train), digest(self.task.values(member, train)[0])
-        return {"train_points": chains[0], "train_labels": chains[1], **found}
+        found: dict[str, str] = claims(self.task, run.seed)
+        for part, points in (("train", stream.train), ("test", stream.test)):
+            if points is None:
+                hashed = tuple(chain.hex() for chain in self.chains(run).values())
+            else:
+                hashed = set_digests(points, self.task.values(member, points)[0])
+            found[f"{part}_points"], found[f"{part}_labels"] = hashed
+        return found
 
 
 def _link(before: bytes, content: Array) -> bytes:

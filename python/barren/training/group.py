@@ -104,12 +104,15 @@ class Group:
         self._end_runs(column)
 
     def _look(self, column: int) -> None:
-        """One after the other, those that did not diverge."""
+        """At those that did not diverge."""
         tensors = self._tensors()
-        for row, place in enumerate(self.active):
-            if place in self.looks.places and not self._has_diverged(place, column):
-                network = self._network({name: tensor[row] for name, tensor in tensors.items()})
-                self.looks.look(place, column, self.runs[place], network)
+        rows = {
+            place: row
+            for row, place in enumerate(self.active)
+            if place in self.looks.places and not self._has_diverged(place, column)
+        }
+        networks = [self._network({name: tensor[row] for name, tensor in tensors.items()}) for row in rows.values()]
+        self.looks.look(list(rows), column, [self.runs[place] for place in rows], networks)
 
     def _has_diverged(self, place: int, column: int) -> bool:
         return bool(self.broken[place] >= 0 or not np.isfinite(self.records["test_loss"][place, column]))

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -44,6 +48,13 @@ class Loss:
         else:
             each = 0.5 * (outputs - labels).square()
         return each.sum(-1)
+
+    def prefers_larger(self, outputs: NDArray[Any], pair: tuple[float, float]) -> NDArray[np.bool_]:
+        """Where the larger of two labels has the smaller loss: float64 outputs (runs, n, 1) to bools of that shape."""
+        shown = torch.from_numpy(np.ascontiguousarray(outputs))
+        with torch.no_grad():
+            low, high = (self(shown, torch.full_like(shown, label)) for label in pair)
+        return (high < low).numpy()[..., None]
 
 
 def from_spec(loss: object, classes: list[TargetClass]) -> Loss:

@@ -142,10 +142,10 @@ def obstacle_of(module: nn.Module, features: Tensor) -> str | None:
         if isinstance(part, nn.modules.dropout._DropoutNd) and part.p > 0.0:
             return f"{where} drops at random"
         special = isinstance(part, nn.Embedding | nn.EmbeddingBag) and (
-            part.padding_idx is not None or part.max_norm is not None or part.scale_grad_by_freq or part.sparse
+            part.padding_idx is not None or part.scale_grad_by_freq
         )
         if special:  # under vmap padding_idx keeps the row of the first run alone
-            return f"{where} is an embedding with padding, a norm, sparse gradients or gradients scaled by frequency"
+            return f"{where} is an embedding with padding or gradients scaled by frequency"
     before = torch.get_rng_state()
     states = {name: buffer.clone() for name, buffer in module.named_buffers()}
     try:

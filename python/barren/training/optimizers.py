@@ -65,12 +65,25 @@ def from_spec(name: object, options: Mapping[str, Any] | None) -> Optimizer:
     if unknown:
         known = ", ".join(OPTIONS[chosen])
         raise ValueError(f"optimizer_options of {chosen} must be among {known}; got {', '.join(map(str, unknown))}")
-    made = Optimizer(chosen, {**OPTIONS[chosen], **given})
+    made = Optimizer(chosen, {**OPTIONS[chosen], **{key: _checked(key, value) for key, value in given.items()}})
     try:
         made.make(torch.zeros(1, requires_grad=True), 1e-3)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"optimizer_options must be values that torch takes; {error}") from None
     return made
+
+
+def _checked(key: str, value: Any) -> Any:
+    """An option as torch takes it."""
+    name = f"optimizer_options[{key!r}]"
+    if key == "nesterov":
+        return _validate.boolean(name, value)
+    if key != "betas":
+        return _validate.real(name, value, low=0.0)
+    betas = _validate.vector(name, value, length=2).tolist()
+    if not all(0.0 <= beta < 1.0 for beta in betas):
+        _validate.refuse(ValueError, name, "two numbers in [0, 1)", _validate.came(value))
+    return tuple(betas)
 
 
 def kept_state(optimizer: torch.optim.Optimizer, parameter: Tensor, rows: Tensor | None) -> dict[str, Any]:

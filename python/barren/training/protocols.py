@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import ArrayLike
 from barren import _validate
 from barren.classes import TargetClass
 from barren.training.draws import Points, distinct, draw, generator
+from barren.training.hashes import digest
 
 __all__ = ["FixedSample", "GivenSets", "Population", "Protocol", "from_spec"]
 
@@ -60,6 +60,10 @@ class Protocol(ABC):
     def stream(self, cls: TargetClass, law: Any, seed: int, batch_size: int) -> Stream:
         """The data of one seed, the same whatever else is trained beside it."""
 
+    @abstractmethod
+    def claims(self) -> tuple[str, str]:
+        """What the training and the test set are said to be, apart from law and seed."""
+
     @property
     def training_points(self) -> int | None:
         """How many points train, or None where they are drawn afresh."""
@@ -102,6 +106,10 @@ class Population(Protocol):
         """See `Protocol.stream`."""
         return _Fresh(cls, law, seed, batch_size, draw(cls, law, self.test, generator(seed, _TEST)))
 
+    def claims(self) -> tuple[str, str]:
+        """See `Protocol.claims`."""
+        return "fresh training draws", f"{self.test} test draws"
+
 
 @dataclass(frozen=True)
 class FixedSample(Protocol):
@@ -134,6 +142,13 @@ class FixedSample(Protocol):
     def training_points(self) -> int:
         """The share of m, rounded."""
         return round(self.train * self.m)
+
+    def claims(self) -> tuple[str, str]:
+        """See `Protocol.claims`."""
+        return (
+            f"{self.training_points} of {self.m} points",
+            f"the other {self.m - self.training_points} of {self.m} points",
+        )
 
     def stream(self, cls: TargetClass, law: Any, seed: int, batch_size: int) -> Stream:
         """See `Protocol.stream`."""
@@ -176,8 +191,13 @@ class GivenSets(Protocol):
         return False
 
     def __repr__(self) -> str:
-        named = ", ".join(f"{digest(points)[:12]}" for points in (self._train, self._test))
+        # Their order too, in which they are shuffled.
+        named = ", ".join(digest(points)[:12] for points in (self._train, self._test))
         return f"GivenSets({len(self._train)} and {len(self._test)} points, {named})"
+
+    def claims(self) -> tuple[str, str]:
+        """The same for both: which sets they are is told by their hashes alone."""
+        return "given points", "given points"
 
     @property
     def training_points(self) -> int:
@@ -273,16 +293,6 @@ def from_spec(data: str | Protocol) -> Protocol:
     except ValueError as error:
         raise ValueError(f"data must be {expected}; got {data!r} ({error})") from None
     raise ValueError(f"data must be {expected}; got {data!r}")
-
-
-def digest(*arrays: np.ndarray[Any, np.dtype[Any]]) -> str:
-    """SHA-256 of the content, kind and shape of arrays, as hexadecimal digits."""
-    total = hashlib.sha256()
-    for array in arrays:
-        plain = np.ascontiguousarray(array)
-        total.update(f"{plain.dtype.str}{plain.shape}".encode())
-        total.update(plain.tobytes())
-    return total.hexdigest()
 
 
 def _common_rows(x: Points, y: Points) -> Points:

@@ -10,6 +10,7 @@ from torch import nn
 
 from barren.training import phases
 from barren.training.group import DIVERGED, Group
+from barren.training.hashes import check_data
 from barren.training.metrics import steps_to
 from barren.training.task import Array, Run, Task
 
@@ -22,7 +23,7 @@ class Ensemble:
 
     Attributes:
         rows: A dictionary a run: member, seed, lr, steps made, why it ended, phase, learned, the metrics on training
-            and test set at its end, their sizes, steps to the threshold, and the hashes of its data.
+            and test set at its end, their sizes, steps to the threshold, what its data are said to be and their hashes.
         history: Metric -> float64 of shape (runs, records); NaN after the end of a run.
         watched: A dictionary a look of the gradient watch: run (its number in `rows`), member, seed, lr, step, the
             numbers of a `barren.training.Look`, and in "sampled" the names of those that are estimates.
@@ -118,26 +119,3 @@ def _learned(task: Task, values: dict[str, float], points: int) -> dict[str, boo
         accuracy, chance = values[f"test_accuracy{ending}"], values[f"test_chance{ending}"]
         each[f"learned{ending}"] = bool(np.isfinite(accuracy) and phases.learned(accuracy, points, chance))
     return {"learned": all(each.values()), **each}
-
-
-def check_data(rows: Sequence[dict[str, Any]]) -> None:
-    """Refuses rows whose data should differ and do not: two seeds with the same points, or a test set that trained.
-
-    Also for rows of several ensembles put together. Given sets are the same for every seed, and say so.
-
-    Raises:
-        ValueError: Two claims share a hash.
-    """
-    claims: dict[str, tuple[Any, ...]] = {}
-    for row in rows:
-        for part in ("train", "test"):
-            claim = (part, row["data"], row["data_seed"])
-            other = claims.setdefault(row[f"{part}_points"], claim)
-            if other != claim:
-                told = " and ".join(
-                    f"the {which} points of {data}, seed {seed}" for which, data, seed in (other, claim)
-                )
-                raise ValueError(
-                    f"data must differ between seeds and between training and test; {told} are the same, in the same "
-                    f"order (hash {row[f'{part}_points'][:16]}…): too few points to draw from, or one set used twice"
-                )

@@ -19,6 +19,8 @@ from barren.training.protocols import Protocol
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Encoding = Callable[[Array, Any], Array]
+# What outputs may be of a loss that is a function -> where two values are told apart, None for their middle.
+OUTPUTS: dict[str, float | None] = {"values": None, "logits": 0.0, "probabilities": 0.5}
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Task:
         law: The law of x.
         encoding: How x is shown.
         loss: The loss of a sample.
+        outputs: A key of `OUTPUTS`, of a loss that is a function; None where a point is guessed by the smaller loss.
         optimizer: The optimizer, without its learning rate.
         protocol: Where the points come from.
         batch_size: Points of a step.
@@ -61,6 +64,7 @@ class Task:
     law: Any
     encoding: Encoding
     loss: Loss
+    outputs: str | None
     optimizer: Optimizer
     protocol: Protocol
     batch_size: int
@@ -100,6 +104,11 @@ class Task:
         return pairs.pop() if len(pairs) == 1 else None
 
     @property
+    def outputs_needed(self) -> int:
+        """How many outputs a network must have: one a class, or for cross-entropy at least one a label."""
+        return int(self.classes[0].range[1]) + 1 if self.loss.name == "cross-entropy" else len(self.classes)
+
+    @property
     def is_classified(self) -> bool:
         """Whether there is an accuracy: two values, or one class of many."""
         return self.pair is not None or self.loss.name == "cross-entropy"
@@ -128,8 +137,7 @@ class Task:
             found["accuracy"] = metrics.top_accuracy(outputs, classes)
             found["chance"] = metrics.constant_accuracy(classes)
         elif self.pair is not None:
-            cut = 0.0 if self.loss.name in ("bce", "hinge") else None
-            each = metrics.bit_accuracy(outputs, labels, values=self.pair, threshold=cut)
+            each = self._bit_accuracy(outputs, labels, self.pair)
             found["accuracy"] = each.mean(axis=-1)
             chance = metrics.constant_accuracy(labels, several=True)
             found["chance"] = chance.mean(axis=-1)
@@ -142,6 +150,16 @@ class Task:
             found["circular_error"] = circular.circular_error(guess, y, self.residues, "residue")
             found["accuracy_within"] = circular.accuracy_within(guess, y, self.residues, self.tau, "residue")
         return {name: np.where(finite, found[name], np.nan) for name in self.metric_names}
+
+    def _bit_accuracy(self, outputs: Array, labels: Array, pair: tuple[float, float]) -> Array:
+        """Of every output, (runs, k); by the smaller loss where it is not said what the outputs of a function's are."""
+        if self.loss.function is not None and self.outputs is None:
+            # One run after the other: the last bits of a function may depend on the place in a tensor.
+            guesses = np.concatenate([self.loss.prefers_larger(run[None], pair) for run in outputs])
+            shown = np.where(guesses, pair[1], pair[0])
+            return metrics.bit_accuracy(shown, labels, values=pair, threshold=None)
+        cut = OUTPUTS["logits" if self.loss.name in ("bce", "hinge") else self.outputs or "values"]
+        return metrics.bit_accuracy(outputs, labels, values=pair, threshold=cut)
 
     def _constant(self, labels: Array) -> Array:
         """The loss of the best constant output for these labels; NaN for a function, whose best is not known."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from torch import Tensor, nn
 
-from barren import _core, _validate
+from barren import _core, _pool, _validate
 from barren._products import mirror
 from barren.classes import Frequencies, ModularMultiplication, Parity, TargetClass, scattered
 from barren.tangents import loss_slopes, tangent_of_model
+from barren.tangents.again import tangent_again
 from barren.tangents.base import Tangent
 from barren.tangents.snapshot import at_most
 from barren.training import arguments, losses
@@ -133,7 +134,9 @@ class Watch:
         if self.is_dense:
             kernel = self._here.kernel(self.points, self.points, threads=threads)
             self._kernel = HalvedKernel(kernel, self.points, self.cls.period)
-        self._one_at_a_time = threading.Lock()
+        # As many looks at once as fit into the memory.
+        self._slots = max(1, self.memory_limit // (8 * _SQUARES * n * n)) if self.is_dense else 1
+        self._turns = threading.BoundedSemaphore(self._slots)
 
     @property
     def _is_named(self) -> bool:
@@ -176,8 +179,6 @@ class Watch:
     def look(self, module: nn.Module, member: Any) -> Look:
         """Measures a network at its present weights.
 
-        One look is made at a time, on all threads: others wait.
-
         Args:
             module: A torch module with one output a sample; see `gradient_variance` for what is refused.
             member: The multiplier or frequency that it is trained on.
@@ -188,22 +189,61 @@ class Watch:
         Cost: Θ and n²·(n + sample) multiply-adds, n²·(n/8 + sample) where ψ is even or odd and x uniform. Beyond 4096
             points a pass of `gradient_variance` and a backward pass over the points a drawn member.
         """
-        with self._one_at_a_time:
+        return self._look(module, member, None, self.threads or _core.available_threads())[0]
+
+    def look_all(
+        self, modules: Sequence[nn.Module], members: Sequence[Any], *, threads: int | None = None
+    ) -> list[Look]:
+        """Measures several networks that differ in their parameters and buffers alone, such as the runs of an ensemble.
+
+        The first is checked in full, as `look` does. Of the others what the structure decides is taken as it was
+        found; they are looked at side by side, a thread each, and the numbers are those of `look`.
+
+        Args:
+            modules: The networks.
+            members: The member that each is trained on.
+            threads: Threads; default those of the watch.
+
+        Raises:
+            TypeError, ValueError: As `look`; or there are not as many members as networks.
+
+        Cost: That of `look` each, less the checks.
+        """
+        if len(modules) != len(members):
+            raise ValueError(f"members must be one a network, {len(modules)}; got {len(members)}")
+        if not len(modules):
+            return []
+        pairs = list(zip(modules, members, strict=True))
+        most = self.threads or _core.available_threads()
+        count = most if threads is None else _validate.integer("threads", threads, low=1, high=4096)
+        first, known = self._look(*pairs[0], None, count)
+        workers = min(count, len(pairs) - 1, self._slots)
+
+        def look(pair: tuple[nn.Module, Any]) -> Look:
+            return self._look(*pair, known, max(1, count // workers))[0]
+
+        return [first, *_pool.in_order(look, iter(pairs[1:]), workers)]
+
+    def _look(self, module: nn.Module, member: Any, known: Tangent | None, threads: int) -> tuple[Look, Tangent]:
+        """A look, and the tangent that it was made with; `known` is that of a network of the same structure."""
+        with self._turns:
             start = time.perf_counter()
             value = self._here.values(np.array([member]), self.points, threads=1)[0]
             # On one thread: the probes are small, and torch's sums over samples depend on how threads cut them.
             with at_most(1):
-                tangent = tangent_of_model(module, self._features, dtype=self.dtype)
-                outputs = tangent.outputs
-                assert outputs is not None
-                alpha, beta = self._slopes(outputs, str(next(module.parameters()).device))
+                tangent = None if known is None else tangent_again(known, module)
+                if tangent is None:
+                    tangent = tangent_of_model(module, self._features, dtype=self.dtype)
                 find = self._by_kernel if self.is_dense else self._by_members
-                found = find(module, tangent, alpha, beta, value)
+                found, alpha, beta = find(module, tangent, value, threads)
             slopes = alpha + beta * value
-            return look_of(found, self.weights, beta, slopes, self.batch_size, time.perf_counter() - start)
+            seen = look_of(found, self.weights, beta, slopes, self.batch_size, time.perf_counter() - start)
+            return seen, tangent
 
-    def _slopes(self, outputs: Doubles, device: str) -> tuple[Doubles, Doubles]:
+    def _slopes(self, module: nn.Module, tangent: Tangent) -> tuple[Doubles, Doubles]:
         """α and β of ∂ℓ/∂N = α + β·label at every point."""
+        outputs, device = tangent.outputs, str(next(module.parameters()).device)
+        assert outputs is not None
         if self._is_named:
             return (outputs if self.loss.name == "mse" else expit(outputs)), np.full(len(outputs), -1.0)
         assert self.cls.labels is not None
@@ -220,43 +260,43 @@ class Watch:
         raw = self.weights * (alpha + beta * np.concatenate([self._values, value[None]]))
         return raw, (self.weights * beta * (value - self._mean))[None]
 
-    def _by_kernel(self, module: nn.Module, tangent: Tangent, alpha: Doubles, beta: Doubles, value: Doubles) -> Moments:
-        """With s = weights·β: tr C = Σ K_ij s_i s_j Θ_ij, and tr C² = tr(K s Θ s)²."""
-        theta, scale = self._theta(tangent), self.weights * beta
+    def _by_kernel(
+        self, module: nn.Module, tangent: Tangent, value: Doubles, threads: int
+    ) -> tuple[Moments, Doubles, Doubles]:
+        """With s = weights·β: tr C = Σ K_ij s_i s_j Θ_ij, and tr C² = tr(K s Θ s)². And α and β."""
+
+        def product(left: Doubles, right: Doubles) -> Doubles:
+            return _product(left, right, threads)
+
+        theta = self._theta(tangent, threads)
+        alpha, beta = self._slopes(module, tangent)  # after the passes for Θ, which give the outputs
+        scale = self.weights * beta
         raw, own = self._cotangents(alpha, beta, value)
-        *against, last = self._product(np.concatenate([raw, own]), theta)
+        *against, last = product(np.concatenate([raw, own]), theta)
         norms = theta.diagonal().copy()
         theta *= scale
         theta *= scale[:, None]
         assert self._kernel is not None
-        variance, square = self._kernel.moments(theta, self._product)
-        return Moments(variance, square, float(last @ own[0]), self._product(raw, np.array(against)), norms)
+        variance, square = self._kernel.moments(theta, product)
+        found = Moments(variance, square, float(last @ own[0]), product(raw, np.array(against)), norms)
+        return found, alpha, beta
 
-    def _theta(self, tangent: Tangent) -> Doubles:
+    def _theta(self, tangent: Tangent, threads: int) -> Doubles:
         """Θ written out."""
-        theta, workers = np.zeros((tangent.n, tangent.n)), self.threads or _core.available_threads()
-        with tangent.limited(workers):
-            tangent.ready(workers)
+        theta = np.zeros((tangent.n, tangent.n))
+        with tangent.limited(threads):
+            tangent.ready(threads)
             for start, stop, layers in upper_blocks(tangent, self.memory_limit // _SQUARES):
                 for _, block in layers:
                     theta[start:stop, start:] += block
         mirror(theta)
         return theta
 
-    def _product(self, left: Doubles, right: Doubles) -> Doubles:
-        """left·rightᵀ by the core, which sums in an order of its own for any number of threads."""
-        rows, columns = (np.ascontiguousarray(side) for side in (left, right))
-        out = np.empty((len(rows), len(columns)))
-        packed = [_core.PackedFactor64(side, self.threads) for side in (rows, columns)]
-        nothing = np.zeros(len(rows)), np.zeros(len(columns))
-        product: Any = _core.gram_block  # of one factor a side
-        product(*packed, *nothing, 0.0, (0, len(rows)), (0, len(columns)), out, False, self.threads)
-        return out
-
     def _by_members(
-        self, module: nn.Module, tangent: Tangent, alpha: Doubles, beta: Doubles, value: Doubles
-    ) -> Moments:
-        """Var by a streaming method, the rest from the gradients of members, a backward pass each."""
+        self, module: nn.Module, tangent: Tangent, value: Doubles, threads: int
+    ) -> tuple[Moments, Doubles, Doubles]:
+        """Var by a streaming method, the rest from the gradients of members, a backward pass each. And α and β."""
+        alpha, beta = self._slopes(module, tangent)
         raw, own = self._cotangents(alpha, beta, value)
         mean = self.weights * (alpha + beta * self._mean)
         need = 40 * tangent.parameters * (len(raw) + 2)
@@ -275,15 +315,13 @@ class Watch:
             deviations=False,
             dtype=self.dtype,
             memory_limit=self.memory_limit,
-            threads=self.threads or None,
+            threads=threads,
         )
         gradients = tangent.transposed_products(np.concatenate([raw, own, mean[None]]).T).T
         whole, apart, centre = np.split(gradients, [len(raw), len(raw) + 1])
-        moved = self._product(whole[:-1] - centre, whole[:-1] - centre)
-        norms = tangent.squared_norms()
-        return Moments(
-            float(variance), self._square(moved), float(apart[0] @ apart[0]), self._product(whole, whole), norms
-        )
+        moved = _product(whole[:-1] - centre, whole[:-1] - centre, threads)
+        norms, gram = tangent.squared_norms(), _product(whole, whole, threads)
+        return Moments(float(variance), self._square(moved), float(apart[0] @ apart[0]), gram, norms), alpha, beta
 
     def _square(self, moved: Doubles) -> float:
         """An unbiased tr C² from ⟨G_a − E G, G_b − E G⟩ of the drawn members.
@@ -313,3 +351,14 @@ class Watch:
         if cls.by_dedekind_sums and 16 * cls.p > self.memory_limit:
             return "kernel"
         return "character" if cls.is_prime else "direct"
+
+
+def _product(left: Doubles, right: Doubles, threads: int) -> Doubles:
+    """left·rightᵀ by the core, which sums in an order of its own for any number of threads."""
+    rows, columns = (np.ascontiguousarray(side) for side in (left, right))
+    out = np.empty((len(rows), len(columns)))
+    packed = [_core.PackedFactor64(side, threads) for side in (rows, columns)]
+    nothing = np.zeros(len(rows)), np.zeros(len(columns))
+    product: Any = _core.gram_block  # of one factor a side
+    product(*packed, *nothing, 0.0, (0, len(rows)), (0, len(columns)), out, False, threads)
+    return out

@@ -64,7 +64,7 @@ def watching_of(
             loss=task.loss.function or task.loss.name,
             batch_size=task.batch_size,
             inputs=task.law,
-            looks=int(watch),
+            looks=_validate.integer("watch", watch, low=1),
         )
     else:
         expected = "a number of looks or a barren.training.Watch"
@@ -78,6 +78,7 @@ def _check_same(task: Task, watch: Watch) -> None:
         "encoding": (watch.encoding, task.encoding),
         "loss": (watch.loss, task.loss),
         "batch_size": (watch.batch_size, task.batch_size),
+        "inputs": (watch.law, task.law),
     }
     for name, (theirs, ours) in pairs.items():
         if theirs != ours:
@@ -115,14 +116,17 @@ class Looks:
         watching: When and at what to look, or None for never.
         places: The watched runs, by their places in the group.
         shape: Runs and records of the group.
+        threads: Threads of a look.
 
     Attributes:
         places: The same.
         seen: Name of a number of a look -> float64 of that shape, NaN where there was no look.
     """
 
-    def __init__(self, watching: Watching | None, places: Collection[int], shape: tuple[int, int]) -> None:
-        self._watching = watching
+    def __init__(
+        self, watching: Watching | None, places: Collection[int], shape: tuple[int, int], threads: int
+    ) -> None:
+        self._watching, self._threads = watching, threads
         self.places = frozenset(places)
         names = _NAMES if self.places else ()
         self.seen = {name: np.full(shape, np.nan) for name in names}
@@ -131,12 +135,14 @@ class Looks:
         """Whether there is something to look at after so many steps."""
         return self._watching is not None and bool(self.places) and step in self._watching.steps
 
-    def look(self, place: int, column: int, run: Run, network: nn.Module) -> None:
-        """Looks at a network, as it is without dropout; it is the caller's copy."""
+    def look(self, places: Sequence[int], column: int, runs: Sequence[Run], networks: Sequence[nn.Module]) -> None:
+        """Looks at networks of one structure, as they are without dropout; they are the caller's copies."""
         assert self._watching is not None
-        found = self._watching.watch.look(network.eval(), run.member).row()
-        for name, value in found.items():
-            self.seen[name][place, column] = value
+        members = [run.member for run in runs]
+        found = self._watching.watch.look_all([one.eval() for one in networks], members, threads=self._threads)
+        for place, look in zip(places, found, strict=True):
+            for name, value in look.row().items():
+                self.seen[name][place, column] = value
 
     def state(self) -> dict[str, Array]:
         """What a checkpoint holds of it."""
