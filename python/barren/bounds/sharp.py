@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from barren import _validate
+from barren import _memory, _validate
 from barren._validate import Floats
 from barren.bounds import parity
 from barren.bounds.finite import at_points
@@ -122,7 +122,7 @@ def resolved(cls: TargetClass, inputs: Law | RealLaw | None) -> tuple[TargetClas
     if not isinstance(cls, Frequencies):
         expected = "a law of x from barren.inputs that goes with the class"
         law = _validate.instance("inputs", cls.default_law if inputs is None else inputs, Law, expected)
-        if is_uniform_prime(cls, law) and 8 * cls.p > (_validate.physical_memory() or _validate.WORD_LIMIT):
+        if is_uniform_prime(cls, law) and 8 * cls.p > (_memory.physical() or _validate.WORD_LIMIT):
             _refuse_uniform(cls, law)
         return cls, law
     if inputs is None and cls.kind == "integers":
@@ -134,7 +134,7 @@ def resolved(cls: TargetClass, inputs: Law | RealLaw | None) -> tuple[TargetClas
 
 def _refuse_uniform(cls: ModularMultiplication, law: Law) -> None:
     """Refuses x uniform modulo a p without tables, and names what can be done in its place."""
-    limit = (_validate.physical_memory() or _validate.WORD_LIMIT) // 8
+    limit = (_memory.physical() or _validate.WORD_LIMIT) // 8
     if cls.table_obstacle is None:
         few = "a law of few points, such as Sample(points), LowWeight(2) or PowersOfTwo()"
         expected = f"{few}, for p above {limit}, whose tables do not fit in this machine's memory"
