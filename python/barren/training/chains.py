@@ -59,7 +59,7 @@ class _Activation:
 
 def _relu(module: Any) -> _Activation:
     return _Activation(
-        lambda x, y: _aten.relu.out(x, out=y),
+        lambda x, y: torch.clamp(x, min=0.0, out=y),  # the same as relu, and faster
         lambda g, x, y: _aten.threshold_backward.grad_input(g, y, 0, grad_input=g),
         forgets=True,
     )
