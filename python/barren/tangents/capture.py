@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -60,3 +60,15 @@ def capture(
         yield from in_order(chunk, chunks, replicas.qsize())
     for _ in range(replicas.qsize()):  # each has a state of its own, where there is one
         check_unchanged(replicas.get(), routes.probe, before)
+
+
+def collect(passes: Iterable[tuple[slice, dict[str, Part]]], n: int) -> dict[str, Part]:
+    """Every layer with a rule at all n samples, from chunks of them, in one array a factor."""
+    whole: dict[str, tuple[Part, list[Tensor]]] = {}
+    for rows, parts in passes:
+        for layer, part in parts.items():
+            if layer not in whole:
+                whole[layer] = part, [tensor.new_empty(n, *tensor.shape[1:]) for tensor in part.tensors]
+            for into, tensor in zip(whole[layer][1], part.tensors, strict=True):
+                into[rows] = tensor
+    return {layer: part.having(tensors) for layer, (part, tensors) in whole.items()}

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from barren import _validate
 from barren.tangents.base import Block, Doubles, Tangent
-from barren.tangents.capture import capture
+from barren.tangents.capture import capture, collect
 from barren.tangents.gram import LayerGram, kept_bytes
 from barren.tangents.independence import check_batches
 from barren.tangents.inspect import check_finite, check_unchanged, evenly, outputs_now
@@ -195,7 +195,7 @@ class ModelTangent(Tangent):
 
     def column_blocks(self, bytes_limit: int) -> Iterator[tuple[str, Block]]:
         """Products of factors, or columns by `torch.func`; see `Tangent.column_blocks`."""
-        parts = self._with_rules(self._collect)
+        parts = self._with_rules(lambda: collect(self._passes(), self.n))
         count = max(1, bytes_limit // (self.n * self.dtype.itemsize))
         waiting: list[str] = []  # layers without a rule, which share their passes over the samples
         for layer in self.layers:
@@ -334,21 +334,10 @@ class ModelTangent(Tangent):
             self._routes.checked |= self.n == self._routes.samples
         self._keep("rules", norms)
 
-    def _collect(self) -> dict[str, Part]:
-        """Every layer with a rule at all samples, chunk by chunk into one array a factor."""
-        whole: dict[str, tuple[Part, list[Tensor]]] = {}
-        for rows, parts in self._passes():
-            for layer, part in parts.items():
-                if layer not in whole:
-                    whole[layer] = part, [tensor.new_empty(self.n, *tensor.shape[1:]) for tensor in part.tensors]
-                for into, tensor in zip(whole[layer][1], part.tensors, strict=True):
-                    into[rows] = tensor
-        return {layer: part.having(tensors) for layer, (part, tensors) in whole.items()}
-
     def _kept(self) -> dict[str, LayerGram]:
         """The factors of Θ: of layers with a rule, and of the others where their columns are few."""
         if self._grams is None:
-            parts = self._with_rules(self._collect)
+            parts = self._with_rules(lambda: collect(self._passes(), self.n))
             if self.ntk_is_cheap:
                 parts.update(self._collect_columns())
             self._grams = {layer: LayerGram(parts.pop(layer)) for layer in self.layers if layer in parts}
