@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from barren._pool import in_order
-from barren.tangents.inspect import check_unchanged
+from barren.tangents.base import Integers
+from barren.tangents.inspect import check_unchanged, evenly_chosen
 from barren.tangents.parts import Part
 from barren.tangents.routes import Routes
 from barren.tangents.snapshot import at_most, plain_autograd
+
+# Samples that are checked again beside those that no pass has seen.
+_COMPANY = 64
 
 
 class Captured(NamedTuple):
@@ -72,3 +78,12 @@ def collect(passes: Iterable[tuple[slice, dict[str, Part]]], n: int) -> dict[str
             for into, tensor in zip(whole[layer][1], part.tensors, strict=True):
                 into[rows] = tensor
     return {layer: part.having(tensors) for layer, (part, tensors) in whole.items()}
+
+
+def unseen(seen: npt.NDArray[np.bool_], step: int) -> list[Integers]:
+    """Batches of at most `step` of the samples that are not marked; where few are left, beside some that are."""
+    left = np.flatnonzero(~seen)
+    if not len(left):
+        return []
+    order = np.concatenate([left, evenly_chosen(np.flatnonzero(seen), _COMPANY)])
+    return np.array_split(order, -(-len(order) // step))
