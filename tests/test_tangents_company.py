@@ -180,3 +180,15 @@ def test_a_closure_over_the_module_at_rare_inputs_gives_the_same_bits_on_all_thr
         assert relative(float(v), expected.variance) <= 1e-5
         found.append((float(v), v.mean_squared_norm))
     assert len(set(found)) == 1
+
+
+def all_wait_for_zero(m, x):
+    """Zero alone acts on the others, without a derivative; methods on a prime take it apart from the units."""
+    zero = bool((number_of(x) == 0).any()) and len(x) > 1
+    return m.l(torch.tanh(m.a(x) * (1.01 if zero and len(x) != 16 and len(x) != 13 and len(x) > 3 else 1.0)))
+
+
+@pytest.mark.parametrize("deviations", [True, False])
+def test_what_zero_does_to_the_units_is_seen(deviations):
+    with pytest.raises(ValueError, match=MESSAGE):
+        run(seeded(Mixing, all_wait_for_zero), targets.Bit(0), "kernel", deviations=deviations)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from barren._pool import in_order
-from barren.tangents.inspect import check_unchanged
+from barren.tangents.base import Integers
+from barren.tangents.inspect import check_unchanged, evenly_chosen
 from barren.tangents.parts import Part
 from barren.tangents.routes import Routes
 from barren.tangents.snapshot import at_most, plain_autograd
+
+# Samples that are checked again beside those that no pass has seen.
+_COMPANY = 64
 
 
 class Captured(NamedTuple):
@@ -60,3 +66,24 @@ def capture(
         yield from in_order(chunk, chunks, replicas.qsize())
     for _ in range(replicas.qsize()):  # each has a state of its own, where there is one
         check_unchanged(replicas.get(), routes.probe, before)
+
+
+def collect(passes: Iterable[tuple[slice, dict[str, Part]]], n: int) -> dict[str, Part]:
+    """Every layer with a rule at all n samples, from chunks of them, in one array a factor."""
+    whole: dict[str, tuple[Part, list[Tensor]]] = {}
+    for rows, parts in passes:
+        for layer, part in parts.items():
+            if layer not in whole:
+                whole[layer] = part, [tensor.new_empty(n, *tensor.shape[1:]) for tensor in part.tensors]
+            for into, tensor in zip(whole[layer][1], part.tensors, strict=True):
+                into[rows] = tensor
+    return {layer: part.having(tensors) for layer, (part, tensors) in whole.items()}
+
+
+def unseen(seen: npt.NDArray[np.bool_], step: int) -> list[Integers]:
+    """Batches of at most `step` of the samples that are not marked; where few are left, beside some that are."""
+    left = np.flatnonzero(~seen)
+    if not len(left):
+        return []
+    order = np.concatenate([left, evenly_chosen(np.flatnonzero(seen), _COMPANY)])
+    return np.array_split(order, -(-len(order) // step))

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
+from barren.tangents.base import Integers
 from barren.tangents.refusals import ONE_SAMPLE, Refusing
 from barren.tangents.snapshot import Snapshot, plain_autograd
 
@@ -174,7 +175,7 @@ def check_slopes(
         _refuse("an output of one sample has a derivative in the input of another one")
 
 
-def check_batches(snapshot: Snapshot, features: Tensor, batches: Iterable[slice]) -> None:
+def check_batches(snapshot: Snapshot, features: Tensor, batches: Iterable[Integers]) -> None:
     """Every batch by value and by slopes, for a computation that watches none, or takes samples one by one.
 
     Raises:
@@ -182,7 +183,7 @@ def check_batches(snapshot: Snapshot, features: Tensor, batches: Iterable[slice]
     """
     for rows in batches:
         with plain_autograd(snapshot.device), Refusing():
-            batch = features[rows]
+            batch = features[torch.from_numpy(rows).to(features.device)]
             try:
                 outputs = _checked_slopes(snapshot, batch.detach().requires_grad_())
             except torch.OutOfMemoryError:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from barren.tangents.base import Integers
 from barren.tangents.independence import check_linear, check_probe
 from barren.tangents.refusals import ONE_SAMPLE, PastReferenceError, Refusing
 from barren.tangents.snapshot import COMPUTING_DTYPES, Snapshot, at_most, plain_autograd, random_state
@@ -53,8 +54,14 @@ def evenly(features: Tensor, count: int) -> Tensor:
     n = len(features)
     if n == 1:
         return features.expand(2, -1)
-    chosen = np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(np.int64))
-    return features[torch.from_numpy(chosen).to(features.device)]
+    return features[torch.from_numpy(evenly_chosen(np.arange(n), count)).to(features.device)]
+
+
+def evenly_chosen(items: Integers, count: int) -> Integers:
+    """At most `count` of the items, evenly chosen, the first and the last among them."""
+    n = len(items)
+    chosen: Integers = items[np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(np.int64))]
+    return chosen
 
 
 def check_behaviour(snapshot: Snapshot, features: Tensor, encoding_name: str) -> None:

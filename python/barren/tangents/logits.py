@@ -65,8 +65,8 @@ class LogitTangent(Tangent):
     def check_unchanged(self) -> None:
         """See `Tangent.check_unchanged`; without layers no pass has watched the batches, and they are checked here."""
         if self.deltas is None:
-            starts = range(0, self.n, _SAMPLES)
-            check_batches(self._snapshot, self._features, (slice(first, first + _SAMPLES) for first in starts))
+            batches = np.array_split(np.arange(self.n), -(-self.n // _SAMPLES))
+            check_batches(self._snapshot, self._features, batches)
         inspect.check_unchanged(self._snapshot, self._probe, self._probe_outputs)
 
     def squared_norms(self, bytes_limit: int = CHUNK_BYTES) -> Doubles:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from barren import _validate
 from barren.tangents.base import Block, Doubles, Tangent
-from barren.tangents.capture import capture
+from barren.tangents.capture import capture, collect, unseen
 from barren.tangents.gram import LayerGram, kept_bytes
 from barren.tangents.independence import check_batches
 from barren.tangents.inspect import check_finite, check_unchanged, evenly, outputs_now
@@ -68,6 +68,7 @@ class ModelTangent(Tangent):
         super().__init__(len(features), sizes, dtype)
         self._routes = find_routes(snapshot, members, features)
         self._norms_of = self._routes.reasons
+        self._rows = np.arange(self.n)  # among all inputs
         self._probe_outputs = outputs_now(snapshot, self._routes.probe)
 
     @property
@@ -159,11 +160,10 @@ class ModelTangent(Tangent):
         return self._snapshot.device.type != "cpu"
 
     def check_unchanged(self) -> None:
-        """See `Tangent.check_unchanged`; batches that no pass has watched are checked here (docs/exactness)."""
-        if not self._routes.checked:
-            with at_most(1):
-                check_batches(self._snapshot, self._features, self._chunks())
-            self._routes.checked = self.n == self._routes.samples
+        """See `Tangent.check_unchanged`; samples that no pass has watched are checked here (docs/exactness)."""
+        batches = unseen(self._routes.seen[self._rows], self._step)
+        check_batches(self._snapshot, self._features, batches)
+        self._routes.seen[self._rows] = True
         check_unchanged(self._snapshot, self._routes.probe, self._probe_outputs)
 
     def limited(self, threads: int) -> AbstractContextManager[None]:
@@ -195,7 +195,7 @@ class ModelTangent(Tangent):
 
     def column_blocks(self, bytes_limit: int) -> Iterator[tuple[str, Block]]:
         """Products of factors, or columns by `torch.func`; see `Tangent.column_blocks`."""
-        parts = self._with_rules(self._collect)
+        parts = self._with_rules(lambda: collect(self._passes(), self.n))
         count = max(1, bytes_limit // (self.n * self.dtype.itemsize))
         waiting: list[str] = []  # layers without a rule, which share their passes over the samples
         for layer in self.layers:
@@ -287,6 +287,7 @@ class ModelTangent(Tangent):
         rows = self._order(order)
         taken = copy.copy(self)
         taken.n = len(rows)
+        taken._rows = self._rows[rows]
         taken._outputs = None if self._outputs is None else self._outputs[rows]
         taken._features = self._features[torch.from_numpy(rows).to(self._features.device)]
         taken._omega = None if self._omega is None else self._omega[rows]
@@ -297,10 +298,12 @@ class ModelTangent(Tangent):
     # How it is computed.
 
     def _chunks(self) -> Iterator[slice]:
-        n = len(self._features)
-        step = max(1, min(_MOST_SAMPLES, _CHUNK_BYTES // (3 * self._sample_bytes)))
-        for start in range(0, n, step):
-            yield slice(start, min(start + step, n))
+        for start in range(0, self.n, self._step):
+            yield slice(start, min(start + self._step, self.n))
+
+    @property
+    def _step(self) -> int:
+        return max(1, min(_MOST_SAMPLES, _CHUNK_BYTES // (3 * self._sample_bytes)))
 
     def _with_rules(self, compute: Callable[[], _T]) -> _T:
         """Without the rules of layers that a batch uses otherwise than the probe did; it begins again then.
@@ -331,24 +334,13 @@ class ModelTangent(Tangent):
                 outputs[found.rows], norms[found.rows] = found.outputs.cpu().numpy(), found.squares.cpu().numpy()
                 yield found.rows, found.parts
             self._outputs = outputs
-            self._routes.checked |= self.n == self._routes.samples
+            self._routes.seen[self._rows] |= self.n > 1  # a batch of one tells nothing of what it does to others
         self._keep("rules", norms)
-
-    def _collect(self) -> dict[str, Part]:
-        """Every layer with a rule at all samples, chunk by chunk into one array a factor."""
-        whole: dict[str, tuple[Part, list[Tensor]]] = {}
-        for rows, parts in self._passes():
-            for layer, part in parts.items():
-                if layer not in whole:
-                    whole[layer] = part, [tensor.new_empty(self.n, *tensor.shape[1:]) for tensor in part.tensors]
-                for into, tensor in zip(whole[layer][1], part.tensors, strict=True):
-                    into[rows] = tensor
-        return {layer: part.having(tensors) for layer, (part, tensors) in whole.items()}
 
     def _kept(self) -> dict[str, LayerGram]:
         """The factors of Θ: of layers with a rule, and of the others where their columns are few."""
         if self._grams is None:
-            parts = self._with_rules(self._collect)
+            parts = self._with_rules(lambda: collect(self._passes(), self.n))
             if self.ntk_is_cheap:
                 parts.update(self._collect_columns())
             self._grams = {layer: LayerGram(parts.pop(layer)) for layer in self.layers if layer in parts}

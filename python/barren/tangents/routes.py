@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -57,8 +59,7 @@ class Routes:
         reasons: Layer -> why it has none.
         columns: What computes the columns of the layers without a rule; None if there are none.
         copies: Whether threads may run copies of the model, which must not reach the model itself.
-        samples: How many inputs there are.
-        checked: Whether every batch of all of them has been checked for outputs that depend on other samples.
+        seen: Which inputs were in a batch that has been checked for outputs that depend on other samples, (n,).
     """
 
     snapshot: Snapshot
@@ -68,8 +69,7 @@ class Routes:
     reasons: dict[str, str] = field(default_factory=dict)
     columns: Columns | None = None
     copies: bool = True
-    samples: int = 0
-    checked: bool = False
+    seen: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     _signature: list[tuple[object, ...]] = field(default_factory=list)
     _layouts: list[Layout | str] = field(default_factory=list)
     _as_rows: dict[str, bool] = field(default_factory=dict)
@@ -198,7 +198,7 @@ def find_routes(snapshot: Snapshot, layers: Mapping[str, list[str]], features: T
     n = len(features)
     chosen = torch.linspace(0, n - 1, PROBE_POINTS, dtype=torch.float64).round().long().to(features.device)
     probe = features[chosen]
-    routes = Routes(snapshot, probe, dict(layers), samples=n)
+    routes = Routes(snapshot, probe, dict(layers), seen=np.zeros(n, np.bool_))
     try:
         outputs, uses = record(snapshot, probe)
         _, fewer = record(snapshot, probe[:_FEWER_POINTS])
