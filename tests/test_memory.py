@@ -78,6 +78,9 @@ MIB = 2**20
 CASES = {
     "direct": case("direct", "jacobian", 64 * MIB),
     "direct of a model": case("direct", "rules", 64 * MIB),
+    "direct by columns": case("direct", "columns", 48 * MIB, hidden=[150, 60]),
+    "direct by columns that all fit": case("direct", "columns", 256 * MIB, hidden=[150, 60]),
+    "character by columns": case("character", "columns", 64 * MIB, deviations=False, hidden=[150, 60]),
     "character": case("character", "jacobian", 48 * MIB),
     "character of a model": case("character", "rules", 64 * MIB),
     "kernel of J": case("kernel", "jacobian", 160 * MIB, deviations=False),
@@ -91,6 +94,9 @@ CASES = {
     "parities, direct": case("direct", "jacobian", 80 * MIB, p=2048, parities=True, ones=5),
     "parities, walsh": case("walsh", "jacobian", 64 * MIB, p=2048, parities=True, ones=5),
     "all parities, walsh, of a model": case("walsh", "rules", 64 * MIB, p=4096, parities=True, ones=None),
+    "all parities, walsh, by columns": case(
+        "walsh", "columns", 64 * MIB, p=2048, parities=True, ones=None, hidden=[150, 60]
+    ),
     "parities, kernel": case("kernel", "rules", 96 * MIB, p=2048, parities=True, ones=5, deviations=False),
     "parities, kernel with deviations": case("kernel", "rules", 192 * MIB, p=2048, parities=True, ones=5),
     "all parities, kernel": case("kernel", "rules", 48 * MIB, p=4096, parities=True, ones=None, deviations=False),

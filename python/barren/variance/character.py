@@ -13,6 +13,7 @@ from barren import _core
 from barren._pool import in_order
 from barren.classes.correlation import Scratch, halves_of, in_logarithmic_order
 from barren.variance.members import ByCorrelation
+from barren.variance.passes import Passes
 from barren.variance.problem import Pairing, Problem, Shares
 from barren.variance.speeds import Speeds
 
@@ -32,16 +33,14 @@ def smallest_memory(problem: Problem) -> int:
 
 def memory(problem: Problem) -> int:
     """Bytes that it is predicted to take."""
-    columns = min(COLUMNS * _in_flight(problem), problem.tangent.parameters, _room(problem))
-    return smallest_memory(problem) + (columns - 1) * bytes_a_column(problem)
+    return _passes(problem).memory
 
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: columns are made, and the halves of each transformed; with responses there and back."""
     m, halves = (problem.cls.p - 1) // 2, halves_of(problem.cls)
     one = speeds.rates.responses(m) if _takes_responses(problem) else speeds.rates.energy(m)
-    making = speeds.columns(_block_bytes(problem)) + len(problem.points) * speeds.backward
-    return problem.tangent.parameters * halves * one + making
+    return problem.tangent.parameters * halves * one + _passes(problem).seconds(speeds)
 
 
 def run(problem: Problem) -> Pairing:
@@ -58,7 +57,7 @@ def run(problem: Problem) -> Pairing:
             return layer, None, columns.variances(block)
         return layer, *columns.deviations(block)
 
-    blocks = problem.tangent.column_blocks(_block_bytes(problem))
+    blocks = _passes(problem).blocks()
     for layer, squares, amounts in in_order(measure, blocks, _workers(problem) if pooled else 1):
         shares.add(layer, amounts)
         if deviations is not None and squares is not None:
@@ -84,9 +83,11 @@ def _room(problem: Problem) -> int:
     return max(1, (problem.memory_limit - smallest_memory(problem)) // bytes_a_column(problem) + 1)
 
 
-def _block_bytes(problem: Problem) -> int:
-    """What `column_blocks` is asked for."""
-    return problem.tangent.dtype.itemsize * len(problem.points) * min(COLUMNS, _room(problem))
+def _passes(problem: Problem) -> Passes:
+    room = _room(problem)
+    columns = min(COLUMNS * _in_flight(problem), problem.tangent.parameters, room)
+    taken = smallest_memory(problem) + (columns - 1) * bytes_a_column(problem)
+    return Passes(problem, min(COLUMNS, room), taken)
 
 
 class Columns(ByCorrelation):

@@ -14,6 +14,7 @@ import numpy as np
 from barren import _core
 from barren.classes import ModularMultiplication
 from barren.classes.group import unit_group
+from barren.variance.passes import Passes
 from barren.variance.problem import Pairing, Problem
 from barren.variance.responses import pairing_of
 from barren.variance.speeds import Speeds
@@ -134,7 +135,7 @@ def smallest_memory(problem: Problem) -> int:
 
 def memory(problem: Problem) -> int:
     """Bytes that it is predicted to take."""
-    return smallest_memory(problem) + min(_columns(problem), problem.tangent.parameters) * bytes_a_column(problem)
+    return _passes(problem).memory
 
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
@@ -142,8 +143,13 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
     n, d = len(problem.points), problem.tangent.parameters
     residues = -(-d // _columns(problem)) * speeds.rates.residue
     a_pair = residues + d * speeds.rates.response(problem.tangent.dtype)
-    making = speeds.columns(problem.tangent.dtype.itemsize * n * _columns(problem)) + n * speeds.backward
-    return problem.cls.size * n * a_pair + making
+    return problem.cls.size * n * a_pair + _passes(problem).seconds(speeds)
+
+
+def _passes(problem: Problem) -> Passes:
+    columns = _columns(problem)
+    taken = smallest_memory(problem) + min(columns, problem.tangent.parameters) * bytes_a_column(problem)
+    return Passes(problem, columns, taken)
 
 
 def _columns(problem: Problem) -> int:
@@ -160,4 +166,4 @@ def run(problem: Problem) -> Pairing:
     def respond(block: np.ndarray) -> np.ndarray:
         return responses(cls, points, problem.weights, block, threads=problem.threads, table=table, shift=shift)
 
-    return pairing_of(problem, _columns(problem), respond)
+    return pairing_of(_passes(problem), respond)

@@ -7,16 +7,17 @@ from collections.abc import Callable
 import numpy as np
 
 from barren._products import pieces
-from barren.variance.problem import Pairing, Problem, Shares
+from barren.variance.passes import Passes
+from barren.variance.problem import Pairing, Shares
 
 Respond = Callable[[np.ndarray], np.ndarray]
 
 
-def pairing_of(problem: Problem, columns: int, respond: Respond) -> Pairing:
-    """The pairing from respond(block) = R[a] of shape (members, b), for blocks as large as so many columns are."""
-    size = problem.tangent.dtype.itemsize * len(problem.points) * columns
+def pairing_of(passes: Passes, respond: Respond) -> Pairing:
+    """The pairing from respond(block) = R[a] of shape (members, b) for blocks of columns."""
+    problem = passes.problem
     deviations, shares = np.zeros(problem.cls.size), Shares(problem)
-    for layer, block in problem.tangent.column_blocks(size):
+    for layer, block in passes.blocks():
         response = respond(block)
         mean, squares = response.mean(axis=0), np.zeros(response.shape[1])
         for rows in pieces(*response.shape):

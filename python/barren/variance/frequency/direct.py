@@ -14,6 +14,7 @@ from barren.variance.frequency.columns import (
     columns_within,
     frequencies_of,
 )
+from barren.variance.passes import Passes
 from barren.variance.problem import Pairing, Problem
 from barren.variance.responses import pairing_of
 from barren.variance.speeds import Speeds
@@ -36,7 +37,7 @@ def smallest_memory(problem: Problem) -> int:
 
 def memory(problem: Problem) -> int:
     """Bytes that it is predicted to take."""
-    return smallest_memory(problem) + min(_columns(problem), problem.tangent.parameters) * _bytes_a_column(problem)
+    return _passes(problem).memory
 
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
@@ -45,8 +46,13 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
     cls = frequencies_of(problem)
     waves = -(-d // _columns(problem)) * cls.dimension * len(cls.circle.terms) * speeds.rates.wave
     a_pair = waves + d * speeds.rates.response(problem.tangent.dtype)
-    making = speeds.columns(problem.tangent.dtype.itemsize * n * _columns(problem)) + n * speeds.backward
-    return problem.cls.size * n * a_pair + making
+    return problem.cls.size * n * a_pair + _passes(problem).seconds(speeds)
+
+
+def _passes(problem: Problem) -> Passes:
+    columns = _columns(problem)
+    taken = smallest_memory(problem) + min(columns, problem.tangent.parameters) * _bytes_a_column(problem)
+    return Passes(problem, columns, taken)
 
 
 def _columns(problem: Problem) -> int:
@@ -57,7 +63,6 @@ def run(problem: Problem) -> Pairing:
     """Var and d(a) from the responses of every member, a block of Jacobian columns at a time."""
     cls, shift = frequencies_of(problem), centre(frequencies_of(problem))
     return pairing_of(
-        problem,
-        _columns(problem),
+        _passes(problem),
         lambda block: cls.responses(problem.points, problem.weights, block, threads=problem.threads, shift=shift),
     )

@@ -11,6 +11,7 @@ import math
 from barren import _core
 from barren.classes import scattered
 from barren.variance.frequency.columns import columns_within, frequencies_of
+from barren.variance.passes import Passes
 from barren.variance.problem import Pairing, Problem
 from barren.variance.responses import pairing_of
 from barren.variance.speeds import Speeds
@@ -28,29 +29,27 @@ def smallest_memory(problem: Problem) -> int:
 
 def memory(problem: Problem) -> int:
     """Bytes that it is predicted to take."""
-    each = 16 * (len(problem.points) + problem.cls.size)
-    return smallest_memory(problem) + min(_columns(problem), problem.tangent.parameters) * each
+    return _passes(problem).memory
 
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: a transform for two columns and a cosine."""
     n, size, d = len(problem.points), problem.cls.size, problem.tangent.parameters
     grid = size * math.log2(2 + size)
-    making = speeds.columns(problem.tangent.dtype.itemsize * n * _columns(problem)) + n * speeds.backward
     transforms = len(frequencies_of(problem).circle.terms) * d / 2
-    return transforms * (n * speeds.rates.scattered + grid * speeds.rates.modes) + making
+    return transforms * (n * speeds.rates.scattered + grid * speeds.rates.modes) + _passes(problem).seconds(speeds)
 
 
-def _columns(problem: Problem) -> int:
-    each = 16 * (len(problem.points) + problem.cls.size)
-    return columns_within(problem, smallest_memory(problem), each)
+def _passes(problem: Problem) -> Passes:
+    each, least = 16 * (len(problem.points) + problem.cls.size), smallest_memory(problem)
+    columns = columns_within(problem, least, each)
+    return Passes(problem, columns, least + min(columns, problem.tangent.parameters) * each)
 
 
 def run(problem: Problem) -> Pairing:
     """Var and d(a) from the responses of every member, a block of Jacobian columns at a time."""
     cls = frequencies_of(problem)
     return pairing_of(
-        problem,
-        _columns(problem),
+        _passes(problem),
         lambda block: scattered.responses(cls, problem.points, problem.weights, block, problem.threads),
     )

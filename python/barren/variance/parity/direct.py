@@ -12,6 +12,7 @@ from barren import _core
 from barren._products import product
 from barren.variance.frequency.columns import TILE, columns_within
 from barren.variance.parity.sides import parity_of, varying_weights
+from barren.variance.passes import Passes
 from barren.variance.problem import Pairing, Problem
 from barren.variance.responses import pairing_of
 from barren.variance.speeds import Speeds
@@ -38,15 +39,20 @@ def smallest_memory(problem: Problem) -> int:
 
 def memory(problem: Problem) -> int:
     """Bytes that it is predicted to take."""
-    return smallest_memory(problem) + min(_columns(problem), problem.tangent.parameters) * _bytes_a_column(problem)
+    return _passes(problem).memory
 
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: the values once a block of columns, a multiply-add for each member, point and column."""
     n, d, rates = len(problem.points), problem.tangent.parameters, speeds.rates
     a_pair = -(-d // _columns(problem)) * _PASSES * rates.entry + d * rates.product64
-    making = speeds.columns(problem.tangent.dtype.itemsize * n * _columns(problem)) + n * speeds.backward
-    return problem.cls.size * n * a_pair + making
+    return problem.cls.size * n * a_pair + _passes(problem).seconds(speeds)
+
+
+def _passes(problem: Problem) -> Passes:
+    columns = _columns(problem)
+    taken = smallest_memory(problem) + min(columns, problem.tangent.parameters) * _bytes_a_column(problem)
+    return Passes(problem, columns, taken)
 
 
 def _columns(problem: Problem) -> int:
@@ -70,4 +76,4 @@ def run(problem: Problem) -> Pairing:
             out[start : start + step] = product(1.0 - 2.0 * odd, weighted)
         return out
 
-    return pairing_of(problem, _columns(problem), respond)
+    return pairing_of(_passes(problem), respond)

@@ -14,6 +14,7 @@ from barren._validate import Floats, Integers
 from barren.classes import Parity
 from barren.variance.frequency.columns import MOST_COLUMNS, columns_within
 from barren.variance.parity.sides import diagonal_weights, is_diagonal, parity_of, varying_weights
+from barren.variance.passes import Passes
 from barren.variance.problem import Pairing, Problem, Shares
 from barren.variance.responses import pairing_of
 from barren.variance.speeds import Speeds
@@ -57,18 +58,23 @@ def smallest_memory(problem: Problem) -> int:
 
 def memory(problem: Problem) -> int:
     """Bytes that it is predicted to take."""
-    columns = min(_columns(problem), problem.tangent.parameters)
-    return smallest_memory(problem) + (columns - 1) * bytes_a_column(problem)
+    return _passes(problem).memory
 
 
 def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: a transform a column, where there is one to make."""
     cls, n, d, rates = parity_of(problem), len(problem.points), problem.tangent.parameters, speeds.rates
-    making = speeds.columns(problem.tangent.dtype.itemsize * n * _columns(problem)) + n * speeds.backward
+    making = _passes(problem).seconds(speeds)
     if _needs_no_transform(problem):
         return making + d * n * rates.entry
     a_point = cls.n * rates.butterfly + _PASSES * rates.entry + rates.fresh
     return making + d * (cls.points * a_point + 2.0 * n * rates.entry)
+
+
+def _passes(problem: Problem) -> Passes:
+    columns = _columns(problem)
+    taken = min(columns, problem.tangent.parameters) - 1
+    return Passes(problem, columns, smallest_memory(problem) + taken * bytes_a_column(problem))
 
 
 def _columns(problem: Problem) -> int:
@@ -82,20 +88,20 @@ def _needs_no_transform(problem: Problem) -> bool:
 
 def run(problem: Problem) -> Pairing:
     """Var, and where wanted d(v), from transforms of a block of Jacobian columns at a time."""
-    cls, columns = parity_of(problem), _columns(problem)
+    cls, passes = parity_of(problem), _passes(problem)
     if _needs_no_transform(problem):
-        return by_parseval(problem, columns)
+        return by_parseval(passes)
     weights = varying_weights(problem) * cls.factor
 
     def respond(block: np.ndarray) -> np.ndarray:
         return at_members(cls, transform(cls, problem.points, weights[:, None] * block, problem.threads))
 
-    return pairing_of(problem, columns, respond)
+    return pairing_of(passes, respond)
 
 
-def by_parseval(problem: Problem, columns: int) -> Pairing:
+def by_parseval(passes: Passes) -> Pairing:
     """Var of all 2^n members at points that differ, and of every parameter, without a transform."""
-    weights, shares = diagonal_weights(problem), Shares(problem)
-    for layer, block in problem.tangent.column_blocks(problem.tangent.dtype.itemsize * len(weights) * columns):
+    weights, shares = diagonal_weights(passes.problem), Shares(passes.problem)
+    for layer, block in passes.blocks():
         shares.add(layer, np.einsum("x,xc,xc->c", weights, block, block, dtype=np.float64))
     return shares.pairing(None)
