@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import barren
@@ -57,9 +57,17 @@ def assert_like_reference(cls, law, J, rtol=1e-9, **options):
 
 @pytest.mark.parametrize("target", TARGETS, ids=repr)
 @settings(max_examples=15, deadline=None)
-@given(A=st.integers(1, 7), x=st.lists(COORDINATES, min_size=1, max_size=5), seed=st.integers(0, 99))
-def test_small_classes(target, A, x, seed):
-    law = inputs.RealSample([*x, x[-1]])  # a point that repeats
+@given(
+    A=st.integers(1, 7),
+    x=st.lists(COORDINATES, min_size=1, max_size=5),
+    repeats=st.integers(0, 2),
+    seed=st.integers(0, 99),
+)
+@example(A=1, x=[0.0], repeats=0, seed=0)
+@example(A=2, x=[-(2.0**70)], repeats=0, seed=0)
+@example(A=3, x=[1 / 3], repeats=2, seed=0)
+def test_small_classes(target, A, x, repeats, seed):
+    law = inputs.RealSample([*x, *[x[-1]] * repeats])
     assert_like_reference(Frequencies(A, target), law, jacobian_for(law, 3, seed=seed))
 
 

@@ -84,7 +84,7 @@ def spectrum(cls: ModularMultiplication) -> Spectrum:
         >>> barren.spectrum(barren.ModularMultiplication(5)).energy.round(12)
         array([0. , 0.4, 0. , 0.4])
     """
-    _validate.instance("cls", cls, ModularMultiplication, "a target class such as barren.ModularMultiplication(1009)")
+    _validate.instance("cls", cls, ModularMultiplication, "a class modulo p: barren.ModularMultiplication(p)")
     return _made(cls.spectrum(), "characters")
 
 

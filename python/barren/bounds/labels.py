@@ -37,7 +37,7 @@ def one_hot_bound(cls: ModularMultiplication, inputs: Law | None = None) -> floa
         >>> round(101 * one_hot_bound(barren.ModularMultiplication(101, targets.Residue())), 12)
         1.0
     """
-    _validate.instance("cls", cls, ModularMultiplication, "a target class such as barren.ModularMultiplication(1009)")
+    _validate.instance("cls", cls, ModularMultiplication, "a class modulo p: barren.ModularMultiplication(p)")
     law = _validate.instance("inputs", Uniform() if inputs is None else inputs, Law, "a law of x from barren.inputs")
     points, weights = law.points(cls.p), law.weights(cls.p)
     values, levels = np.unique(cls.table(), return_inverse=True)

@@ -167,7 +167,7 @@ def collision_entropy(inputs: Law, p: int | None = None) -> float:
         >>> collision_entropy(inputs.RandomBits(20), 2**255 - 19), collision_entropy(inputs.Sample([4, 1, 4, 1]))
         (20.0, 1.0)
     """
-    law = _validate.instance("inputs", inputs, Law, "a law of x from barren.inputs")
+    law = _validate.instance("inputs", inputs, Law, "a law of x from barren.inputs on the integers from 0 on")
     if p is None and not isinstance(law, Sample):
         _validate.refuse(TypeError, "p", f"given for {law!r}: an integer, at least 3", "None")
     p = _validate.WORD_LIMIT - 1 if p is None else _validate.integer("p", p, low=3)

@@ -120,7 +120,7 @@ def resolved(cls: TargetClass, inputs: Law | RealLaw | None) -> tuple[TargetClas
     expected = "a target class such as barren.ModularMultiplication(1009)"
     _validate.instance("cls", cls, TargetClass, expected)
     if not isinstance(cls, Frequencies):
-        expected = "a law of x from barren.inputs that goes with the class"
+        expected = "a law of x from barren.inputs on the integers from 0 on, such as Uniform() or Sample"
         law = _validate.instance("inputs", cls.default_law if inputs is None else inputs, Law, expected)
         if is_uniform_prime(cls, law) and 8 * cls.p > (_memory.physical() or _validate.WORD_LIMIT):
             _refuse_uniform(cls, law)

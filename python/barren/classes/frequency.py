@@ -29,7 +29,8 @@ class Frequencies(TargetClass):
     """The class of h_a(x) = ψ(a·x), ψ of period 1, for a real x, or of ψ(⟨a, x⟩) for x in R^d.
 
     A point x is the double that it is, and so is a: the fraction of a·x is then right to its last digit, however large
-    a·x is. From 2^106 on every product of two doubles is an integer, which is refused.
+    a·x is. From 2^106 on every product of two doubles is an integer, which is refused. Under the law `Grid` x is the
+    fraction j/M itself; a stays the double that it is.
 
     Args:
         A: the largest frequency: a is uniform on {1, …, A}, or with ``integer=False`` on the interval [0, A]; for

@@ -13,6 +13,7 @@ from barren.variance.frequency.columns import (
     centre,
     columns_within,
     frequencies_of,
+    wave_rate,
 )
 from barren.variance.passes import Passes
 from barren.variance.problem import Pairing, Problem
@@ -44,7 +45,7 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: ψ once a block of columns, a multiply-add for each member, point and column."""
     n, d = len(problem.points), problem.tangent.parameters
     cls = frequencies_of(problem)
-    waves = -(-d // _columns(problem)) * cls.dimension * len(cls.circle.terms) * speeds.rates.wave
+    waves = -(-d // _columns(problem)) * cls.dimension * len(cls.circle.terms) * wave_rate(cls, speeds)
     a_pair = waves + d * speeds.rates.response(problem.tangent.dtype)
     return problem.cls.size * n * a_pair + _passes(problem).seconds(speeds)
 

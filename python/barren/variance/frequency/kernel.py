@@ -10,7 +10,7 @@ import numpy as np
 
 from barren._products import mirror
 from barren.tangents.packed import COPIES
-from barren.variance.frequency.columns import centre, frequencies_of
+from barren.variance.frequency.columns import centre, frequencies_of, wave_rate
 from barren.variance.kernel import blocks_memory, pair_by_kernel, pair_layers, weigh
 from barren.variance.problem import Pairing, Problem
 from barren.variance.speeds import Speeds
@@ -48,14 +48,14 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
         room = max(least_block_bytes(n), problem.memory_limit - smallest_memory(problem))
         once += speeds.columns(room // COPIES, by_layer=True)
         making *= 2.0
-    waves = len(cls.circle.terms)
+    waves, wave = len(cls.circle.terms), wave_rate(cls, speeds)
     if cls.is_closed:
         once += entries * _CLOSED * waves**2 * rates.entry
     elif cls.has_members:
-        once += entries * cls.size * rates.product64 + waves * n * cls.size * rates.wave
+        once += entries * cls.size * rates.product64 + waves * n * cls.size * wave
     else:
         once += entries * cls.lines(problem.points) * rates.line
-    forms = (entries * rates.form + waves * n * rates.wave) * cls.size if problem.needs_deviations else 0.0
+    forms = (entries * rates.form + waves * n * wave) * cls.size if problem.needs_deviations else 0.0
     return once + 0.5 * entries * making + forms
 
 

@@ -6,7 +6,7 @@ import math
 
 from barren.classes import scattered
 from barren.variance import probes
-from barren.variance.frequency.columns import frequencies_of
+from barren.variance.frequency.columns import frequencies_of, wave_rate
 from barren.variance.problem import Problem
 from barren.variance.speeds import Speeds
 
@@ -17,7 +17,7 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: responses are non-uniform transforms where there are any, sums over ψ(a·x) otherwise."""
     cls, n = frequencies_of(problem), len(problem.points)
     waves = len(cls.circle.terms)
-    a_column = waves * float(cls.size) * n * cls.dimension * speeds.rates.wave / probes.BATCH
+    a_column = waves * float(cls.size) * n * cls.dimension * wave_rate(cls, speeds) / probes.BATCH
     if scattered.obstacle(cls) is None:
         a_column = 0.5 * waves * (n * speeds.rates.scattered + cls.size * math.log2(2 + cls.size) * speeds.rates.modes)
     return probes.seconds_with(problem, speeds, a_column)
