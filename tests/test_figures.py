@@ -580,3 +580,21 @@ def test_primes() -> None:
     assert base.spaced_primes(300, 3000, 4) == [307, 647, 1399, 2999]
     assert base.spaced_primes(3, 7, 50) == [3, 5, 7]
     assert base.all_primes(3, 13) == [3, 5, 7, 11, 13]
+
+
+def test_redrawn_from_the_table_alone(tmp_path: Path) -> None:
+    made = figures.make(counted([]), tmp_path, seed=3)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    computed: list[int] = []
+    figures.redraw(counted(computed), tmp_path)
+    assert computed == []
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    (tmp_path / "squares.png").write_bytes(b"")
+    again = figures.redraw(counted([]), tmp_path)
+    assert (tmp_path / "squares.png").read_bytes() == before["squares.png"]
+    assert again.record == made.record
+    (tmp_path / "squares.parquet").write_bytes(b"")
+    with pytest.raises(ValueError, match="got another table"):
+        figures.redraw(counted([]), tmp_path)
+    with pytest.raises(ValueError, match="must hold a finished squares"):
+        figures.redraw(counted([]), tmp_path / "elsewhere")
