@@ -179,11 +179,15 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--only", metavar="NAME", choices=listed(), help="make no figure but this one")
     parser.add_argument("--force", action="store_true", help="make figures that are there again")
+    parser.add_argument("--redraw", action="store_true", help="draw the pictures again from their tables")
     given = parser.parse_args()
     for name in [] if given.check else [given.only] if given.only else listed():
         if given.force or fault(name) is not None:
             command = f"barren figure {name} --out docs/results"
             figures.make(figures.FIGURES[name], RESULTS, force=True, progress=Lines(), command=command)
+    for name in listed() if given.redraw else []:
+        if fault(name) is None:
+            figures.redraw(figures.FIGURES[name], RESULTS)
     faults = {name: fault(name) for name in listed()}
     if given.check and any(faults.values()):
         told = "; ".join(f"{name} {text}" for name, text in faults.items() if text)

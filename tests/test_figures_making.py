@@ -153,3 +153,21 @@ def test_progress_bar_leaves_the_terminal_free(tmp_path: Path, capsys: pytest.Ca
     assert "starting anew" in capsys.readouterr().err
     assert isinstance(progress.for_terminal(quiet=True), progress.Progress)
     assert not isinstance(progress.for_terminal(quiet=True), progress.Lines | progress.Bar)
+
+
+def test_redrawn_from_the_table_alone(tmp_path: Path) -> None:
+    made = figures.make(counted([]), tmp_path, seed=3)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    computed: list[int] = []
+    figures.redraw(counted(computed), tmp_path)
+    assert computed == []
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    (tmp_path / "squares.png").write_bytes(b"")
+    again = figures.redraw(counted([]), tmp_path)
+    assert (tmp_path / "squares.png").read_bytes() == before["squares.png"]
+    assert again.record == made.record
+    (tmp_path / "squares.parquet").write_bytes(b"")
+    with pytest.raises(ValueError, match="got another table"):
+        figures.redraw(counted([]), tmp_path)
+    with pytest.raises(ValueError, match="must hold a finished squares"):
+        figures.redraw(counted([]), tmp_path / "elsewhere")

@@ -98,5 +98,7 @@ def test_labels_of_any_sign_are_told_apart_at_their_middle_or_at_half() -> None:
 
 
 def test_a_loss_that_is_no_number_a_sample_is_refused() -> None:
-    with pytest.raises(ValueError, match="one number a sample"):
+    with pytest.raises(ValueError, match="one real number a sample"):
         barren.train(CLS, "mlp:8:relu", loss=lambda outputs, labels: (outputs - labels).square().mean(), steps=2)
+    with pytest.raises(ValueError, match=r"one real number a sample; got \(\d+,\) of torch.bool"):
+        barren.train(CLS, "mlp:8:relu", loss=lambda outputs, labels: outputs > labels, steps=2, records=1)

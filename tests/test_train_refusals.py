@@ -20,6 +20,8 @@ def quartic(outputs: Tensor, labels: Tensor) -> Tensor:
     return (outputs - labels) ** 4
 
 
+NORMED = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+
 BAD = {
     "optimizer": ({"optimizer": "adagrad"}, ValueError, "'adam', 'adamw'"),
     "option": ({"optimizer_options": {"momentum": 0.9}}, ValueError, "betas"),
@@ -57,6 +59,25 @@ BAD = {
     "betas": ({"optimizer_options": {"betas": 0.9}}, ValueError, r"\['betas'\] must be a 1-D array of 2"),
     "nesterov": ({"optimizer": "sgd", "optimizer_options": {"nesterov": 1}}, TypeError, r"\['nesterov'\] must be True"),
     "nesterov alone": ({"optimizer": "sgd", "optimizer_options": {"nesterov": True}}, ValueError, "torch takes"),
+    "seeds text": ({"seeds": "3"}, TypeError, "seeds must be a count or a list"),
+    "rate text": ({"lr": "0.1"}, TypeError, "lr must be a finite number; got '0.1'"),
+    "save": ({"save": 3}, TypeError, "save must be None or the path of a folder; got 3"),
+    "points": (
+        {"data": GivenSets([1, P], [2]), "batch_size": 2},
+        ValueError,
+        f"data's training points must be .* got {P} at index 1",
+    ),
+    "test points": (
+        {"data": GivenSets([1], [2.5]), "batch_size": 1},
+        TypeError,
+        "data's test points must be .* integers",
+    ),
+    "one at a time": (
+        {"model": NORMED, "batch_size": 1},
+        ValueError,
+        r"model must take .* for 1 samples in train",
+    ),
+    "last batch": ({"model": NORMED, "batch_size": 6, "data": "sample:10"}, ValueError, "for 1 samples in train mode"),
     "threads": ({"threads": 0}, ValueError, "threads"),
 }
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from train_helpers import StopError, Stopping
 
@@ -98,7 +99,7 @@ OTHERS = {
     "data": ({"data": "population:70"}, "data is"),
     "dtype": ({"dtype": "float64"}, 'dtype is "float32" there'),
     "loss": ({"loss": "mse"}, 'loss is "bce" there'),
-    "encoding": ({"encoding": barren.encodings.Digits(10, 5)}, "first_features is"),
+    "encoding": ({"encoding": barren.encodings.Digits(10, 5)}, "features is"),
     "inputs": ({"inputs": barren.inputs.Uniform(zero=False)}, "test_points is"),
     "weights": ({"model": "mlp:8:tanh"}, "model is"),
 }
@@ -160,3 +161,18 @@ def test_other_functions_of_one_name_and_groups_of_another_configuration(tmp_pat
     (tmp_path / "ensemble.json").unlink()
     with pytest.raises(ValueError, match=r"group-000\.npz of another ensemble"):
         barren.train(CLS, "mlp:8:relu", steps=3, save=tmp_path, lr=0.3)
+
+
+def test_encodings_that_differ_at_late_points_are_told_apart(tmp_path: Path) -> None:
+    """The first batch holds 20 points of 0..30; the encodings differ at one that is not among them."""
+    bits = barren.encodings.Bits()
+    settings = {**SETTINGS, "steps": 2}
+    first = set(barren.training.Population(100).stream(CLS, CLS.law_of(None), 0, 20).points(0, 1).tolist())
+    late = min(set(range(31)) - first)
+
+    def other(x: np.ndarray, p: int) -> np.ndarray:
+        return np.where(x[:, None] == late, 0.25, bits(x, p))
+
+    barren.train(CLS, "mlp:8:relu", encoding=bits, save=tmp_path, **settings)
+    with pytest.raises(ValueError, match="features is"):
+        barren.train(CLS, "mlp:8:relu", encoding=other, save=tmp_path, **settings)

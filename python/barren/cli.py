@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import functools
-import json
-import math
-import sys
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 import barren
 from barren import check as checks
-from barren import report, specs
-from barren.classes import TargetClass
+from barren import cli_train, report, specs
+from barren.cli_options import (
+    INTERRUPTED,
+    Frequencies,
+    Inputs,
+    Json,
+    Modulus,
+    Multipliers,
+    Parity,
+    Target,
+    console,
+    plainly,
+    print_json,
+    problem,
+)
 from barren.encodings import Angular, Encoding, Scalar
-
-_Params = ParamSpec("_Params")
-_MISTAKE = 2
-_INTERRUPTED = 130
-_OPTIONAL = ("torch", "matplotlib", "pyarrow")
 
 app = typer.Typer(
     name="barren",
@@ -54,79 +56,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _plainly(command: Callable[_Params, None]) -> Callable[_Params, None]:
-    """A mistake of the user becomes one line on standard error and status 2; warnings become lines too."""
-
-    @functools.wraps(command)
-    def wrapped(*args: _Params.args, **kwargs: _Params.kwargs) -> None:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("always", UserWarning)
-                warnings.showwarning = _show_warning
-                command(*args, **kwargs)
-        except ModuleNotFoundError as error:
-            missing = (error.name or "").partition(".")[0]
-            if missing not in _OPTIONAL:
-                raise
-            raise _stop(f'this needs {missing}: pip install "barren[experiments]"') from None
-        except (TypeError, ValueError, OSError) as error:
-            raise _stop(" ".join(str(error).split())) from None
-        except RuntimeError as error:
-            if not str(error).startswith("BARREN_KERNEL"):  # set by the user; anything else is a fault of ours
-                raise
-            raise _stop(str(error)) from None
-        except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
-            raise typer.Exit(_INTERRUPTED) from None
-
-    return wrapped
-
-
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    typer.echo(f"warning: {message}", err=True)
-
-
-def _stop(message: str) -> typer.Exit:
-    typer.echo(f"barren: {message}", err=True)
-    return typer.Exit(_MISTAKE)
-
-
-_Modulus = Annotated[str | None, typer.Option("--p", help="The modulus p, 3 or more: 1009, or 2^255-19.", metavar="P")]
-_Frequencies = Annotated[
-    int | None, typer.Option(help="In place of p: frequencies 1..A, x -> ψ(a·x) for real x.", metavar="A")
-]
-_Parity = Annotated[
-    str | None,
-    typer.Option(
-        help="In place of p: parities of N bits, or of SIZE of them; values ±1 if signed.", metavar="N[:SIZE]"
-    ),
-]
-_Target = Annotated[
-    str | None,
-    typer.Option(
-        help="sawtooth, cosine[:K], bit:J, quantile-bit[:I], threshold[:C], square or triangle; default bit:0 with p, "
-        "sawtooth with frequencies, of which bit:J is none.",
-        metavar="ψ",
-    ),
-]
-_Inputs = Annotated[
-    str,
-    typer.Option(
-        help="The law of x: uniform, nonzero, random-bits:N, powers-of-two, small:N or low-weight:W[:COUNT[:SEED]]; "
-        "with frequencies uniform[:NODES], gaussian:SCALE[:NODES] or grid:M."
-    ),
-]
-_Multipliers = Annotated[str, typer.Option(help="units, all, or a list such as 1,2,4.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-
-
 @app.command()
-@_plainly
+@plainly
 def variance(
-    p: _Modulus = None,
-    frequencies: _Frequencies = None,
-    parity: _Parity = None,
-    target: _Target = None,
+    p: Modulus = None,
+    frequencies: Frequencies = None,
+    parity: Parity = None,
+    target: Target = None,
     encoding: Annotated[
         str | None,
         typer.Option(
@@ -140,8 +76,8 @@ def variance(
         typer.Option(help="bce (on the logit), mse, or hinge (labels ±1); default bce, with frequencies mse."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the initialisation.")] = 0,
-    inputs: _Inputs = "uniform",
-    multipliers: _Multipliers = "units",
+    inputs: Inputs = "uniform",
+    multipliers: Multipliers = "units",
     method: Annotated[
         str, typer.Option(help="auto, direct, character, walsh, kernel, table, nufft or probes.")
     ] = "auto",
@@ -149,10 +85,10 @@ def variance(
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     top: Annotated[int, typer.Option(help="How many of the easiest multipliers to print.", min=0)] = 10,
     plan: Annotated[bool, typer.Option("--plan", help="Say what it would cost, and stop.")] = False,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Exact gradient variance of a model at its initialisation, over every member of a class."""
-    cls, law, asked = _problem(p, frequencies, parity, target, inputs, multipliers)
+    cls, law, asked = problem(p, frequencies, parity, target, inputs, multipliers)
     on_line = frequencies is not None
     encoding, loss = encoding or ("scalar" if on_line else "bits"), loss or ("mse" if on_line else "bce")
     shown = specs.encoding(encoding)
@@ -168,31 +104,9 @@ def variance(
     asked |= {"encoding": encoding, "model": model, "loss": loss, "seed": seed, "dtype": dtype}
     found = report.variance_report(answer, top)
     if as_json:
-        _print_json({**asked, **found})
+        print_json({**asked, **found})
     else:
         typer.echo("\n".join(report.variance_lines(asked, found)))
-
-
-def _problem(
-    p: str | None, frequencies: int | None, parity: str | None, target: str | None, inputs: str, multipliers: str
-) -> tuple[TargetClass, Any, dict[str, Any]]:
-    """The class and the law of x that were asked for, and the words for them."""
-    if [p, frequencies, parity].count(None) != 2:
-        raise ValueError("one of --p, --frequencies and --parity must be given")
-    asked: dict[str, Any]
-    if p is not None:
-        modulus = specs.modulus(p)
-        asked = {"p": modulus, "target": target or "bit:0", "inputs": inputs, "multipliers": multipliers}
-        modular = barren.ModularMultiplication(modulus, specs.target(asked["target"]), specs.multipliers(multipliers))
-        return modular, specs.law(inputs), asked
-    if parity is not None:
-        if (target or "bit:0", multipliers) != ("bit:0", "units"):
-            raise ValueError("--target and --multipliers go with --p; a parity has neither")
-        return specs.parity(parity), specs.law(inputs), {"parity": parity, "inputs": inputs}
-    if multipliers != "units":
-        raise ValueError("--multipliers goes with --p; frequencies are 1..A")
-    asked = {"frequencies": frequencies, "target": target or "sawtooth", "inputs": inputs}
-    return barren.Frequencies(frequencies, specs.target(asked["target"])), specs.real_law(inputs), asked
 
 
 def _width_on_the_line(shown: Encoding) -> int:
@@ -203,18 +117,18 @@ def _width_on_the_line(shown: Encoding) -> int:
 
 
 @app.command()
-@_plainly
+@plainly
 def bounds(
-    p: _Modulus = None,
-    frequencies: _Frequencies = None,
-    parity: _Parity = None,
-    target: _Target = None,
-    inputs: _Inputs = "uniform",
-    multipliers: _Multipliers = "units",
-    as_json: _Json = False,
+    p: Modulus = None,
+    frequencies: Frequencies = None,
+    parity: Parity = None,
+    target: Target = None,
+    inputs: Inputs = "uniform",
+    multipliers: Multipliers = "units",
+    as_json: Json = False,
 ) -> None:
     """The ladder of bounds on Var/B², from the class alone."""
-    cls, law, asked = _problem(p, frequencies, parity, target, inputs, multipliers)
+    cls, law, asked = problem(p, frequencies, parity, target, inputs, multipliers)
     ladder, size = barren.bounds(cls, law), cls.size
     if p is not None:
         size, symbol = asked["p"], "p"
@@ -227,86 +141,20 @@ def bounds(
         title = f"{asked['target']} of a·x, a = 1..{frequencies}, x {where}"
     if as_json:
         rungs = [{"name": r.name, "value": r.value, "formula": r.formula, "proven": r.proven} for r in ladder]
-        _print_json({**asked, "bounds": rungs})
+        print_json({**asked, "bounds": rungs})
         return
     table = Table("bound on Var/B²", "value", f"{symbol} × value", "how", title=title)
     for rung in ladder:
         name = rung.name if rung.proven else f"({rung.name}: no bound)"
         table.add_row(name, f"{rung.value:.6g}", f"{size * rung.value:.6g}", rung.formula)
-    _console().print(table)
+    console().print(table)
+
+
+app.command()(plainly(cli_train.train))
 
 
 @app.command()
-@_plainly
-def train(
-    p: Annotated[str | None, typer.Option("--p", help="The modulus p, 3 or more.", metavar="P")] = None,
-    frequencies: Annotated[
-        int | None, typer.Option(help="In place of p: frequencies 1..A, x uniform on [0, 1].", metavar="A")
-    ] = None,
-    target: Annotated[str | None, typer.Option(help="As for variance; default bit:0, or cosine.", metavar="ψ")] = None,
-    encoding: Annotated[str | None, typer.Option(help="As for variance; default bits, or scalar.")] = None,
-    model: Annotated[
-        str, typer.Option(help="mlp:WIDTHS[:ACTIVATION], linear or gpt:LAYERS:WIDTH:HEADS.")
-    ] = "mlp:100x100:relu",
-    members: Annotated[str, typer.Option(help="How many to draw, or a list such as 1,2,3 (one: 5,).")] = "8",
-    seeds: Annotated[str, typer.Option(help="How many, or a list.")] = "3",
-    loss: Annotated[str | None, typer.Option(help="bce, mse or hinge; default bce, or mse.")] = None,
-    optimizer: Annotated[str, typer.Option(help="sgd, adam, adamw or sign-sgd.")] = "adam",
-    lr: Annotated[str, typer.Option(help="Learning rate, or several joined by commas.")] = "0.001",
-    steps: Annotated[int | None, typer.Option(help="Updates of a run; default 1000 without --epochs.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="In place of steps, with a sample.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Points of an update.")] = 100,
-    data: Annotated[str, typer.Option(help="population[:TEST] or sample:M[:SHARE].")] = "population",
-    inputs: Annotated[str | None, typer.Option(help="The law of x, as for variance; with --p.")] = None,
-    save: Annotated[Path | None, typer.Option(help="Save here, and go on from here.", metavar="DIR")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the rows to this Parquet file.", metavar="FILE")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    as_json: _Json = False,
-) -> None:
-    """Trains many targets of a class at once, and says which were learned."""
-    if (p is None) == (frequencies is None):
-        raise ValueError("train needs one of --p and --frequencies")
-    if out is not None and out.exists():
-        raise ValueError(f"out must be a file that is not there yet; got {str(out)!r}")
-    cls: barren.ModularMultiplication | barren.Frequencies
-    if p is not None:
-        cls = barren.ModularMultiplication(specs.modulus(p), specs.target(target or "bit:0"))
-        shown: Any = specs.encoding(encoding or "bits")
-    else:
-        if inputs is not None:
-            raise ValueError("--inputs goes with --p; with frequencies x is uniform on [0, 1]")
-        cls = barren.Frequencies(frequencies, specs.target(target or "cosine"))
-        shown = specs.encoding(encoding or "scalar")
-    ensemble = barren.train(
-        cls,
-        model,
-        encoding=shown,
-        members=specs.count_or_list("members", members),
-        seeds=specs.count_or_list("seeds", seeds),
-        loss=loss or ("bce" if p is not None else "mse"),
-        optimizer=optimizer,
-        lr=specs.numbers("lr", lr),
-        steps=1000 if steps is None and epochs is None else steps,
-        epochs=epochs,
-        batch_size=batch_size,
-        data=data,
-        inputs=None if inputs is None else specs.law(inputs),
-        save=save,
-        progress=not quiet,
-    )
-    if out is not None:
-        from pyarrow import parquet
-
-        parquet.write_table(ensemble.table(), out)
-    if as_json:
-        _print_json({"class": repr(cls), "note": ensemble.note, "runs": ensemble.rows})
-    else:
-        _console().print(report.training_table(ensemble.rows, repr(cls)))
-        typer.echo(ensemble.note)
-
-
-@app.command()
-@_plainly
+@plainly
 def figure(
     name: Annotated[str | None, typer.Argument(help="Which figure; --list names them.")] = None,
     out: Annotated[Path | None, typer.Option(help="Directory for the results.", metavar="DIR")] = None,
@@ -335,24 +183,24 @@ def figure(
         )
     except KeyboardInterrupt:
         typer.echo("interrupted: the finished cells are kept, the same command goes on from there", err=True)
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     for path in made.files.values():
         typer.echo(path)
 
 
 @app.command()
-@_plainly
+@plainly
 def check(
     verbose: Annotated[bool, typer.Option("--all", help="A line a comparison, not a line an engine and kind.")] = False,
 ) -> None:
     """Compares every engine with the slow reference on this machine; status 1 if one disagrees."""
-    console = _console()
+    shown = console()
     made = checks.run()
     table = Table("engine", "case", "relative error", "tolerance", "verdict", title="engines against barren.reference")
     for line in made if verbose else checks.worst(made):
         verdict = "agrees" if line.agrees else "DISAGREES"
         table.add_row(line.engine, line.case, f"{line.error:.1e}", f"{line.tolerance:.0e}", verdict)
-    console.print(table)
+    shown.print(table)
     if not checks.has_torch():
         typer.echo(checks.MODEL_CASES_LEFT_OUT)
     wrong = sum(not comparison.agrees for comparison in made)
@@ -362,9 +210,9 @@ def check(
 
 
 @app.command()
-@_plainly
+@plainly
 def info(
-    as_json: _Json = False,
+    as_json: Json = False,
     recalibrate: Annotated[bool, typer.Option("--recalibrate", help="Measure the rates of plans anew.")] = False,
 ) -> None:
     """Version, compiler, instruction set in use, threads, libraries."""
@@ -373,24 +221,6 @@ def info(
 
         typer.echo(f"rates measured anew: {measure_anew()}", err=True)
     if as_json:
-        _print_json(dict(barren.configuration()))
+        print_json(dict(barren.configuration()))
     else:
         barren.show_config()
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    typer.echo(json.dumps(_finite(value), ensure_ascii=False, indent=2))
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no nan and no infinity: null stands for them."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _console() -> Console:
-    """As wide as the terminal; wide enough for a table where there is none."""
-    return Console(width=None if sys.stdout.isatty() else 150)

@@ -96,6 +96,19 @@ def _share(part: float, whole: float) -> str:
     return f" {part / whole:.2%}" if whole else ""
 
 
+def watch_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A line a look of the gradient watch."""
+    from rich.table import Table
+
+    table = Table("run", "member", "seed", "step", "Var / B²", "d(a) / Var", "snr", "cosine", "rank", title="watched")
+    for row in rows:
+        share = row["deviation"] / row["variance"] if row["variance"] else float("nan")
+        about = [str(row["run"]), f"{row['member']:g}", str(row["seed"]), str(row["step"])]
+        numbers = [row["normalised"], share, row["snr"], row["cosine"], row["effective_rank"]]
+        table.add_row(*about, *(f"{number:.3g}" for number in numbers))
+    return table
+
+
 def training_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     """A line a member: what became of its runs."""
     from rich.table import Table

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Generic, TypeVar
@@ -24,6 +24,7 @@ __all__ = [
     "multipliers",
     "nearest",
     "numbers",
+    "options",
     "parity",
     "real_law",
     "target",
@@ -171,6 +172,29 @@ def numbers(name: str, text: str) -> list[float]:
         return [float(piece) for piece in text.split(",")]
     except ValueError:
         raise ValueError(f"{name} must be numbers joined by commas; got {text!r}") from None
+
+
+def options(name: str, texts: Sequence[str]) -> dict[str, float | bool | tuple[float, ...]]:
+    """Options by their names: a number, numbers joined by commas, true or false.
+
+    Raises:
+        ValueError: anything else, or an option given twice.
+
+    Example:
+        >>> options("option", ["momentum=0.9", "nesterov=true", "betas=0.9,0.99"])
+        {'momentum': 0.9, 'nesterov': True, 'betas': (0.9, 0.99)}
+    """
+    found: dict[str, float | bool | tuple[float, ...]] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key or key in found:
+            raise ValueError(f"{name} must be written NAME=VALUE, each name once; got {text!r}")
+        if value in ("true", "false"):
+            found[key] = value == "true"
+            continue
+        given = numbers(f"{name} {key}", value)
+        found[key] = given[0] if len(given) == 1 else tuple(given)
+    return found
 
 
 def parity(text: str) -> Parity:

@@ -23,9 +23,9 @@ from barren.figures import (
     wave_training,
 )
 from barren.figures.base import Figure, Made
-from barren.figures.making import make
+from barren.figures.making import make, redraw
 
-__all__ = ["FIGURES", "Figure", "Made", "figure", "make"]
+__all__ = ["FIGURES", "Figure", "Made", "figure", "make", "redraw"]
 
 FIGURES: dict[str, Figure] = {
     module.FIGURE.name: module.FIGURE

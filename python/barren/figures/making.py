@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from barren import _files
@@ -75,6 +76,38 @@ def make(
         for ending in _ENDINGS:
             _files.replace(files[ending], contents[ending])
         partial.remove()
+    return Made(files, record)
+
+
+def redraw(figure: Figure, out: str | os.PathLike[str]) -> Made:
+    """Draws the pictures of a finished figure again from its table; nothing is computed, and no number changes.
+
+    Args:
+        figure: one of `barren.figures.FIGURES`.
+        out: the directory of the finished figure.
+
+    Raises:
+        ValueError: `out` holds no finished figure of that name, or its table is not the one that its record names.
+        ImportError: matplotlib or pyarrow is not installed.
+    """
+    from pyarrow import parquet
+
+    directory = Path(out)
+    files = {ending: directory / f"{figure.name}.{ending}" for ending in _ENDINGS}
+    if not files["json"].exists():
+        raise ValueError(f"out must hold a finished {figure.name}; got {directory.name!r} without one")
+    record = json.loads(files["json"].read_text())
+    table = files["parquet"].read_bytes()
+    if hashlib.sha256(table).hexdigest() != record["files"][files["parquet"].name]:
+        raise ValueError(f"out must hold the {figure.name} of its record; got another table")
+    pictures = _pictures(figure, parquet.read_table(BytesIO(table)).to_pylist(), record["settings"])
+    for ending, data in pictures.items():
+        record["files"][files[ending].name] = hashlib.sha256(data).hexdigest()
+    record["libraries"]["matplotlib"] = version("matplotlib")
+    contents = {**pictures, "json": (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()}
+    files["json"].unlink()
+    for ending, data in contents.items():
+        _files.replace(files[ending], data)
     return Made(files, record)
 
 

@@ -132,13 +132,14 @@ def draw(rows: Sequence[Row], settings: Settings, canvas: Canvas) -> None:
     right.set_xscale("log")
     right.set_yscale("log")
     left.set_yscale("log")
+    left.set_ylim(bottom=left.get_ylim()[0] / 30)  # room for the legend
     left.set_xlabel("number of bits d (dimensionless)")
     left.set_ylabel("Var / B² (dimensionless)")
     right.set_xlabel("B² / |H| (dimensionless)")
     right.set_ylabel("Var (dimensionless)")
-    for axes in (left, right):
+    for axes, place in ((left, "lower left"), (right, "upper left")):
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=9)
+        axes.legend(fontsize=9, loc=place)
     canvas.suptitle(
         "Parities x -> (−1)^⟨v,x⟩ of d bits: training, and the gradient variance at initialisation\n"
         f"one hidden ReLU layer of width 10·d on the bits, hinge loss, torch's default initialisation; variance: "
@@ -163,7 +164,8 @@ def _draw_accuracy(axes: Axes, rows: Sequence[Row], settings: Settings) -> None:
     axes.axhline(0.5, color="0.6", linewidth=1.0, zorder=0)
     axes.set_xscale("symlog", linthresh=10)
     axes.set_xlim(0, settings["steps"])
-    axes.set_ylim(0.35, 1.03)
+    axes.set_ylim(0.35, 1.25)  # room for the legend: some runs learn at once
+    axes.set_yticks(np.arange(0.4, 1.01, 0.1))
     axes.set_xlabel(f"steps of SGD (batch {settings['batch_size']}, learning rate {settings['lr']:g})")
     axes.set_ylabel(f"accuracy on {settings['test']} fresh points")
     axes.grid(alpha=0.3)

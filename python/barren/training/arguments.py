@@ -151,7 +151,7 @@ def seeds_of(seeds: int | Sequence[int]) -> list[int]:
     """
     if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
         return list(range(_validate.integer("seeds", seeds, low=1)))
-    if not isinstance(seeds, Sequence | np.ndarray | range):
+    if isinstance(seeds, str) or not isinstance(seeds, Sequence | np.ndarray | range):
         _validate.refuse(TypeError, "seeds", "a count or a list of integers", _validate.came(seeds))
     found = [_validate.integer("seeds", seed, low=0, high=_MOST_SEED) for seed in seeds]
     if not found or len(set(found)) < len(found):
@@ -166,7 +166,7 @@ def rates_of(rates: float | Sequence[float]) -> list[float]:
         TypeError: Not numbers.
         ValueError: None, a repeat, or one not above 0.
     """
-    given = rates if isinstance(rates, Sequence | np.ndarray) else [rates]
+    given = rates if isinstance(rates, Sequence | np.ndarray) and not isinstance(rates, str) else [rates]
     found = [_validate.real("lr", rate) for rate in given]
     if not found or len(set(found)) < len(found) or min(found) <= 0.0:
         _validate.refuse(ValueError, "lr", "above 0, different ones where there are several", _validate.came(rates))
@@ -234,6 +234,7 @@ def task_of(
     protocol = protocols.from_spec(data)
     batch = _validate.integer("batch_size", batch_size, low=1)
     protocol.check(batch)
+    protocol.check_points(classes[0])
     total = steps_of(steps, epochs, protocol, batch)
     chosen = losses.from_spec(loss, list(classes))
     task = Task(

@@ -164,6 +164,8 @@ def train(
     ]
     workers = _core.available_threads() if threads is None else _validate.integer("threads", threads, low=1, high=4096)
     pause = _validate.real("save_every", save_every, low=0.0)
+    if save is not None:
+        _validate.instance("save", save, (str, os.PathLike), "None or the path of a folder")
     watching = watching_of(task, len(listed), watch, watch_runs)
     shows = progress if isinstance(progress, Progress) else for_terminal(not _validate.boolean("progress", progress))
     return _Training(task, model, listed, workers, watching, shows).run(save, pause)
@@ -182,8 +184,9 @@ class _Training:
         progress: Progress,
     ) -> None:
         self.task, self.runs, self.watching, self.progress = task, runs, watching, progress
-        probe = task.protocol.stream(task.classes[0], task.law, runs[0].seed, task.batch_size).test[:4]
-        self.modules = networks_of(maker_of(model, task, probe), task, runs, probe)
+        stream = task.protocol.stream(task.classes[0], task.law, runs[0].seed, task.batch_size)
+        probe, smallest = stream.test[:4], min(stream.batch_sizes(0, task.protocol.epoch(task.batch_size) or 1))
+        self.modules = networks_of(maker_of(model, task, probe), task, runs, probe, smallest)
         first = next(iter(self.modules.values()))
         features = torch.from_numpy(np.array(task.features(probe))).to(task.device)
         self.obstacle = obstacle_of(first, features)
@@ -255,7 +258,7 @@ class _Training:
             "dtype": task.dtype,
             "device": task.device.partition(":")[0],
             "test_points": [digest(stream.test) for stream in streams],
-            "first_features": digest(task.features(first)),
+            "features": digest(task.features(first), *(task.features(stream.test[:4096]) for stream in streams[:1])),
             "model": repr(next(iter(self.modules.values()))),
             "weights": weights,
             "first_outputs": digest(self._first_outputs(first)),

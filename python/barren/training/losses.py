@@ -34,9 +34,10 @@ class Loss:
         """Losses (runs, n) from outputs (runs, n, k) and as many labels, or classes (runs, n, 1)."""
         if self.function is not None:
             found = self.function(outputs.reshape(-1), labels.reshape(-1))
-            if not isinstance(found, Tensor) or found.shape != (outputs.shape[:-1].numel(),):
-                came = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-                raise ValueError(f'loss must return one number a sample; got {came}: pass reduction="none"')
+            shape = (outputs.shape[:-1].numel(),)
+            if not isinstance(found, Tensor) or found.shape != shape or not found.is_floating_point():
+                came = f"{tuple(found.shape)} of {found.dtype}" if isinstance(found, Tensor) else type(found).__name__
+                raise ValueError(f'loss must return one real number a sample; got {came}: pass reduction="none"')
             return found.reshape(outputs.shape[:-1])
         if self.name == "cross-entropy":
             flat = functional.cross_entropy(outputs.flatten(0, -2), labels.flatten().long(), reduction="none")

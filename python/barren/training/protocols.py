@@ -84,6 +84,13 @@ class Protocol(ABC):
         if points is not None and batch_size > points:
             raise ValueError(f"batch_size must be at most the {points} points that train; got {batch_size}")
 
+    def check_points(self, cls: TargetClass) -> None:  # noqa: B027  (what is drawn from the law of x fits)
+        """Refuses points that are none of the class.
+
+        Raises:
+            TypeError, ValueError: There are some.
+        """
+
 
 @dataclass(frozen=True)
 class Population(Protocol):
@@ -194,6 +201,14 @@ class GivenSets(Protocol):
         # Their order too, in which they are shuffled.
         named = ", ".join(digest(points)[:12] for points in (self._train, self._test))
         return f"GivenSets({len(self._train)} and {len(self._test)} points, {named})"
+
+    def check_points(self, cls: TargetClass) -> None:
+        """See `Protocol.check_points`: residues below the modulus, or real numbers."""
+        for name, points in (("training", self._train), ("test", self._test)):
+            if isinstance(cls.period, int):
+                _validate.residues(f"data's {name} points", points, cls.period)
+            else:
+                _validate.vector(f"data's {name} points", points)
 
     def claims(self) -> tuple[str, str]:
         """The same for both: which sets they are is told by their hashes alone."""
