@@ -77,8 +77,9 @@ def check_linear(snapshot: Snapshot, probe: Tensor) -> None:
     """
     samples = probe[_picks(len(probe))]
     z = apart(len(samples), probe)
-    whole = snapshot.gradients(snapshot.outputs(samples), snapshot.trainable, z)
-    large = snapshot.gradients(snapshot.outputs(samples), snapshot.trainable, _SCALE * z)
+    together = snapshot.outputs(samples)
+    whole = snapshot.gradients(together, snapshot.trainable, z, keep_graph=True)
+    large = snapshot.gradients(together, snapshot.trainable, _SCALE * z)
     total = {name: torch.zeros_like(gradient) for name, gradient in whole.items()}
     sizes = {name: torch.zeros_like(gradient) for name, gradient in whole.items()}
     for i in range(len(samples)):
