@@ -1,4 +1,4 @@
-"""A skipped test fails in continuous integration: there nothing may be missing that a test needs."""
+"""A cache of rates of its own, and: a skipped test fails in continuous integration, where nothing may be missing."""
 
 from __future__ import annotations
 
@@ -27,3 +27,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     if report.skipped:
         _skipped.append(report.nodeid)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    from barren.variance import calibration
+
+    monkeypatch.setenv("BARREN_CACHE", str(tmp_path / "cache"))
+    calibration._rates.cache_clear()
+    yield calibration.cache_file()
+    calibration._rates.cache_clear()
