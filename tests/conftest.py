@@ -1,4 +1,4 @@
-"""Every instruction set in turn; and a skipped test fails in continuous integration, where nothing may be missing."""
+"""Every instruction set in turn, a cache of rates of its own, and: a skipped test fails in continuous integration."""
 
 from __future__ import annotations
 
@@ -39,3 +39,13 @@ def kernel_set(request: pytest.FixtureRequest) -> Iterator[str]:
     _core.use_kernel(request.param)
     yield request.param
     _core.use_kernel(before)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    from barren.variance import calibration
+
+    monkeypatch.setenv("BARREN_CACHE", str(tmp_path / "cache"))
+    calibration._rates.cache_clear()
+    yield calibration.cache_file()
+    calibration._rates.cache_clear()

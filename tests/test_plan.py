@@ -1,11 +1,9 @@
-"""The planner: what it predicts, chooses and says, and the cache of its rates."""
+"""The planner: what it predicts, chooses and says."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
-import math
 import time
 import warnings
 
@@ -17,38 +15,6 @@ import barren
 from barren import encodings, inputs, models, targets
 from barren.variance import GivenJacobian, calibration, speeds
 from barren.variance.plan import METHODS, NAMES, make_plan, readable_seconds
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("BARREN_CACHE", str(tmp_path / "cache"))
-    calibration._rates.cache_clear()
-    yield calibration.cache_file()
-    calibration._rates.cache_clear()
-
-
-def test_rates_are_measured_once_and_kept(cache, monkeypatch):
-    first = calibration.rates(1)
-    assert json.loads(cache.read_text()).keys() == {calibration._key(1)}
-    calibration._rates.cache_clear()
-    monkeypatch.setattr(calibration, "measure", None)  # what is in the file is not measured again
-    assert calibration.rates(1) == first
-
-
-@pytest.mark.parametrize("content", ["", "not json", "[]", '{"a": 1}', None])
-def test_a_damaged_cache_is_measured_again(cache, content):
-    cache.parent.mkdir()
-    if content is None:
-        entry = {name: -1.0 for name in calibration.Rates.__dataclass_fields__}
-        content = json.dumps({calibration._key(1): entry})
-    cache.write_text(content)
-    assert calibration.rates(1).product64 > 0.0
-    assert calibration._key(1) in json.loads(cache.read_text())
-
-
-def test_a_cache_that_cannot_be_written_is_no_error(cache):
-    cache.parent.write_text("a file where the folder should be")
-    assert calibration.rates(1).product64 > 0.0
 
 
 def test_a_plan_says_what_every_method_would_cost():
@@ -123,15 +89,6 @@ def test_single_parameters_need_columns():
     with pytest.raises(ValueError, match="the variance of every parameter is wanted"):
         barren.gradient_variance(cls, jacobian=J, method="kernel", per_parameter=True)
     assert barren.gradient_variance(cls, jacobian=J, per_parameter=True).method in ("direct", "character")
-
-
-@pytest.mark.parametrize(("length", "kind"), [(12288, "smooth"), (10006, "mixed"), (50001, "mixed"), (50021, "prime")])
-def test_lengths_are_priced_by_the_way_they_are_transformed(length, kind):
-    rates = calibration.rates(1)
-    counted = length * math.log2(length)
-    assert rates.transform(length) == pytest.approx(counted * getattr(rates, f"transform_{kind}"))
-    assert rates.energy(length) == pytest.approx(counted * getattr(rates, f"energy_{kind}"))
-    assert rates.responses(length) == pytest.approx(counted * getattr(rates, f"response_{kind}"))
 
 
 def test_a_safe_prime_is_priced_apart(monkeypatch):
@@ -384,27 +341,3 @@ def test_long_work_is_timed_by_both_verbs(method, monkeypatch):
     barren.plan(cls, model, **asked)
     barren.gradient_variance(cls, model, inputs=inputs.Uniform(), **asked)
     assert timed == [False, True, False, True]
-
-
-# The cache of rates.
-
-
-def test_a_named_cache_needs_no_home(monkeypatch, tmp_path):
-    monkeypatch.setenv("BARREN_CACHE", str(tmp_path))
-    monkeypatch.setattr(calibration.Path, "home", lambda: pytest.fail("asked for the home folder"))
-    assert calibration.cache_file().parent == tmp_path
-
-
-def test_the_key_tells_what_the_rates_depend_on():
-    for part in (np.__version__, "1 threads", "cores", barren.__version__):
-        assert part in calibration._key(1)
-    assert calibration._key(1) != calibration._key(2)
-
-
-def test_rates_can_be_measured_anew(cache, monkeypatch):
-    first = calibration.rates(1)
-    path = calibration.recalibrate(1)
-    assert path == cache
-    known = json.loads(path.read_text())
-    monkeypatch.setattr(calibration, "measure", None)
-    assert vars(calibration.rates(1)) == known[calibration._key(1)] != vars(first)

@@ -68,7 +68,7 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
     if _needs_no_transform(problem):
         return making + d * n * rates.entry
     a_point = cls.n * rates.butterfly + _PASSES * rates.entry + rates.fresh
-    return making + d * (cls.points * a_point + 2.0 * n * rates.entry)
+    return making + d * (cls.points * a_point + n * (2.0 * rates.entry + rates.fresh))  # rows with their weights
 
 
 def _passes(problem: Problem) -> Passes:
