@@ -16,6 +16,7 @@ import torch
 from matplotlib.figure import Figure as Canvas
 
 import barren
+from barren import _canonical, _primes
 from barren import _progress as progress
 from barren import figures
 from barren.figures import base, easy_multipliers, trained
@@ -180,7 +181,7 @@ def test_settings_and_cells_survive_json_and_differ(name: str, full: bool) -> No
     settings = figure.settings(full, 5)
     assert json.loads(json.dumps(settings)) == settings
     assert min(settings.get("seeds", [5])) == 5
-    cells = [base.canonical(cell) for cell in figure.cells(settings)]
+    cells = [_canonical.canonical(cell) for cell in figure.cells(settings)]
     assert len(set(cells)) == len(cells) > 0
 
 
@@ -452,7 +453,7 @@ def test_record_and_hashes(tmp_path: Path) -> None:
         assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
     assert set(record["files"]) == {"squares.parquet", "squares.png", "squares.svg"}
     rows = [{key: value for key, value in row.items() if key != "seconds"} for row in rows_of(tmp_path)]
-    assert base.digest(rows) == record["rows_sha256"]
+    assert _canonical.digest(rows) == record["rows_sha256"]
     assert record["rows_sha256_leaves_out"] == ["seconds"]
     assert str(tmp_path) not in (tmp_path / "squares.json").read_text()
 
@@ -577,6 +578,6 @@ def test_progress_bar_leaves_the_terminal_free(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_primes() -> None:
-    assert base.spaced_primes(300, 3000, 4) == [307, 647, 1399, 2999]
-    assert base.spaced_primes(3, 7, 50) == [3, 5, 7]
-    assert base.all_primes(3, 13) == [3, 5, 7, 11, 13]
+    assert _primes.spaced_primes(300, 3000, 4) == [307, 647, 1399, 2999]
+    assert _primes.spaced_primes(3, 7, 50) == [3, 5, 7]
+    assert _primes.all_primes(3, 13) == [3, 5, 7, 11, 13]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from barren import _files
-from barren.figures.base import canonical
+from barren._canonical import canonical
 from barren.sweeps import schema
 from barren.sweeps.schema import Cell, Row
 

@@ -1,6 +1,6 @@
 """The columns of a store of cells: what every row says, and the types of Parquet that hold it.
 
-A cell is a flat dictionary of JSON scalars, its axes. Its key is their canonical JSON, its identity the SHA-256 of that.
+A cell is a flat dictionary of JSON scalars, its axes. Its key is their canonical JSON, its identity the SHA-256 of it.
 A row has every column; what does not apply to its kind is null. Change a column, and `VERSION` goes up by one.
 """
 
