@@ -61,13 +61,13 @@ def _rungs(one: Series) -> list[_Rung]:
 
 
 def _slopes(some: Sequence[Series]) -> list[Slope]:
-    names = data.varying(some)
+    names = data.telling(some)
     fits = [(rung, power_law(rung.x, rung.values, [0] * len(rung.x))) for one in some for rung in _rungs(one)]
     return [Slope(rung.name, data.label(rung.one, names), fit) for rung, fit in fits if fit is not None]
 
 
 def _figures(some: Sequence[Series], family: Family, limits: Limits) -> Html | None:
-    names = data.varying(some)
+    names = data.telling(some)
     drawn = []
     for one in some[: limits.panels]:
         rungs = _rungs(one)[:SLOTS]

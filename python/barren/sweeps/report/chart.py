@@ -10,7 +10,7 @@ from barren.sweeps.report.markup import Html, element, joined
 from barren.sweeps.report.numbers import count, number, span
 from barren.sweeps.report.scales import Scale, scale
 
-__all__ = ["SLOTS", "Line", "chart"]
+__all__ = ["SLOTS", "Line", "chart", "curve"]
 
 SLOTS = 8
 """Lines that can be told apart in one picture, each by colour, mark and dash."""
@@ -79,6 +79,11 @@ def chart(
     entries = [_entry(line, hidden) for line, hidden in zip(lines, _hidden(lines), strict=True) if line.label]
     legend = element("ul", *entries, class_="legend") if len(lines) > 1 else None
     return element("figure", element("figcaption", title), picture, legend)
+
+
+def curve(points: Sequence[Mean]) -> tuple[tuple[float, float], ...]:
+    """What lines have in common that are the same to the eye, and to nine digits."""
+    return tuple((point.x, float(f"{point.mean:.8e}")) for point in points)
 
 
 @dataclass(frozen=True)
@@ -187,13 +192,17 @@ def _mark(slot: int, x: float, y: float, r: float) -> str:
 
 def _hidden(lines: Sequence[Line]) -> list[Line | None]:
     """For each line the later one that lies on it, if there is one: it cannot be seen then."""
-    keys = [(line.bare, tuple((p.x, float(f"{p.mean:.9e}")) for p in line.points)) for line in lines]
-    last = {key: line for key, line in zip(keys, lines, strict=True)}
-    return [None if last[key] is line or not line.label else last[key] for key, line in zip(keys, lines, strict=True)]
+    keys = [curve(line.points) for line in lines]
+    last = {key: line for key, line in zip(keys, lines, strict=True) if not line.bare}
+    return [None if line.bare or last[key] is line else last[key] for key, line in zip(keys, lines, strict=True)]
 
 
 def _entry(line: Line, hidden: Line | None) -> Html:
-    told = f"{line.label} (under {hidden.label})" if hidden is not None and hidden.label else line.label
+    under = None if hidden is None else joined(" (covered by ", _key(hidden), ")")
+    return element("li", _key(line), element("span", line.label, under))
+
+
+def _key(line: Line) -> Html:
     if line.bare:
         drawn = element("path", d="M1 8H31", class_="bare")
     else:
@@ -201,8 +210,7 @@ def _entry(line: Line, hidden: Line | None) -> Html:
             element("path", d="M1 8H31", class_="line", stroke_dasharray=_DASHES[line.slot] or None),
             element("path", d=_mark(line.slot, 16, 8, 3.6), class_="mark"),
         )
-    key = element("svg", drawn, viewBox="0 0 32 16", class_=f"key s{line.slot}", aria_hidden="true")
-    return element("li", key, element("span", told))
+    return element("svg", drawn, viewBox="0 0 32 16", class_=f"key s{line.slot}", aria_label=line.label, role="img")
 
 
 def _n(length: float) -> str:

@@ -11,8 +11,6 @@ from typing import Any
 from barren.sweeps.report.numbers import plain
 from barren.sweeps.schema import AXES, DONE, Row
 
-__all__ = ["FAMILIES", "Family", "Series", "done", "label", "panels", "ratio", "series", "shared", "varying"]
-
 
 @dataclass(frozen=True)
 class Family:
@@ -37,11 +35,12 @@ FAMILIES = (
     Family("parity", "parities", "|H|", "number of parities |H| (dimensionless)"),
 )
 
-# What is no setting of a series: kind and class are those of its section, p, A and |H| are the horizontal axis, means go
-# over seeds and members, and deviations change nothing that is drawn.
+# What is no setting of a series: kind and class are its section's; p, A and |H| are the horizontal axis; means go
+# over seeds and members; deviations change nothing that is drawn.
 _NO_SETTING = ("kind", "class", "p", "frequencies", "seed", "member", "deviations")
 _SETTINGS = tuple(name for name in AXES if name not in _NO_SETTING)
-_PLAIN = ("target", "model", "loss", "optimizer")
+_FIRST = ("target", "model")
+_PLAIN = (*_FIRST, "loss", "optimizer")
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,11 @@ class Series:
         return found
 
 
+def ordered(rows: Iterable[Row]) -> list[Row]:
+    """The rows in the order of their axes, whatever order they come in."""
+    return sorted(rows, key=lambda row: [*(_order(row[name]) for name in AXES), _order(row["cell_sha256"])])
+
+
 def done(rows: Iterable[Row], kind: str, family: str) -> list[Row]:
     """The rows of a kind and a class that did not fail."""
     return [row for row in rows if row["status"] == DONE and row["kind"] == kind and row["class"] == family]
@@ -100,6 +104,19 @@ def series(rows: Sequence[Row]) -> list[Series]:
 def varying(some: Sequence[Series]) -> list[str]:
     """The axes in which these series differ."""
     return [name for name in _SETTINGS if len({one.setting[name] for one in some}) > 1]
+
+
+def telling(some: Sequence[Series]) -> list[str]:
+    """Enough of the axes in which these series differ to tell them apart.
+
+    One that follows from the others is left out, if it is not the target or the model.
+    """
+    names = varying(some)
+    for name in reversed(names):
+        fewer = [other for other in names if other != name]
+        if name not in _FIRST and len({tuple(one.setting[n] for n in fewer) for one in some}) == len(some):
+            names = fewer
+    return names
 
 
 def shared(some: Sequence[Series]) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def figures(
     """
     several = max((len(one.places()) for one in some), default=0) > 1
     parted = data.panels(some, SLOTS)
-    names = data.varying(some)
+    names = data.telling(some)
     drawn = [
         picture
         for measure in (measures if several else ())
@@ -216,19 +216,23 @@ def slopes(found: Sequence[Slope], family: Family, limits: Limits) -> Html | Non
         Column("bend", lambda s: s.fit.bend, lambda s: _bend(s.fit)),
         Column("factor c", lambda s: s.fit.factor),
         Column("scatter", lambda s: s.fit.scatter, meaning="residual standard deviation of ln y"),
-        Column("places", lambda s: s.fit.places, meaning=f"different {at}"),
-        Column("seeds", lambda s: s.fit.seeds, meaning="with a value at every place"),
+        Column(
+            f"{at} × seeds",
+            lambda s: s.fit.places,
+            lambda s: f"{s.fit.places} × {s.fit.seeds}",
+            f"different {at}, and seeds with a value at each of them",
+        ),
     ]
     if any(slope.fit.left_out for slope in found):
         columns.append(Column("left out", lambda s: s.fit.left_out, meaning="values not finite or not above 0"))
     return joined(
         table(f"Slopes of log-log fits, y ≈ c·{at}^b.", columns, found, limits.rows),
         note(
-            f"Ordinary least squares on the means of ln y over the seeds, an observation a {at}. The interval over {at} "
+            f"Ordinary least squares on the means of ln y over seeds, an observation a {at}. The interval over {at} "
             f"is the t interval of the slope, for other {at} of this range if y scatters about a power law; that over "
             f"seeds is the t interval of the seeds' own slopes, for other initialisations at these {at}. Bend: where a "
-            f"parabola in ln {at} fits better than a line (p < {_BENT}), its slopes at the least and the largest {at}; "
-            "the one slope is then a mean over the range.",
+            f"parabola in ln {at} fits better than a line (at the 1 % level), its slopes at the least and the largest "
+            f"{at}; the one slope is then a mean over the range.",
         ),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import itemgetter
@@ -19,6 +20,7 @@ from barren.sweeps.schema import AXES, COLUMNS, DONE, VERSION, VOLATILE, Row
 
 __all__ = ["cells", "digest", "failures", "provenance", "tiles"]
 
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?")
 _VERSIONS = ("barren", "python", "numpy", "scipy", "torch")
 _MACHINE = ("commit", *(f"{name}_version" for name in _VERSIONS), "fft", "cpu", "instruction_set", "platform")
 
@@ -57,21 +59,26 @@ def failures(rows: Sequence[Row], limits: Limits) -> Html | None:
     failed = [row for row in rows if row["status"] != DONE]
     if not failed:
         return None
-    told: dict[str, list[Row]] = {}
+    alike: dict[str, list[Row]] = {}
     for row in failed:
-        told.setdefault(str(row["error"]), []).append(row)
-    entries = sorted(told.items(), key=lambda entry: (-len(entry[1]), entry[0]))
+        alike.setdefault(_NUMBER.sub("#", f"{row['kind']} {row['error']}"), []).append(row)
+    entries = sorted(alike.items(), key=lambda entry: (-len(entry[1]), entry[0]))
     columns = [
         Column("cells", lambda e: len(e[1])),
         Column("kind", lambda e: e[1][0]["kind"]),
-        Column("error", lambda e: e[0], wide=True),
-        Column("one of them", lambda e: e[1][0]["key"], wide=True),
+        Column("error, of the first of them", lambda e: str(e[1][0]["error"]), wide=True),
+        Column("the first of them", lambda e: e[1][0]["key"], wide=True),
     ]
     return layout.section(
         f"Failures: {count(len(failed), 'cell')}",
         "failures",
         element("p", "These cells are in no table, picture or fit above."),
-        table("Failed cells by their error.", columns, entries, limits.rows),
+        table(
+            "Failed cells by their error; errors that differ in numbers alone are one.",
+            columns,
+            entries,
+            limits.rows,
+        ),
     )
 
 
@@ -119,7 +126,7 @@ def provenance(rows: Sequence[Row], limits: Limits) -> Html:
         "schema version": VERSION,
         "rows": len(rows),
         "SHA-256 of the rows": digest(rows),
-        "left out of it": ", ".join(VOLATILE),
+        "which leaves out": ", ".join(VOLATILE),
         "different sets of points": len({row["points_sha256"] for row in rows} - {None}),
         "different initial weights": len({row["weights_sha256"] for row in rows} - {None}),
         "kinds of cells": ", ".join(f"{n} {kind}" for kind, n in sorted(Counter(r["kind"] for r in rows).items()))

@@ -7,8 +7,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
-from barren.sweeps.report import bounds, overview, training, variance
-from barren.sweeps.report.data import FAMILIES
+from barren.sweeps.report import bounds, data, overview, training, variance
 from barren.sweeps.report.layout import Limits
 from barren.sweeps.report.markup import Html, element, joined
 from barren.sweeps.report.numbers import count
@@ -32,7 +31,7 @@ def html(rows: Sequence[Row], *, title: str | None = None, limits: Limits | None
 
     Cost: O(n log n), about 0.1 ms a row.
     """
-    ordered = sorted(rows, key=lambda row: str(row["cell_sha256"]))
+    ordered = data.ordered(rows)
     shown = limits or Limits()
     while True:
         page = _page(ordered, title or _title(ordered), shown)
@@ -81,7 +80,7 @@ def _page(rows: Sequence[Row], title: str, limits: Limits) -> str:
 def _sections(rows: Sequence[Row], limits: Limits) -> Iterator[tuple[str, str, Html]]:
     """(name, heading, markup) of the parts that have something to say."""
     for kind, part in _PARTS.items():
-        for family in FAMILIES:
+        for family in data.FAMILIES:
             found = part(rows, family, limits)
             if found is not None:
                 yield f"{kind}-{family.name}", f"{kind}: {family.heading}", found

@@ -51,34 +51,38 @@ def table(caption: str, columns: Sequence[Column], entries: Sequence[Any], most:
     """
     kept = entries[:most]
     told = caption if len(kept) == len(entries) else f"{caption} The first {most} of {len(entries)} rows."
-    head = element("tr", *(_heading(column, entries) for column in columns))
-    body = [element("tr", *(_cell(column, entry) for column in columns)) for entry in kept]
+    kinds = [_kind(column, kept) for column in columns]
+    head = [
+        element("th", column.heading, scope="col", title=column.meaning, class_=kind)
+        for column, kind in zip(columns, kinds, strict=True)
+    ]
+    body = [
+        element("tr", *(_cell(column, kind, entry) for column, kind in zip(columns, kinds, strict=True)))
+        for entry in kept
+    ]
     whole = element(
         "table",
         element("caption", element("span", told)),
-        element("thead", head),
+        element("thead", element("tr", *head)),
         element("tbody", joined(*body, by="\n")),
         class_="sortable",
     )
     return element("div", whole, class_="scroll", tabindex=0, role="region", aria_label=caption)
 
 
-def _heading(column: Column, entries: Sequence[Any]) -> Html:
-    first = next((value for entry in entries if (value := column.of(entry)) is not None), "")
-    return element("th", column.heading, scope="col", title=column.meaning, class_=_kind(column, first))
+def _kind(column: Column, entries: Sequence[Any]) -> str | None:
+    """How a column is set, by its first value."""
+    if column.wide:
+        return "wide"
+    first = next((value for entry in entries if (value := column.of(entry)) is not None), None)
+    return "number" if isinstance(first, int | float) else None
 
 
-def _cell(column: Column, entry: Any) -> Html:
+def _cell(column: Column, kind: str | None, entry: Any) -> Html:
     value = column.of(entry)
     plain = number(value) if value is None or isinstance(value, int | float) else str(value)
     text = plain if column.text is None else column.text(entry)
-    return element("td", text, data_sort=_key(value, text), class_=_kind(column, value))
-
-
-def _kind(column: Column, value: Any) -> str | None:
-    if column.wide:
-        return "wide"
-    return "number" if isinstance(value, int | float) or value is None else None
+    return element("td", text, data_sort=_key(value, text), class_=kind)
 
 
 def _key(value: Any, text: str) -> str | None:

@@ -84,7 +84,7 @@ def _phase_names(rows: Sequence[Row]) -> list[str]:
 
 
 def _phase_figures(some: Sequence[Series], family: Family, limits: Limits) -> list[Html]:
-    names = data.varying(some)
+    names = data.telling(some)
     drawn = []
     for one in some[: limits.panels]:
         places = list(one.at_places().items())

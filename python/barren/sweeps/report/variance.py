@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from barren.sweeps.report import data, layout
-from barren.sweeps.report.chart import Line
+from barren.sweeps.report.chart import Line, curve
 from barren.sweeps.report.data import Family, Series
 from barren.sweeps.report.fits import Mean, means, power_law
 from barren.sweeps.report.layout import Limits, Measure, Slope
@@ -73,23 +73,35 @@ def _without_seeds(one: Series, name: str) -> list[Mean]:
     return means([x for _, x, _ in kept], [v for _, _, v in kept], [0] * len(kept), log=True)
 
 
-def _sharp_curves(some: Sequence[Series]) -> list[tuple[int, Series, list[Mean]]]:
-    """The different λ, each with the number of the first series that has it: models share that of their class."""
-    curves: dict[tuple[tuple[float, float], ...], tuple[int, Series, list[Mean]]] = {}
+@dataclass(frozen=True)
+class _Sharp:
+    """λ at every place, and the series that have it: models share that of their class."""
+
+    slot: int
+    points: list[Mean]
+    of: list[Series]
+
+    def label(self, names: Sequence[str]) -> str:
+        """In words, by the axes of the class among these."""
+        told = [name for name in names if name in _CLASS_SIDE]
+        return " | ".join(dict.fromkeys(data.label(one, told, "") for one in self.of))
+
+
+def _sharp_curves(some: Sequence[Series]) -> list[_Sharp]:
+    """The different λ, each in the colour of the first series that has it."""
+    found: dict[tuple[tuple[float, float], ...], _Sharp] = {}
     for slot, one in enumerate(some):
         points = _without_seeds(one, "sharp_bound")
         if points:
-            curves.setdefault(tuple((point.x, point.mean) for point in points), (slot, one, points))
-    return list(curves.values())
+            found.setdefault(curve(points), _Sharp(slot, points, [])).of.append(one)
+    return list(found.values())
 
 
 def _sharp_lines(panel: Sequence[Series], names: Sequence[str]) -> list[Line]:
     curves = _sharp_curves(panel)
-    told = [name for name in names if name in _CLASS_SIDE]
     several = len(curves) > 1
     return [
-        Line("λ, " + data.label(one, told) if several and told else "λ", points, slot, bare=True)
-        for slot, one, points in curves
+        Line(f"λ, {sharp.label(names)}" if several else "λ", sharp.points, sharp.slot, bare=True) for sharp in curves
     ]
 
 
@@ -104,7 +116,7 @@ def _bound_lines(panel: Sequence[Series], names: Sequence[str]) -> list[Line]:
 
 
 def _slopes(some: Sequence[Series]) -> list[Slope]:
-    names = data.varying(some)
+    names = data.telling(some)
     quantities = {
         "Var": _column("value"),
         "Var/B²": _column("normalised"),
@@ -118,10 +130,10 @@ def _slopes(some: Sequence[Series]) -> list[Slope]:
             fit = power_law([x for _, x, _ in kept], [v for _, _, v in kept], [r["seed"] for r, _, _ in kept])
             if fit is not None:
                 found.append(Slope(quantity, data.label(one, names), fit))
-    for _, one, points in _sharp_curves(some):
-        fit = power_law([p.x for p in points], [p.mean for p in points], [0] * len(points))
+    for sharp in _sharp_curves(some):
+        fit = power_law([p.x for p in sharp.points], [p.mean for p in sharp.points], [0] * len(sharp.points))
         if fit is not None:
-            found.append(Slope("λ", data.label(one, [n for n in names if n in _CLASS_SIDE]), fit))
+            found.append(Slope("λ", sharp.label(names), fit))
     return found
 
 
