@@ -1,4 +1,4 @@
-"""From a cell to its row. Cells of one class share its tables, its λ and its points, and cells of one seed the network."""
+"""From a cell to its row. Cells of one class share its tables, its λ and its points; cells of one seed the network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from barren.variance import GradientVariance, gradient_variance
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MEMORY_LIMIT", "class_of", "compute", "encoding_of", "maker_of", "network_of", "outputs_of"]
+__all__ = ["MEMORY_LIMIT", "class_of", "compute", "encoding_of", "law_of", "maker_of", "network_of", "outputs_of"]
 
 MEMORY_LIMIT = 2**30
 """Bytes of a cell, unless told otherwise: fixed, for how much work is done in one go must not depend on the machine."""
@@ -58,6 +58,11 @@ def compute(cells: Sequence[Cell], *, threads: int | None = None, memory_limit: 
 def class_of(cell: Cell) -> TargetClass:
     """The class of a cell; the last ones are kept, with their tables."""
     return _class(cell.get("p"), cell.get("frequencies"), cell.get("parity"), cell.get("target"), _multipliers(cell))
+
+
+def law_of(cell: Cell) -> Any:
+    """The law of x of a cell; None for the default one on the real line."""
+    return _law(cell["class"], cell["inputs"])
 
 
 def encoding_of(cell: Cell) -> tuple[Encoding, int]:
@@ -229,7 +234,7 @@ def _train(cells: Sequence[Cell], threads: int | None) -> list[dict[str, Any]]:
         epochs=first.get("epochs"),
         batch_size=first["batch_size"],
         data=first["data"],
-        inputs=_law(first["class"], first["inputs"]),
+        inputs=law_of(first),
         dtype=first["dtype"],
         threads=threads,
     )
@@ -277,8 +282,7 @@ def _law(family: str, inputs: str) -> Any:
 
 def _class_side(cell: Cell) -> tuple[TargetClass, Any, str | None]:
     """The class, the law of x, and the hash of its points and weights; None where they are no list that fits."""
-    law = _law(cell["class"], cell["inputs"])
-    return class_of(cell), law, _points_hash(class_of(cell), cell["inputs"], cell["class"], cell["kind"])
+    return class_of(cell), law_of(cell), _points_hash(class_of(cell), cell["inputs"], cell["class"], cell["kind"])
 
 
 @lru_cache(maxsize=4)

@@ -1,4 +1,4 @@
-"""Values of an axis: one, a list, or a range in words, such as {primes = [300, 3000]}. Data only: nothing is executed."""
+"""Values of an axis: one, a list, or a range in words, such as {primes = [300, 3000]}. Data only: nothing is run."""
 
 from __future__ import annotations
 
