@@ -16,9 +16,8 @@ import torch
 from matplotlib.figure import Figure as Canvas
 
 import barren
-from barren import _canonical, _primes
+from barren import _canonical, _primes, figures
 from barren import _progress as progress
-from barren import figures
 from barren.figures import base, easy_multipliers, trained
 from barren.figures.base import Cell, Figure, Row, Settings
 

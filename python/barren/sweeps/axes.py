@@ -1,4 +1,4 @@
-"""The axes of a grid: which belong to which kind of cell, what their values must be, what stands where none is given."""
+"""The axes of a grid: which go with which kind of cell, what their values must be, what stands where none is given."""
 
 from __future__ import annotations
 

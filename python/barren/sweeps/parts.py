@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Sequence
 from io import BytesIO
@@ -133,9 +134,7 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pyarrow.Table:
     return table
 
 
-def replaced_by(table: pyarrow.Table) -> list[str]:
-    """Names of the parts that a part stands for."""
-    import json
-
-    names: list[str] = json.loads((table.schema.metadata or {}).get(_REPLACES, b"[]"))
+def replaced_by(kind: pyarrow.Schema) -> list[str]:
+    """Names of the parts that a part stands for, by its schema."""
+    names: list[str] = json.loads((kind.metadata or {}).get(_REPLACES, b"[]"))
     return names

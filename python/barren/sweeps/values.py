@@ -1,4 +1,4 @@
-"""Values of an axis: one, a list, or a range in words, such as {primes = [300, 3000]}. Data only: nothing is executed."""
+"""Values of an axis: one, a list, or a range in words, such as {primes = [300, 3000]}. Data only: nothing is run."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def _ranged(name: str, given: Mapping[Any, Any]) -> list[Any]:
     known = (*_RANGES, *_OPTIONS)
     for key in given:
         if key not in known:
-            raise ValueError(f"axis {name} has no key {key!r}{nearest(str(key), known)}; a range has {', '.join(known)}")
+            raise ValueError(
+                f"axis {name} has no key {key!r}{nearest(str(key), known)}; a range has {', '.join(known)}"
+            )
     kinds = [key for key in _RANGES if key in given]
     if len(kinds) != 1:
         raise ValueError(f"axis {name} must be a range of one kind, primes or range; got {kinds or 'neither'}")

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from barren.training.protocols import Stream, digest
+from barren._canonical import array_digest
+from barren.training.protocols import Stream
 from barren.training.task import Array, Run, Task
 
 # What the features and labels of the steps at hand may take.
@@ -154,12 +155,15 @@ class Feed:
     def hashes(self, run: Run) -> dict[str, str]:
         """SHA-256 of the points and the labels that a run was trained and tested on."""
         stream, member = self.streams[run.seed], np.array([run.member])
-        found = {"test_points": digest(stream.test), "test_labels": digest(self.task.values(member, stream.test)[0])}
+        found = {
+            "test_points": array_digest(stream.test),
+            "test_labels": array_digest(self.task.values(member, stream.test)[0]),
+        }
         train = stream.train
         if train is None:
             chains = tuple(chain.hex() for chain in self.chains(run).values())
         else:
-            chains = digest(train), digest(self.task.values(member, train)[0])
+            chains = array_digest(train), array_digest(self.task.values(member, train)[0])
         return {"train_points": chains[0], "train_labels": chains[1], **found}
 
 

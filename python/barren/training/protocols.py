@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from barren import _validate
+from barren._canonical import array_digest
 from barren.classes import TargetClass
 from barren.training.draws import Points, distinct, draw, generator
 
@@ -176,7 +176,7 @@ class GivenSets(Protocol):
         return False
 
     def __repr__(self) -> str:
-        named = ", ".join(f"{digest(points)[:12]}" for points in (self._train, self._test))
+        named = ", ".join(f"{array_digest(points)[:12]}" for points in (self._train, self._test))
         return f"GivenSets({len(self._train)} and {len(self._test)} points, {named})"
 
     @property
@@ -273,16 +273,6 @@ def from_spec(data: str | Protocol) -> Protocol:
     except ValueError as error:
         raise ValueError(f"data must be {expected}; got {data!r} ({error})") from None
     raise ValueError(f"data must be {expected}; got {data!r}")
-
-
-def digest(*arrays: np.ndarray[Any, np.dtype[Any]]) -> str:
-    """SHA-256 of the content, kind and shape of arrays, as hexadecimal digits."""
-    total = hashlib.sha256()
-    for array in arrays:
-        plain = np.ascontiguousarray(array)
-        total.update(f"{plain.dtype.str}{plain.shape}".encode())
-        total.update(plain.tobytes())
-    return total.hexdigest()
 
 
 def _common_rows(x: Points, y: Points) -> Points:
