@@ -340,6 +340,22 @@ def figure(
         typer.echo(path)
 
 
+@app.command("report")
+@_plainly
+def report_of_store(
+    store: Annotated[Path, typer.Argument(help="The store, a folder of barren sweep.", metavar="DIR")],
+    out: Annotated[
+        Path | None, typer.Option(help="The page; default report.html in the store.", metavar="FILE")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Of the page.", metavar="TEXT")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a page that is there.")] = False,
+) -> None:
+    """Writes a store as one HTML page that stands alone: figures, slopes with intervals, tables, provenance."""
+    from barren.sweeps.report import write
+
+    typer.echo(write(store, out, title=title, force=force))
+
+
 @app.command()
 @_plainly
 def check(

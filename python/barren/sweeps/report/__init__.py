@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 
 from barren import _files
-from barren.sweeps import parts
 from barren.sweeps.report.page import html
-from barren.sweeps.schema import Row
+from barren.sweeps.store import grids_of, heading_of, rows_of
 
 __all__ = ["html", "write"]
 
@@ -35,24 +34,15 @@ def write(
         ValueError: there is no store, a part is damaged or of another schema, the file is there, or its folder is not.
         OSError: the file cannot be written.
 
-    Cost: O(n log n) in the number n of cells; all rows are held, about 10 kB each.
+    Cost: O(n log n) in the number n of cells; all rows are held, some kB each.
     """
     folder = Path(store)
+    heading_of(folder)
     path = folder / "report.html" if out is None else Path(out)
-    if path.exists() and not force:
-        raise ValueError(f"out must be a file that is not there yet; got {str(path)!r}: --force replaces it")
     if path.is_dir() or not path.parent.is_dir():
         raise ValueError(f"out must be a file in a folder that is there; got {str(path)!r}")
-    page = html(_rows(folder), title=title)
+    if path.exists() and not force:
+        raise ValueError(f"out must be a file that is not there yet; got {str(path)!r}: --force replaces it")
+    page = html(rows_of(folder), title=title, grids=grids_of(folder))
     _files.replace(path, page.encode())
     return path
-
-
-def _rows(folder: Path) -> list[Row]:
-    if not (folder / parts.FOLDER).is_dir():
-        raise ValueError(f"store must be a folder that a sweep made; got {str(folder)!r}, without {parts.FOLDER}/")
-    rows = {}
-    for path in parts.listed(folder):
-        for row in parts.read(path).to_pylist():
-            rows[row["cell_sha256"]] = row
-    return list(rows.values())

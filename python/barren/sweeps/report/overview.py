@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from barren._canonical import canonical
+from barren._canonical import canonical, digest
 from barren.sweeps.report import layout
 from barren.sweeps.report.layout import Limits
 from barren.sweeps.report.markup import Html, element
@@ -18,7 +19,7 @@ from barren.sweeps.report.numbers import count, duration, memory
 from barren.sweeps.report.tables import Column, table
 from barren.sweeps.schema import AXES, COLUMNS, DONE, VERSION, VOLATILE, Row
 
-__all__ = ["cells", "digest", "failures", "provenance", "tiles"]
+__all__ = ["cells", "failures", "provenance", "rows_digest", "tiles"]
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?")
 _VERSIONS = ("barren", "python", "numpy", "scipy", "torch")
@@ -100,7 +101,7 @@ def cells(rows: Sequence[Row], limits: Limits) -> Html | None:
     return layout.section("Cells", "cells", table("Finished cells.", columns, finished, limits.rows), layout.note(more))
 
 
-def digest(rows: Sequence[Row]) -> str:
+def rows_digest(rows: Sequence[Row]) -> str:
     """SHA-256 of all rows in the order of their cells, without what differs from run to run (`VOLATILE`)."""
     names = [name for name in COLUMNS if name not in VOLATILE]
     found = hashlib.sha256()
@@ -109,7 +110,7 @@ def digest(rows: Sequence[Row]) -> str:
     return found.hexdigest()
 
 
-def provenance(rows: Sequence[Row], limits: Limits) -> Html:
+def provenance(rows: Sequence[Row], grids: Sequence[Mapping[str, Any]], limits: Limits) -> Html:
     """Where the numbers come from: versions, machines, data, and the hash of all rows."""
     made: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
@@ -125,7 +126,7 @@ def provenance(rows: Sequence[Row], limits: Limits) -> Html:
     hashes = {
         "schema version": VERSION,
         "rows": len(rows),
-        "SHA-256 of the rows": digest(rows),
+        "SHA-256 of the rows": rows_digest(rows),
         "which leaves out": ", ".join(VOLATILE),
         "different sets of points": len({row["points_sha256"] for row in rows} - {None}),
         "different initial weights": len({row["weights_sha256"] for row in rows} - {None}),
@@ -138,7 +139,14 @@ def provenance(rows: Sequence[Row], limits: Limits) -> Html:
         layout.listed(hashes),
         table("What computed the cells.", columns, entries, limits.rows) if entries else None,
         layout.note("Each row of the store has its own hashes of points, test points and weights."),
+        *(_grid(grid) for grid in grids),
     )
+
+
+def _grid(grid: Mapping[str, Any]) -> Html:
+    """What `barren sweep` was given."""
+    text = json.dumps(grid, indent=2, ensure_ascii=False)
+    return element("details", element("summary", f"grid {digest(grid)[:16]}"), element("pre", text))
 
 
 def _kth(k: int) -> Callable[[Any], Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
+from typing import Any
 
 from barren.sweeps.report import bounds, data, overview, training, variance
 from barren.sweeps.report.layout import Limits
@@ -21,12 +22,19 @@ LARGEST = 5_000_000
 _PARTS = {"variance": variance.section, "bounds": bounds.section, "train": training.section}
 
 
-def html(rows: Sequence[Row], *, title: str | None = None, limits: Limits | None = None) -> str:
+def html(
+    rows: Sequence[Row],
+    *,
+    title: str | None = None,
+    grids: Sequence[Mapping[str, Any]] = (),
+    limits: Limits | None = None,
+) -> str:
     """The page of a store's rows: the same text for the same rows, in whatever order they come.
 
     Args:
         rows: with every column of the schema, one a cell.
         title: default words for what was computed.
+        grids: that were swept, as JSON values.
         limits: how much is shown at first; halved until the page has at most `LARGEST` bytes.
 
     Cost: O(n log n), about 0.1 ms a row.
@@ -34,7 +42,7 @@ def html(rows: Sequence[Row], *, title: str | None = None, limits: Limits | None
     ordered = data.ordered(rows)
     shown = limits or Limits()
     while True:
-        page = _page(ordered, title or _title(ordered), shown)
+        page = _page(ordered, title or _title(ordered), grids, shown)
         if len(page.encode()) <= LARGEST or shown.rows == 0:
             return page
         shown = shown.halved()
@@ -47,8 +55,8 @@ def _title(rows: Sequence[Row]) -> str:
     return f"Sweep: {', '.join(told)}" if told else "An empty sweep"
 
 
-def _page(rows: Sequence[Row], title: str, limits: Limits) -> str:
-    parts = list(_sections(rows, limits))
+def _page(rows: Sequence[Row], title: str, grids: Sequence[Mapping[str, Any]], limits: Limits) -> str:
+    parts = list(_sections(rows, grids, limits))
     style, script = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "table.js"))
     # Neither can be broken out of: they are ours, and hold no closing tag.
     trusted = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -77,7 +85,9 @@ def _page(rows: Sequence[Row], title: str, limits: Limits) -> str:
     return f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n'
 
 
-def _sections(rows: Sequence[Row], limits: Limits) -> Iterator[tuple[str, str, Html]]:
+def _sections(
+    rows: Sequence[Row], grids: Sequence[Mapping[str, Any]], limits: Limits
+) -> Iterator[tuple[str, str, Html]]:
     """(name, heading, markup) of the parts that have something to say."""
     for kind, part in _PARTS.items():
         for family in data.FAMILIES:
@@ -87,7 +97,7 @@ def _sections(rows: Sequence[Row], limits: Limits) -> Iterator[tuple[str, str, H
     for name, heading, found in (
         ("failures", "failures", overview.failures(rows, limits)),
         ("cells", "cells", overview.cells(rows, limits)),
-        ("provenance", "provenance", overview.provenance(rows, limits)),
+        ("provenance", "provenance", overview.provenance(rows, grids, limits)),
     ):
         if found is not None:
             yield name, heading, found
