@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,11 +16,22 @@ def t_interval(values: NDArray[np.float64], level: float) -> tuple[float, float]
         >>> round(low, 4), round(high, 4)
         (-0.4841, 4.4841)
     """
-    from scipy.stats import t
-
     count = len(values)
     if count < 2:
         return float("nan"), float("nan")
-    half = float(t.ppf(0.5 + 0.5 * level, count - 1)) * float(values.std(ddof=1)) / count**0.5
+    half = t_quantile(level, count - 1) * float(values.std(ddof=1)) / count**0.5
     mean = float(values.mean())
     return mean - half, mean + half
+
+
+@lru_cache(maxsize=256)
+def t_quantile(level: float, freedom: int) -> float:
+    """Half the width of a two-sided t interval, in standard errors.
+
+    Example:
+        >>> round(t_quantile(0.95, 2), 4)
+        4.3027
+    """
+    from scipy.stats import t
+
+    return float(t.ppf(0.5 + 0.5 * level, freedom))

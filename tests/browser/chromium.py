@@ -99,7 +99,9 @@ class Page:
     def open(self, path: Path) -> None:
         """Loads a file and waits until it is there."""
         self._loaded, self._address = False, path.resolve().as_uri()
-        self.call("Page.navigate", url=self._address)
+        failed = self.call("Page.navigate", url=self._address).get("errorText")
+        if failed:
+            raise RuntimeError(f"{path} did not load: {failed}")
         deadline = time.monotonic() + _PATIENCE
         while not self._loaded:
             if time.monotonic() > deadline:

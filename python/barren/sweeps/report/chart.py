@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,7 +64,7 @@ def chart(
         levels: (number, words) of horizontal lines.
     """
     points = [point for line in lines for point in line.points]
-    heights = [h for line in lines for point in line.points for h in _heights(point, line.bare)]
+    heights = [h for line in lines for point in line.points for h in _heights(point, line.bare, log_y)]
     across = scale([point.x for point in points], log=True)
     up = scale([*heights, *(level for level, _ in levels)], log=log_y, within=within)
     frame = _Frame(across, up)
@@ -106,9 +107,10 @@ class _Frame:
         return _HEIGHT - _BOTTOM - part * (_HEIGHT - _TOP - _BOTTOM)
 
 
-def _heights(point: Mean, bare: bool) -> list[float]:
+def _heights(point: Mean, bare: bool, log: bool) -> list[float]:
     """What of a point must fit into the picture."""
-    return [point.mean] if bare or point.groups < 2 else [point.mean, point.low, point.high]
+    ends = [] if bare or point.groups < 2 else [point.low, point.high]
+    return [point.mean, *(end for end in ends if math.isfinite(end) and (end > 0.0 or not log))]
 
 
 def _axes(frame: _Frame, x: str, y: str) -> Html:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from barren._intervals import t_interval
+from barren._intervals import t_interval, t_quantile
 
 __all__ = ["LEVEL", "Fit", "Mean", "means", "power_law"]
 
@@ -104,12 +104,13 @@ def means(x: Sequence[float], values: Sequence[float], groups: Sequence[Hashable
             kept.setdefault(place, {}).setdefault(group, []).append(value)
     found = []
     for place in sorted(kept):
-        some = [np.array(one) for one in kept[place].values()]
-        of_groups = np.array([float((np.log(one) if log else one).mean()) for one in some])
-        ends = (float(of_groups.mean()), *t_interval(of_groups, LEVEL))
-        mean, low, high = (float(np.exp(end)) for end in ends) if log else ends
-        every = np.concatenate(some)
-        found.append(Mean(place, len(every), len(some), mean, low, high, float(every.min()), float(every.max())))
+        some = list(kept[place].values())
+        # The numbers are few and the places many: plain sums are quicker than arrays.
+        of_groups = [math.fsum(map(math.log, one) if log else one) / len(one) for one in some]
+        ends = (math.fsum(of_groups) / len(some), *t_interval(np.array(of_groups), LEVEL))
+        mean, low, high = (_exp(end) for end in ends) if log else ends
+        every = [value for one in some for value in one]
+        found.append(Mean(place, len(every), len(some), mean, low, high, min(every), max(every)))
     return found
 
 
@@ -143,14 +144,14 @@ def power_law(x: Sequence[float], values: Sequence[float], seeds: Sequence[Hasha
         logs.setdefault(seed, {})[place] = math.log(value)
     y = np.array([np.mean([one[place] for one in logs.values() if place in one]) for place in places])
     slope, intercept, error, scatter = _line(at, y)
-    half = _quantile(len(places) - 2) * error
+    half = t_quantile(LEVEL, len(places) - 2) * error if len(places) > 2 else math.nan
     complete = [[one[place] for place in places] for one in logs.values() if len(one) == len(places)]
     over_seeds = t_interval(np.array([_line(at, np.array(one))[0] for one in complete]), LEVEL)
     return Fit(
         slope,
         slope - half,
         slope + half,
-        math.exp(intercept),
+        _exp(intercept),
         len(places),
         len(complete),
         *over_seeds,
@@ -159,6 +160,14 @@ def power_law(x: Sequence[float], values: Sequence[float], seeds: Sequence[Hasha
         len(kept),
         len(values) - len(kept),
     )
+
+
+def _exp(value: float) -> float:
+    """e to it, infinite where that is no double: an end of a wide interval may be."""
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
 
 
 def _line(x: _Floats, y: _Floats) -> tuple[float, float, float, float]:
@@ -193,9 +202,3 @@ def _bend(x: _Floats, y: _Floats) -> tuple[float, float, float]:
     chance = 2.0 * float(t.sf(abs(coefficients[2]) / error, len(x) - 3)) if bent and error > 0.0 else float(not bent)
     first, last = (float(coefficients[1] + 2.0 * coefficients[2] * end) for end in (centred[0], centred[-1]))
     return chance, first, last
-
-
-def _quantile(freedom: int) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf(0.5 + 0.5 * LEVEL, freedom)) if freedom > 0 else math.nan

@@ -30,8 +30,11 @@ class Scale:
     ticks: tuple[tuple[float, str], ...]
 
     def part(self, value: float) -> float:
-        """Where a number lies: 0 at the beginning, 1 at the end."""
-        return ((math.log10(value) if self.log else value) - self.low) / (self.high - self.low)
+        """Where a number lies: 0 at the beginning, 1 at the end, and what lies beyond is at an end."""
+        if value == math.inf or (self.log and value <= 0.0):
+            return float(value == math.inf)
+        at = math.log10(value) if self.log else value
+        return min(1.0, max(0.0, (at - self.low) / (self.high - self.low)))
 
     def tick_parts(self) -> list[tuple[float, str]]:
         """Where the texts stand, as `part` of their numbers."""
