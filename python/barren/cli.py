@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import functools
-import json
-import math
-import sys
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 import barren
 from barren import check as checks
 from barren import report, specs
+from barren._command import INTERRUPTED
+from barren._command import console as _console
+from barren._command import plainly as _plainly
+from barren._command import print_json as _print_json
 from barren.classes import TargetClass
 from barren.encodings import Angular, Encoding, Scalar
-
-_Params = ParamSpec("_Params")
-_MISTAKE = 2
-_INTERRUPTED = 130
-_OPTIONAL = ("torch", "matplotlib", "pyarrow")
+from barren.sweeps.commands import app as sweep_app
 
 app = typer.Typer(
     name="barren",
@@ -34,6 +28,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(sweep_app)
 
 
 @app.callback()
@@ -52,43 +48,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
     return 0
-
-
-def _plainly(command: Callable[_Params, None]) -> Callable[_Params, None]:
-    """A mistake of the user becomes one line on standard error and status 2; warnings become lines too."""
-
-    @functools.wraps(command)
-    def wrapped(*args: _Params.args, **kwargs: _Params.kwargs) -> None:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("always", UserWarning)
-                warnings.showwarning = _show_warning
-                command(*args, **kwargs)
-        except ModuleNotFoundError as error:
-            missing = (error.name or "").partition(".")[0]
-            if missing not in _OPTIONAL:
-                raise
-            raise _stop(f'this needs {missing}: pip install "barren[experiments]"') from None
-        except (TypeError, ValueError, OSError) as error:
-            raise _stop(" ".join(str(error).split())) from None
-        except RuntimeError as error:
-            if not str(error).startswith("BARREN_KERNEL"):  # set by the user; anything else is a fault of ours
-                raise
-            raise _stop(str(error)) from None
-        except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
-            raise typer.Exit(_INTERRUPTED) from None
-
-    return wrapped
-
-
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    typer.echo(f"warning: {message}", err=True)
-
-
-def _stop(message: str) -> typer.Exit:
-    typer.echo(f"barren: {message}", err=True)
-    return typer.Exit(_MISTAKE)
 
 
 _Modulus = Annotated[str | None, typer.Option("--p", help="The modulus p, 3 or more: 1009, or 2^255-19.", metavar="P")]
@@ -335,7 +294,7 @@ def figure(
         )
     except KeyboardInterrupt:
         typer.echo("interrupted: the finished cells are kept, the same command goes on from there", err=True)
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     for path in made.files.values():
         typer.echo(path)
 
@@ -392,21 +351,3 @@ def info(
         _print_json(dict(barren.configuration()))
     else:
         barren.show_config()
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    typer.echo(json.dumps(_finite(value), ensure_ascii=False, indent=2))
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no nan and no infinity: null stands for them."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _console() -> Console:
-    """As wide as the terminal; wide enough for a table where there is none."""
-    return Console(width=None if sys.stdout.isatty() else 150)

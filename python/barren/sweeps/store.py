@@ -30,7 +30,7 @@ from barren.sweeps.schema import Row
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["Store", "StoreError", "heading_of", "rows_of", "table_of"]
+__all__ = ["Store", "StoreError", "grids_of", "heading_of", "replaced_in", "rows_of", "table_of"]
 
 HEADING = "sweep.json"
 _LOCK = "lock"
@@ -176,7 +176,7 @@ class Store:
 
     def _settle(self) -> None:
         """Finishes what a killed writer left: parts that another one stands for, temporary files, logs."""
-        for name in _replaced(self.path):
+        for name in replaced_in(self.path):
             (self.path / parts.FOLDER / name).unlink(missing_ok=True)
         for path in (self.path / parts.FOLDER).glob("*.tmp"):
             path.unlink(missing_ok=True)
@@ -284,7 +284,7 @@ def table_of(path: str | os.PathLike[str]) -> pyarrow.Table:
     store = Path(path)
     heading_of(store)
     logged = [row for file in log.listed(store) for row in _read_log(file)]
-    gone = _replaced(store)
+    gone = replaced_in(store)
     tables = [parts.read(file) for file in parts.listed(store) if file.name not in gone]
     tables = [table.replace_schema_metadata(None) for table in tables]
     known = {cell for table in tables for cell in table.column("cell_sha256").to_pylist()}
@@ -301,7 +301,7 @@ def _read_log(path: Path) -> list[Row]:
         return []
 
 
-def _replaced(store: Path) -> set[str]:
+def replaced_in(store: Path) -> set[str]:
     """Names of the parts that another part stands for: a kill left both."""
     from pyarrow import ArrowInvalid, parquet
 
