@@ -18,7 +18,7 @@ SLOTS = 8
 
 _WIDTH, _HEIGHT = 480.0, 330.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 74.0, 12.0, 12.0, 50.0
-_WITH_TITLES = 60  # marks that say their numbers when they are pointed at
+_WITH_TITLES = 60  # marks that are joined, and say their numbers when they are pointed at
 _WITH_BARS = 40  # places whose intervals are bars; more of them are a band
 _DASHES = ("", "7 3", "2 3", "9 3 2 3", "5 2", "1 2", "12 4", "6 2 2 2")
 
@@ -148,16 +148,18 @@ def _drawn(frame: _Frame, line: Line, symbol: str) -> Html:
     path = "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in places)
     if line.bare:
         return element("path", d=path, class_=f"bare s{line.slot}") if places else Html("")
-    parts = [element("path", d=path, class_="line", stroke_dasharray=_DASHES[line.slot] or None)] if places else []
+    many = len(places) > _WITH_TITLES
+    dashes = _DASHES[line.slot] or None
+    parts = [] if many or not places else [element("path", d=path, class_="line", stroke_dasharray=dashes)]
     spread = [point for point in line.points if point.groups > 1]
     if len(line.points) > _WITH_BARS:
         parts.insert(0, _band(frame, spread))
     else:
         bars = "".join(f"M{_n(frame.x(p.x))} {_n(frame.y(p.low))}V{_n(frame.y(p.high))}" for p in spread)
         parts.append(element("path", d=bars, class_="bars"))
-    if len(places) > _WITH_TITLES:
-        marks = "".join(_mark(line.slot, x, y, 2.0) for x, y in places)
-        parts.append(element("path", d=marks, class_="mark"))
+    if many:  # a cloud, without a line that runs through it
+        marks = "".join(_mark(line.slot, x, y, 1.6) for x, y in places)
+        parts.append(element("path", d=marks, class_="mark small"))
     else:
         for (x, y), point in zip(places, line.points, strict=True):
             told = element("title", _said(point, symbol, line.label))

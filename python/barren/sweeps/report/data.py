@@ -39,6 +39,8 @@ FAMILIES = (
 # over seeds and members; deviations change nothing that is drawn.
 _NO_SETTING = ("kind", "class", "p", "frequencies", "seed", "member", "deviations")
 _SETTINGS = tuple(name for name in AXES if name not in _NO_SETTING)
+ALL = "all cells"
+
 _FIRST = ("target", "model")
 _PLAIN = (*_FIRST, "loss", "optimizer")
 
@@ -127,7 +129,7 @@ def shared(some: Sequence[Series]) -> dict[str, Any]:
     return {n: v for n, v in some[0].setting.items() if n not in differ and v is not None}
 
 
-def label(one: Series, names: Sequence[str], otherwise: str = "all cells") -> str:
+def label(one: Series, names: Sequence[str], otherwise: str = ALL) -> str:
     """A series in words, by the axes of these names.
 
     Example:

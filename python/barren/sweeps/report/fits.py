@@ -163,7 +163,7 @@ def power_law(x: Sequence[float], values: Sequence[float], seeds: Sequence[Hasha
 
 
 def _exp(value: float) -> float:
-    """e to it, infinite where that is no double: an end of a wide interval may be."""
+    """The exponential, infinite where it is no double: an end of a wide interval may be."""
     try:
         return math.exp(value)
     except OverflowError:

@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 _BENT = 0.01
+_SCATTER = "residual standard deviation of ln y"
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,8 @@ def _picture(
     limits: Limits,
 ) -> Html | None:
     told = [name for name in names if name not in fixed]
-    lines = [Line(data.label(one, told), measure.means(one), slot) for slot, one in enumerate(panel)]
+    quantity = measure.symbol.partition(" (")[0]
+    lines = [Line(data.label(one, told, quantity), measure.means(one), slot) for slot, one in enumerate(panel)]
     lines = [line for line in lines if line.points]
     if not lines:
         return None
@@ -215,7 +217,7 @@ def slopes(found: Sequence[Slope], family: Family, limits: Limits) -> Html | Non
         interval("95 % over seeds", lambda s: (s.fit.seeds_low, s.fit.seeds_high), decimals=3),
         Column("bend", lambda s: s.fit.bend, lambda s: _bend(s.fit)),
         Column("factor c", lambda s: s.fit.factor),
-        Column("scatter", lambda s: s.fit.scatter, meaning="residual standard deviation of ln y"),
+        Column("scatter", lambda s: None if math.isnan(s.fit.scatter) else s.fit.scatter, meaning=_SCATTER),
         Column(
             f"{at} × seeds",
             lambda s: s.fit.places,

@@ -101,8 +101,13 @@ def _sharp_lines(panel: Sequence[Series], names: Sequence[str]) -> list[Line]:
     curves = _sharp_curves(panel)
     several = len(curves) > 1
     return [
-        Line(f"λ, {sharp.label(names)}" if several else "λ", sharp.points, sharp.slot, bare=True) for sharp in curves
+        Line(_sharp_label(sharp.label(names) if several else ""), sharp.points, sharp.slot, bare=True)
+        for sharp in curves
     ]
+
+
+def _sharp_label(of: str) -> str:
+    return f"λ, {of}" if of else "λ"
 
 
 def _bound_lines(panel: Sequence[Series], names: Sequence[str]) -> list[Line]:
@@ -110,8 +115,9 @@ def _bound_lines(panel: Sequence[Series], names: Sequence[str]) -> list[Line]:
     for slot, one in enumerate(panel):
         kept = one.valued(_column("bound"))
         points = means([x for _, x, _ in kept], [v for _, _, v in kept], [r["seed"] for r, _, _ in kept], log=True)
-        told = "λ·B²" if len(panel) == 1 else "λ·B² of each, in its colour"
-        lines.append(Line("" if lines else told, points, slot, bare=True))
+        if points:
+            told = "λ·B²" if len(panel) == 1 else "λ·B² of each, in its colour"
+            lines.append(Line("" if lines else told, points, slot, bare=True))
     return lines
 
 
@@ -133,7 +139,7 @@ def _slopes(some: Sequence[Series]) -> list[Slope]:
     for sharp in _sharp_curves(some):
         fit = power_law([p.x for p in sharp.points], [p.mean for p in sharp.points], [0] * len(sharp.points))
         if fit is not None:
-            found.append(Slope("λ", sharp.label(names), fit))
+            found.append(Slope("λ", sharp.label(names) or data.ALL, fit))
     return found
 
 
