@@ -21,7 +21,7 @@ def grid(seeds: int, places: np.ndarray = PLACES) -> tuple[list[float], list[int
 
 
 def noisy(rng: np.random.Generator, seeds: int, slope: float = -1.3) -> tuple[list[float], list[float], list[int]]:
-    """A power law with a part that all seeds of a place share, one that all places of a seed share, and one of a cell."""
+    """A power law with a part that seeds of a place share, one that places of a seed share, and one of the cell."""
     x, which = grid(seeds)
     at = np.searchsorted(PLACES, x)
     logs = slope * np.log(x) + 0.2 * rng.normal(size=len(PLACES))[at] + 0.5 * rng.normal(size=seeds)[which]

@@ -137,9 +137,17 @@ def _axes(frame: _Frame, x: str, y: str) -> Html:
 
 def _level(frame: _Frame, value: float, words: str) -> Html:
     at = frame.y(value)
+    below = at + 22.0 < _HEIGHT - _BOTTOM
     return joined(
         element("path", d=f"M{_LEFT:g} {_n(at)}H{_WIDTH - _RIGHT:g}", class_="level"),
-        element("text", words, x=f"{_WIDTH - _RIGHT - 4:g}", y=_n(at + 15), text_anchor="end", class_="label"),
+        element(
+            "text",
+            words,
+            x=f"{_WIDTH - _RIGHT - 4:g}",
+            y=_n(at + 15 if below else at - 5),
+            text_anchor="end",
+            class_="label",
+        ),
     )
 
 

@@ -92,7 +92,9 @@ def _phase_figures(some: Sequence[Series], family: Family, limits: Limits) -> li
             continue
         where = f": {data.label(one, names)}" if names else ""
         counts = {f"{x:.10g}": _phases_of(rows) for x, rows in places}
-        drawn.append(bars(counts, _phase_names(one.rows), title=f"How the runs ended{where}", x="runs", y=family.axis))
+        drawn.append(
+            bars(counts, _phase_names(one.rows), title=f"How the runs ended{where}", x="runs", y=family.symbol)
+        )
     return drawn
 
 
