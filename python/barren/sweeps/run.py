@@ -255,6 +255,7 @@ class _Sweep:
                     raise lost
                 again.append(batch)
                 continue
+            lane.landed()
             for row, name, cost in zip(future.result(), batch.names, batch.costs, strict=True):
                 self._keep(row, name, cost)
         for batch in again:

@@ -21,6 +21,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from barren import _files
 from barren._canonical import canonical, digest
 from barren.sweeps import log, parts, schema
@@ -152,7 +154,9 @@ class Store:
                     self._parts.add(parts.write(self.path, kept, replaces=[path.name]).name)
                 path.unlink()
                 for row in failed:
-                    self.statuses.pop(bytes.fromhex(row["cell_sha256"]), None)
+                    cell = bytes.fromhex(row["cell_sha256"])
+                    self.statuses.pop(cell, None)
+                    self._in_parts.discard(cell)
                 count += len(failed)
         return count
 
@@ -291,7 +295,8 @@ def table_of(path: str | os.PathLike[str]) -> pyarrow.Table:
     new = [row for row in log.first_of_each(logged) if row["cell_sha256"] not in known]
     plain = schema.arrow().remove_metadata()
     whole = pyarrow.concat_tables([*tables, pyarrow.Table.from_pylist(new, schema=plain)])
-    return whole.sort_by("cell_sha256")
+    # Not sort_by: its threads are at times still there when the process ends, which then aborts (pyarrow 26).
+    return whole.take(np.argsort(np.array(whole.column("cell_sha256").to_pylist(), dtype=str), kind="stable"))
 
 
 def _read_log(path: Path) -> list[Row]:
@@ -307,6 +312,6 @@ def replaced_in(store: Path) -> set[str]:
 
     found: set[str] = set()
     for path in parts.listed(store):
-        with suppress(ArrowInvalid, FileNotFoundError):  # damage is told where the part is read
+        with suppress(ArrowInvalid, OSError):  # damage is told where the part is read
             found.update(parts.replaced_by(parquet.read_schema(path)))
     return found
