@@ -32,6 +32,6 @@ def t_quantile(level: float, freedom: int) -> float:
         >>> round(t_quantile(0.95, 2), 4)
         4.3027
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    return float(t.ppf(0.5 + 0.5 * level, freedom))
+    return float(stdtrit(freedom, 0.5 + 0.5 * level))

@@ -185,7 +185,7 @@ def _line(x: _Floats, y: _Floats) -> tuple[float, float, float, float]:
 
 def _bend(x: _Floats, y: _Floats) -> tuple[float, float, float]:
     """p-value of the square term, and the slopes of the bent fit at both ends: NaN with fewer than five points."""
-    from scipy.stats import t
+    from scipy.special import stdtr
 
     if len(x) < 5:
         return math.nan, math.nan, math.nan
@@ -199,6 +199,6 @@ def _bend(x: _Floats, y: _Floats) -> tuple[float, float, float]:
     rounding = 1e-13 * max(1.0, float(np.abs(y).max()))
     # Points on a line up to rounding have no bend, whatever the ratio of two roundings says.
     bent = abs(coefficients[2]) * float(centred @ centred) ** 0.5 > rounding * len(x)
-    chance = 2.0 * float(t.sf(abs(coefficients[2]) / error, len(x) - 3)) if bent and error > 0.0 else float(not bent)
+    chance = 2.0 * float(stdtr(len(x) - 3, -abs(coefficients[2]) / error)) if bent and error > 0.0 else float(not bent)
     first, last = (float(coefficients[1] + 2.0 * coefficients[2] * end) for end in (centred[0], centred[-1]))
     return chance, first, last
