@@ -136,3 +136,12 @@ def test_markup_is_escaped_once():
     assert element("i", inner, None, "&") == f"<i>{inner}&amp;</i>"
     assert isinstance(joined("x"), Html)
     assert element("p", hidden=True, id=None, data_k=0) == '<p hidden data-k="0"></p>'
+
+
+def test_runs_on_the_real_line_stand_at_the_frequency_they_learn():
+    change = {"class": "frequencies", "p": None, "frequencies": 64}
+    row = train_row(11, 16, 0, None, "generalises") | change
+    assert data.place(row) == 16
+    assert data.series([row])[0].setting["frequencies"] == 64
+    assert data.place(variance_row(11, 0, 1.0) | change) == 64
+    assert data.series([variance_row(11, 0, 1.0) | change])[0].setting["frequencies"] is None

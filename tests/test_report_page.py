@@ -153,7 +153,7 @@ def test_runs_of_the_page():
         ("0", "0", "6", "1"),
     ]
     assert float(found[1]["test accuracy"][1]) == pytest.approx(0.69)
-    assert found[0]["steps to threshold"][0] == "120.0"
+    assert found[0]["steps to threshold"][0] == "120"
     low, high = (float(end) for end in found[0]["95 %"][0].split(" to "))
     assert 0.9 < low < 0.99 <= high <= 1.0  # clipped: no accuracy is above 1
     assert "1 run of 19 diverged and is in no mean." in html(mixed_store())

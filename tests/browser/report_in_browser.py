@@ -52,7 +52,7 @@ def shown(page: Page, folder: Path, name: str, width: int = 1280, scheme: str = 
     page.open(path)
 
 
-# Texts of a picture: those that leave it, pairs that lie on each other, and numbers of an axis that lie on what is drawn.
+# Texts of a picture: those that leave it, pairs that lie on each other, numbers of an axis that lie on what is drawn.
 TEXTS = """
 (() => {
   const wrong = [];
@@ -62,7 +62,8 @@ TEXTS = """
     const labelled = Array.from(picture.querySelectorAll("text"), (t) => !t.matches(".label, .on"));
     boxes.forEach(([text, b], k) => {
       const plot = picture.querySelector(".axis").getBoundingClientRect();
-      if (labelled[k] && b.left < plot.right && plot.left + 1 < b.right && b.top < plot.bottom - 1 && plot.top < b.bottom)
+      const across = b.left < plot.right && plot.left + 1 < b.right;
+      if (labelled[k] && across && b.top < plot.bottom - 1 && plot.top < b.bottom)
         wrong.push(`${text} lies on what is drawn`);
       if (b.left < frame.left - 1 || b.right > frame.right + 1 || b.top < frame.top - 1 || b.bottom > frame.bottom + 1)
         wrong.push(`${text} leaves its picture`);

@@ -27,7 +27,7 @@ def bars(counts: Mapping[str, Mapping[str, int]], parts: Sequence[str], *, title
     each = (_WIDTH - _LEFT - _RIGHT) / most
     drawn = [_bar(place, counts[place], parts, _TOP + _BAR * row, each) for row, place in enumerate(counts)]
     bottom = height - _BOTTOM
-    ticks = sorted({round(most * k / 4) for k in range(5)})
+    ticks = range(0, most + 1, -(-most // 6))
     picture = element(
         "svg",
         element("title", title),

@@ -29,6 +29,8 @@ class Family:
     axis: str
 
 
+LEARNT_FREQUENCIES = Family("frequencies", "frequencies on the real line", "a", "frequency a that is learnt")
+
 FAMILIES = (
     Family("modular", "multiplication modulo p", "p", "modulus p (dimensionless)"),
     Family("frequencies", "frequencies 1..A on the real line", "A", "largest frequency A (dimensionless)"),
@@ -37,7 +39,7 @@ FAMILIES = (
 
 # What is no setting of a series: kind and class are its section's; p, A and |H| are the horizontal axis; means go
 # over seeds and members; deviations change nothing that is drawn.
-_NO_SETTING = ("kind", "class", "p", "frequencies", "seed", "member", "deviations")
+_NO_SETTING = ("kind", "class", "p", "seed", "member", "deviations")
 _SETTINGS = tuple(name for name in AXES if name not in _NO_SETTING)
 ALL = "all cells"
 
@@ -86,8 +88,10 @@ def done(rows: Iterable[Row], kind: str, family: str) -> list[Row]:
 
 
 def place(row: Row) -> float | None:
-    """The horizontal axis: p, A, or how many parities there are."""
+    """The horizontal axis: p, A (in training the frequency that is learnt), or how many parities there are."""
     family = row["class"]
+    if _learns_a_frequency(row):
+        return None if row["member"] is None else float(row["member"])
     if family == "parity":
         return None if row["parity"] is None else _parities(row["parity"])
     found = row["p" if family == "modular" else "frequencies"]
@@ -169,8 +173,14 @@ def ratio(row: Row) -> float | None:
     return float(value) / float(bound) if bound else math.nan
 
 
+def _learns_a_frequency(row: Row) -> bool:
+    """A run on the real line is the same in every class 1..A that has its frequency."""
+    return bool(row["kind"] == "train" and row["class"] == "frequencies")
+
+
 def _setting(row: Row) -> dict[str, Any]:
     found = {name: row[name] for name in _SETTINGS}
+    found["frequencies"] = row["frequencies"] if _learns_a_frequency(row) else None
     if row["parity"] is not None:  # "10:3:signed": what is left of it when the number of bits is on the axis
         found["parity"] = ":".join(row["parity"].split(":")[1:]) or "all"
     return found

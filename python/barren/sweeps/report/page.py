@@ -19,6 +19,7 @@ __all__ = ["LARGEST", "html"]
 LARGEST = 5_000_000
 """Bytes of a page at most; a store that needs more is shown in part, and the page says in which."""
 
+_WORDS = {"variance": "gradient variance", "bounds": "bounds", "train": "training"}
 _PARTS = {"variance": variance.section, "bounds": bounds.section, "train": training.section}
 
 
@@ -49,9 +50,8 @@ def html(
 
 
 def _title(rows: Sequence[Row]) -> str:
-    words = {"variance": "gradient variance", "bounds": "bounds", "train": "training"}
     kinds = {row["kind"] for row in rows}
-    told = [word for kind, word in words.items() if kind in kinds]
+    told = [word for kind, word in _WORDS.items() if kind in kinds]
     return f"Sweep: {', '.join(told)}" if told else "An empty sweep"
 
 
@@ -93,7 +93,7 @@ def _sections(
         for family in data.FAMILIES:
             found = part(rows, family, limits)
             if found is not None:
-                yield f"{kind}-{family.name}", f"{kind}: {family.heading}", found
+                yield f"{kind}-{family.name}", f"{_WORDS[kind]}: {family.heading}", found
     for name, heading, found in (
         ("failures", "failures", overview.failures(rows, limits)),
         ("cells", "cells", overview.cells(rows, limits)),

@@ -15,7 +15,7 @@ from barren.sweeps.report.data import Family, Series
 from barren.sweeps.report.fits import Mean
 from barren.sweeps.report.layout import Limits, Measure
 from barren.sweeps.report.markup import Html
-from barren.sweeps.report.numbers import count
+from barren.sweeps.report.numbers import count, plain
 from barren.sweeps.report.tables import Column, interval, table
 from barren.sweeps.schema import Row
 
@@ -23,6 +23,9 @@ __all__ = ["section"]
 
 _PHASES = ("generalises", "generalises late", "memorises", "fails", "diverged")
 _BARS = 24
+_LEARNED = (
+    "Those of an accuracy are cut at 0 and 1. A run learned if the 99 % lower bound of its accuracy is above chance."
+)
 
 
 def section(rows: Sequence[Row], family: Family, limits: Limits) -> Html | None:
@@ -31,15 +34,17 @@ def section(rows: Sequence[Row], family: Family, limits: Limits) -> Html | None:
     if not found:
         return None
     some = data.series(found)
-    word, groups = _grouped(found)
+    if family.name == data.LEARNT_FREQUENCIES.name:
+        family = data.LEARNT_FREQUENCIES
+    word, groups = _grouped(found, family)
     measures = _measures(found, groups)
     return layout.section(
         f"Training: {family.heading}",
         f"train-{family.name}",
         layout.listed(data.shared(some)),
         layout.note(
-            f"Intervals are 95 % t intervals over the means of {word}s, within 0 and 1 for an accuracy: what other "
-            f"{word}s would give. A run learned if the 99 % lower bound of its test accuracy is above chance.",
+            f"Intervals are 95 % t intervals over the means of {word}s: what other {word}s would give.",
+            _LEARNED if any(row["learned"] is not None for row in found) else None,
             _diverged(found),
         ),
         layout.figures(some, measures, family, limits, _phase_figures(some, family, limits)),
@@ -47,9 +52,10 @@ def section(rows: Sequence[Row], family: Family, limits: Limits) -> Html | None:
     )
 
 
-def _grouped(rows: Sequence[Row]) -> tuple[str, Callable[[Row], Any]]:
-    """What intervals are taken over: members, or seeds where there is one member."""
-    word = "member" if len({row["member"] for row in rows}) > 1 else "seed"
+def _grouped(rows: Sequence[Row], family: Family) -> tuple[str, Callable[[Row], Any]]:
+    """What intervals are taken over: members, or seeds where there is one member at a place."""
+    several = family is not data.LEARNT_FREQUENCIES and len({row["member"] for row in rows}) > 1
+    word = "member" if several else "seed"
     return word, lambda row: row[word]
 
 
@@ -121,9 +127,14 @@ def _means(some: Sequence[Series], measures: Sequence[Measure], family: Family, 
         *layout.setting_columns(data.varying(some), lambda e: e.one),
         Column("runs", lambda e: len(e.rows)),
         *(column for k, measure in enumerate(measures) for column in _mean_columns(k, measure)),
-        Column("learned", _learned, meaning="runs whose test accuracy is above chance at 99 %"),
+        *([Column("learned", _learned)] if any(row["learned"] is not None for row in every) else []),
         *(Column(name, _counted(name)) for name in _phase_names(every) if phases[name]),
-        Column("steps to threshold", _steps, meaning="median of the runs that passed the test threshold"),
+        Column(
+            "steps to threshold",
+            _steps,
+            lambda e: plain(_steps(e)),
+            "median of the runs that passed the test threshold",
+        ),
     ]
     return table("Means over the runs.", columns, entries, limits.rows)
 
