@@ -230,7 +230,7 @@ def slopes(found: Sequence[Slope], family: Family, limits: Limits) -> Html | Non
     return joined(
         table(f"Slopes of log-log fits, y ≈ c·{at}^b.", columns, found, limits.rows),
         note(
-            f"Ordinary least squares on the means of ln y over seeds, an observation a {at}. The interval over {at} "
+            f"Ordinary least squares on the means of ln y over seeds, one observation per {at}. The interval over {at} "
             f"is the t interval of the slope, for other {at} of this range if y scatters about a power law; that over "
             f"seeds is the t interval of the seeds' own slopes, for other initialisations at these {at}. Bend: where a "
             f"parabola in ln {at} fits better than a line (at the 1 % level), its slopes at the least and the largest "
