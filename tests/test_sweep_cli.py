@@ -98,7 +98,7 @@ def test_mistakes_are_one_line(
 
 
 def test_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
-    (tmp_path / "grid.toml").write_text(SLOW_TOML.replace("count = 30", "count = 3"))
+    (tmp_path / "grid.toml").write_text(SLOW_TOML.replace("count = 20", "count = 3"))
     process = child("run", tmp_path / "grid.toml", "--out", tmp_path / "store")
     _, said = process.communicate()
     first, last = said.splitlines()

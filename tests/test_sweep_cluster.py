@@ -22,7 +22,7 @@ from barren.sweeps import LostError, executors
 # Sockets that Dask itself leaves to the garbage collector when a worker or a scheduler has been killed.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 
-COUNT = 60
+COUNT = 40
 MIXED: dict[str, Any] = {"p": [31, 37], "seed": [0, 1], "model": "mlp:9:relu", "method": ["kernel", "direct"]}
 
 # A scheduler with two workers in one process, which one signal kills.
@@ -126,7 +126,7 @@ def test_workers_that_die_again_and_again_end_the_sweep_in_words() -> None:
 def test_dask_on_this_machine_survives_killed_workers(
     tmp_path: Path, undisturbed: dict[str, list[dict[str, Any]]]
 ) -> None:
-    with meanwhile(kill_a_worker(tmp_path / "slow", times=2, every=15)):
+    with meanwhile(kill_a_worker(tmp_path / "slow", times=2, every=12)):
         done = barren.sweep(SLOW, tmp_path / "slow", executor="dask", workers=2)
     assert (done.computed, done.failed) == (COUNT, 0)
     assert stored(tmp_path / "slow") == undisturbed["slow"]
@@ -143,12 +143,17 @@ def test_a_scheduler_that_is_started_anew(tmp_path: Path, undisturbed: dict[str,
         assert started.stdout.readline() == "ready\n"
         return started
 
+    def stop(process: subprocess.Popen[str]) -> None:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
     running = [start()]
 
     def restart() -> None:
-        wait_for(lambda: len(events(tmp_path / "slow", "cell")) >= 15)
-        running[0].kill()
-        running[0].communicate()
+        wait_for(lambda: len(events(tmp_path / "slow", "cell")) >= 10)
+        stop(running[0])
         time.sleep(0.5)
         running.append(start())
 
@@ -157,8 +162,7 @@ def test_a_scheduler_that_is_started_anew(tmp_path: Path, undisturbed: dict[str,
             done = barren.sweep(SLOW, tmp_path / "slow", executor=f"tcp://127.0.0.1:{port}")
     finally:
         for process in running:
-            process.kill()
-            process.communicate()
+            stop(process)
     assert len(running) == 2
     assert (done.computed, done.failed) == (COUNT, 0)
     assert stored(tmp_path / "slow") == undisturbed["slow"]
