@@ -15,10 +15,10 @@ from barren.sweeps.progress import EVENTS
 
 SMALL: dict[str, Any] = {"kind": "bounds", "p": [5, 7, 11, 15], "target": ["bit:0", "sawtooth"]}
 # About 15 ms a cell: long enough to be killed in the middle.
-SLOW: dict[str, Any] = {"kind": "bounds", "p": {"primes": [60_000, 70_000], "count": 30}, "target": ["bit:0", "square"]}
+SLOW: dict[str, Any] = {"kind": "bounds", "p": {"primes": [60_000, 70_000], "count": 20}, "target": ["bit:0", "square"]}
 SLOW_TOML = """\
 kind = "bounds"
-p = { primes = [60_000, 70_000], count = 30 }
+p = { primes = [60_000, 70_000], count = 20 }
 target = ["bit:0", "square"]
 """
 NETWORKS: dict[str, Any] = {

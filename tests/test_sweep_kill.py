@@ -17,7 +17,7 @@ from sweep_cases import SLOW, SLOW_TOML, SMALL, child, events, stored, wait_for
 import barren
 from barren.sweeps import StoreError, log, parts, rows_of, upkeep
 
-COUNT = 60
+COUNT = 40
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_killed_at_random_moments_and_resumed_to_the_same_rows(
     tmp_path: Path, grid: Path, undisturbed: list[dict[str, Any]]
 ) -> None:
     draw, out, done = random.Random(5), tmp_path / "out", 0
-    for _ in range(4):
+    for _ in range(3):
         process = child("run", grid, "--out", out, "--quiet")
         aim = done + draw.randrange(2, 12)
         wait_for(lambda aim=aim: len(events(out, "cell")) >= aim or process.poll() is not None)  # noqa: B023

@@ -24,7 +24,8 @@ __all__ = ["Dask", "Given", "Here", "Lane", "LostError", "Processes", "lane_of"]
 
 # How often in a row workers may die before the sweep gives up: a cell that kills its worker would do so for ever.
 _MOST_LOSSES = 8
-_RECONNECT = 60.0
+# Seconds that a scheduler may take to answer, and to come back.
+_PATIENCE, _RECONNECT = 10.0, 60.0
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -155,10 +156,10 @@ class Dask(Lane):
             names = dict.fromkeys(_THREADS, str(threads))
             with dask.config.set({"distributed.nanny.pre-spawn-environ": names}):
                 self._cluster = distributed.LocalCluster(  # type: ignore[no-untyped-call]
-                    n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0
+                    n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0", memory_limit=0
                 )
         self._address = self._cluster.scheduler_address if self._cluster is not None else address
-        self._client = self._connected(10.0)
+        self._client = self._connected(_PATIENCE)
         found = self._client.scheduler_info(n_workers=-1)["workers"]
         super().__init__(max(1, sum(one["nthreads"] for one in found.values())), threads, memory_limit)
 
@@ -234,6 +235,11 @@ def _passed_on(task: Any, found: Future[list[Row]]) -> None:
         task.release()
 
 
+def cores() -> int:
+    """Threads that this process may use."""
+    return _core.available_threads()
+
+
 def lane_of(
     executor: str | Executor | None, workers: int | None, threads: int | None, memory_limit: int
 ) -> tuple[Callable[[], Lane], int]:
@@ -243,32 +249,32 @@ def lane_of(
         TypeError: it is no executor.
         ValueError: more threads than there are cores, or an unknown text.
     """
-    cores = _core.available_threads()
+    available = cores()
     expected = "None, 'processes', 'dask', the address of a Dask scheduler, or an executor of concurrent.futures"
     count = None if workers is None else _validate.integer("workers", workers, low=1, high=4096)
     each = None if threads is None else _validate.integer("threads", threads, low=1, high=4096)
     if executor is None:
         if count not in (None, 1):
             raise ValueError(f"workers go with an executor such as 'processes'; got {count} without one")
-        return lambda: Here(1, each, memory_limit), each or cores
+        return lambda: Here(1, each, memory_limit), each or available
     if isinstance(executor, str) and "://" in executor:
         return lambda: Dask(executor, None, each or 1, memory_limit), each or 1
     if isinstance(executor, Executor):
         many = count or int(getattr(executor, "_max_workers", 1))
     elif executor in ("processes", "dask"):
-        many = count or cores
+        many = count or available
     else:
         kind = ValueError if isinstance(executor, str) else TypeError
         _validate.refuse(kind, "executor", expected, _validate.came(executor))
-    share = each or max(1, cores // many)
-    if share * many > max(cores, many if each is None else 0):
-        raise ValueError(f"workers × threads must be at most the {cores} cores; got {many} × {share}")
+    share = each or max(1, available // many)
+    if share * many > max(available, many if each is None else 0):
+        raise ValueError(f"workers × threads must be at most the {available} cores; got {many} × {share}")
     if isinstance(executor, Executor):
         return lambda: Given(executor, many, share, memory_limit), share
     if executor == "dask":
         return lambda: Dask(None, many, share, memory_limit), share
-    if many > cores:
-        raise ValueError(f"workers must be at most the {cores} cores; got {many}")
+    if many > available:
+        raise ValueError(f"workers must be at most the {available} cores; got {many}")
     return lambda: Processes(many, share, memory_limit), share
 
 
