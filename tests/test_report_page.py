@@ -247,3 +247,10 @@ def test_colours_stand_out_in_both_themes(theme):
         assert all(contrast(name, ground) >= 4.5 for name in ("text", "quiet", "accent", "bad"))
     # 3 is asked of what is drawn; counts stand on the bars in the colour of the ground, so it is 4.5.
     assert all(contrast(f"s{k}", "ground") >= 4.5 for k in range(8))
+
+
+def test_large_moduli_keep_all_their_digits():
+    p = 2**61 - 1
+    tables = Tables(html([variance_row(p, 0, 0.5), variance_row(p - 30, 0, 0.5), train_row(p, 1, 0, 0.5, "fails")]))
+    assert [entry["p"][0] for entry in tables["Geometric means"]] == [str(p - 30), str(p)]
+    assert [entry["p"][0] for entry in tables["Means over the runs"]] == [str(p)]

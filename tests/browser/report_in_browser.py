@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from chromium import Page, browser
-from report_rows import EVIL, failed_row, mixed_store, variance_row
+from report_rows import EVIL, failed_row, mixed_store, train_row, variance_row
 
 from barren.sweeps.report import html
 
@@ -25,7 +25,10 @@ WIDE = [
 PAGES = {
     "mixed": html(mixed_store(), title="Every kind", grids=[{"p": [101, 211], "target": EVIL}]),
     "wide": html(WIDE),
-    "extreme": html([variance_row(11, 0, 1e-320), variance_row(13, 0, 1e300), variance_row(17, 0, math.nan)]),
+    "extreme": html(
+        [variance_row(11, 0, 1e-320), variance_row(13, 0, 1e300), variance_row(2**61 - 1, 0, math.nan)]
+        + [train_row(p, 1, 0, 0.5, "fails") for p in (11, 2**61 - 1)]
+    ),
     "close": html([variance_row(p, 0, 1.0 + 1e-9 * p) for p in (1009, 1013, 1019)]),
     "evil": html(
         [variance_row(p, 0, 1.0, axes={"target": EVIL}) for p in (11, 13)] + [failed_row(7, EVIL)], title=EVIL

@@ -8,24 +8,24 @@ from barren.sweeps.report.markup import Html, element, joined
 
 __all__ = ["bars"]
 
-_WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM, _BAR = 480.0, 74.0, 12.0, 4.0, 46.0, 24.0
+_WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM, _BAR = 480.0, 74.0, 20.0, 4.0, 46.0, 24.0
 _NARROWEST = 18.0  # in which a count fits
 
 
-def bars(counts: Mapping[str, Mapping[str, int]], parts: Sequence[str], *, title: str, x: str, y: str) -> Html:
+def bars(counts: Sequence[tuple[str, Mapping[str, int]]], parts: Sequence[str], *, title: str, x: str, y: str) -> Html:
     """A figure with its title and legend.
 
     Args:
-        counts: text of a place -> part -> how many, at least one in all.
+        counts: (text of a place, part -> how many) of every bar; at least one in all.
         parts: in the order of the colours.
         title: says what is drawn.
         x: label of the counts.
         y: label of the places.
     """
-    most = max(sum(one.values()) for one in counts.values())
+    most = max(sum(one.values()) for _, one in counts)
     height = _TOP + _BAR * len(counts) + _BOTTOM
     each = (_WIDTH - _LEFT - _RIGHT) / most
-    drawn = [_bar(place, counts[place], parts, _TOP + _BAR * row, each) for row, place in enumerate(counts)]
+    drawn = [_bar(place, one, parts, _TOP + _BAR * row, each) for row, (place, one) in enumerate(counts)]
     bottom = height - _BOTTOM
     ticks = range(0, most + 1, -(-most // 6))
     picture = element(
@@ -42,14 +42,9 @@ def bars(counts: Mapping[str, Mapping[str, int]], parts: Sequence[str], *, title
         viewBox=f"0 0 {_WIDTH:g} {height:g}",
         role="img",
     )
-    keys = [
-        element("li", _key(slot), element("span", part)) for slot, part in enumerate(parts) if _total(counts, part) > 0
-    ]
+    seen = {part for _, one in counts for part, many in one.items() if many > 0}
+    keys = [element("li", _key(slot), element("span", part)) for slot, part in enumerate(parts) if part in seen]
     return element("figure", element("figcaption", title), picture, element("ul", *keys, class_="legend"))
-
-
-def _total(counts: Mapping[str, Mapping[str, int]], part: str) -> int:
-    return sum(one.get(part, 0) for one in counts.values())
 
 
 def _key(slot: int) -> Html:

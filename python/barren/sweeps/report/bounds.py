@@ -46,13 +46,13 @@ class _Rung:
 
     one: Series
     name: str
-    x: tuple[float, ...]
+    x: tuple[int, ...]
     values: tuple[float, ...]
 
 
 def _rungs(one: Series) -> list[_Rung]:
     """In the order in which the ladders name them."""
-    found: dict[str, list[tuple[float, float]]] = {}
+    found: dict[str, list[tuple[int, float]]] = {}
     for x, rows in one.at_places().items():
         for row in rows:
             for name, value in zip(row["bound_names"] or (), row["bound_values"] or (), strict=False):
@@ -95,7 +95,7 @@ def _values(some: Sequence[Series], family: Family, limits: Limits) -> Html:
         (rung, x, value) for one in some for rung in _rungs(one) for x, value in zip(rung.x, rung.values, strict=True)
     ]
     columns = [
-        Column(family.symbol, lambda e: int(e[1])),
+        Column(family.symbol, lambda e: e[1]),
         *layout.setting_columns(data.varying(some), lambda e: e[0].one),
         Column("bound", lambda e: e[0].name),
         Column("value", lambda e: e[2]),

@@ -17,7 +17,7 @@ SLOTS = 8
 """Lines that can be told apart in one picture, each by colour, mark and dash."""
 
 _WIDTH, _HEIGHT = 480.0, 330.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 74.0, 12.0, 12.0, 50.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 74.0, 20.0, 12.0, 50.0
 _WITH_TITLES = 60  # marks that are joined, and say their numbers when they are pointed at
 _WITH_BARS = 40  # places whose intervals are bars; more of them are a band
 _DASHES = ("", "7 3", "2 3", "9 3 2 3", "5 2", "1 2", "12 4", "6 2 2 2")
@@ -183,7 +183,7 @@ def _band(frame: _Frame, points: Sequence[Mean]) -> Html:
 
 def _said(point: Mean, symbol: str, label: str) -> str:
     spread = f" ({span(point.low, point.high)})" if point.groups > 1 else ""
-    return f"{label}: {symbol} = {point.x:.15g}, {number(point.mean)}{spread}, {count(point.count, 'value')}"
+    return f"{label}: {symbol} = {point.x}, {number(point.mean)}{spread}, {count(point.count, 'value')}"
 
 
 def _mark(slot: int, x: float, y: float, r: float) -> str:

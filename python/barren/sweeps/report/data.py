@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from barren.sweeps.report.numbers import plain
 from barren.sweeps.schema import AXES, DONE, Row
@@ -59,18 +59,18 @@ class Series:
     setting: Mapping[str, Any]
     rows: tuple[Row, ...]
 
-    def valued(self, of: Callable[[Row], float | None]) -> list[tuple[Row, float, float]]:
+    def valued(self, of: Callable[[Row], float | None]) -> list[tuple[Row, int, float]]:
         """(row, x, value) of the rows that have both; NaN is a value."""
         found = [(row, place(row), of(row)) for row in self.rows]
         return [(row, x, float(value)) for row, x, value in found if x is not None and value is not None]
 
-    def places(self) -> list[float]:
+    def places(self) -> list[int]:
         """The distinct x, increasing."""
         return sorted({x for row in self.rows if (x := place(row)) is not None})
 
-    def at_places(self) -> dict[float, list[Row]]:
+    def at_places(self) -> dict[int, list[Row]]:
         """X -> its rows, in increasing x."""
-        found: dict[float, list[Row]] = {x: [] for x in self.places()}
+        found: dict[int, list[Row]] = {x: [] for x in self.places()}
         for row in self.rows:
             if (x := place(row)) is not None:
                 found[x].append(row)
@@ -87,15 +87,14 @@ def done(rows: Iterable[Row], kind: str, family: str) -> list[Row]:
     return [row for row in rows if row["status"] == DONE and row["kind"] == kind and row["class"] == family]
 
 
-def place(row: Row) -> float | None:
+def place(row: Row) -> int | None:
     """The horizontal axis: p, A (in training the frequency that is learnt), or how many parities there are."""
     family = row["class"]
     if _learns_a_frequency(row):
-        return None if row["member"] is None else float(row["member"])
+        return cast("int | None", row["member"])
     if family == "parity":
         return None if row["parity"] is None else _parities(row["parity"])
-    found = row["p" if family == "modular" else "frequencies"]
-    return None if found is None else float(found)
+    return cast("int | None", row["p" if family == "modular" else "frequencies"])
 
 
 def series(rows: Sequence[Row]) -> list[Series]:
@@ -204,10 +203,10 @@ def _order(value: Any) -> tuple[int, float, str]:
 
 
 @lru_cache(maxsize=1024)
-def _parities(text: str) -> float | None:
+def _parities(text: str) -> int | None:
     from barren import specs
 
     try:
-        return float(specs.parity(text).size)
+        return specs.parity(text).size
     except (TypeError, ValueError):  # a row of another version may say what this one does not
         return None

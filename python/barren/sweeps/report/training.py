@@ -15,7 +15,7 @@ from barren.sweeps.report.data import Family, Series
 from barren.sweeps.report.fits import Mean
 from barren.sweeps.report.layout import Limits, Measure
 from barren.sweeps.report.markup import Html
-from barren.sweeps.report.numbers import count, plain
+from barren.sweeps.report.numbers import count, number, plain
 from barren.sweeps.report.tables import Column, interval, table
 from barren.sweeps.schema import Row
 
@@ -23,6 +23,7 @@ __all__ = ["section"]
 
 _PHASES = ("generalises", "generalises late", "memorises", "fails", "diverged")
 _BARS = 24
+_LONG = 10**7  # from here on a place is written as a power of ten beside its bar
 _LEARNED = (
     "Those of an accuracy are cut at 0 and 1. A run learned if the 99 % lower bound of its accuracy is above chance."
 )
@@ -97,7 +98,7 @@ def _phase_figures(some: Sequence[Series], family: Family, limits: Limits) -> li
         if not 0 < len(places) <= _BARS:
             continue
         where = f": {data.label(one, names)}" if names else ""
-        counts = {f"{x:.10g}": _phases_of(rows) for x, rows in places}
+        counts = [(str(x) if x < _LONG else number(float(x)), _phases_of(rows)) for x, rows in places]
         drawn.append(
             bars(counts, _phase_names(one.rows), title=f"How the runs ended{where}", x="runs", y=family.symbol)
         )
@@ -109,7 +110,7 @@ class _Place:
     """The runs of a series at one x, and the means of every measure."""
 
     one: Series
-    x: float
+    x: int
     rows: tuple[Row, ...]
     means: tuple[Mean | None, ...]
 
@@ -123,7 +124,7 @@ def _means(some: Sequence[Series], measures: Sequence[Measure], family: Family, 
     every = [row for one in some for row in one.rows]
     phases = _phases_of(every)
     columns = [
-        Column(family.symbol, lambda e: int(e.x)),
+        Column(family.symbol, lambda e: e.x),
         *layout.setting_columns(data.varying(some), lambda e: e.one),
         Column("runs", lambda e: len(e.rows)),
         *(column for k, measure in enumerate(measures) for column in _mean_columns(k, measure)),

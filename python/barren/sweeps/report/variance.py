@@ -148,7 +148,7 @@ class _Place:
     """A series at one x."""
 
     one: Series
-    x: float
+    x: int
     cells: int
     var: Mean | None
     normalised: Mean | None
@@ -166,7 +166,7 @@ def _means(some: Sequence[Series], family: Family, limits: Limits) -> Html:
         return (math.nan, math.nan) if mean is None else (mean.low, mean.high)
 
     columns = [
-        Column(family.symbol, lambda e: int(e.x)),
+        Column(family.symbol, lambda e: e.x),
         *layout.setting_columns(data.varying(some), lambda e: e.one),
         Column("cells", lambda e: e.cells),
         Column("Var", lambda e: of(e.var), meaning="geometric mean over the seeds"),
@@ -179,7 +179,7 @@ def _means(some: Sequence[Series], family: Family, limits: Limits) -> Html:
     return table("Geometric means over the seeds, with 95 % t intervals.", columns, places, limits.rows)
 
 
-def _place(one: Series, x: float, rows: Sequence[Row]) -> _Place:
+def _place(one: Series, x: int, rows: Sequence[Row]) -> _Place:
     def mean(of: Callable[[Row], float | None]) -> Mean | None:
         kept = [(value, row["seed"]) for row in rows if (value := of(row)) is not None]
         found = means([x] * len(kept), [v for v, _ in kept], [s for _, s in kept], log=True)
@@ -245,12 +245,12 @@ def _easiest(some: Sequence[Series], family: Family, limits: Limits) -> Html | N
     if not entries:
         return None
 
-    def shown(entry: tuple[Series, float, Row]) -> str:
+    def shown(entry: tuple[Series, int, Row]) -> str:
         pairs = list(zip(entry[2]["easiest"], entry[2]["easiest_shares"], strict=True))[:_EASIEST_SHOWN]
         return ", ".join(f"{member} ({percent(part)})" for member, part in pairs)
 
     columns = [
-        Column(family.symbol, lambda e: int(e[1])),
+        Column(family.symbol, lambda e: e[1]),
         *layout.setting_columns(data.varying(some), lambda e: e[0]),
         Column("seed", lambda e: e[2]["seed"]),
         Column("easiest members, share of the variance", lambda e: e[2]["easiest"][0], shown, wide=True),
