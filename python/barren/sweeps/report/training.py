@@ -98,7 +98,7 @@ def _phase_figures(some: Sequence[Series], family: Family, limits: Limits) -> li
         if not 0 < len(places) <= _BARS:
             continue
         where = f": {data.label(one, names)}" if names else ""
-        counts = [(str(x) if x < _LONG else number(float(x)), _phases_of(rows)) for x, rows in places]
+        counts = [(str(x) if x < _LONG else number(float(x), 2), _phases_of(rows)) for x, rows in places]
         drawn.append(
             bars(counts, _phase_names(one.rows), title=f"How the runs ended{where}", x="runs", y=family.symbol)
         )
