@@ -38,7 +38,7 @@ def html(
         grids: that were swept, as JSON values.
         limits: how much is shown at first; halved until the page has at most `LARGEST` bytes.
 
-    Cost: O(n log n), about 0.1 ms a row.
+    Cost: O(n log n) in the number n of rows.
     """
     ordered = data.ordered(rows)
     shown = limits or Limits()
