@@ -254,3 +254,17 @@ def test_large_moduli_keep_all_their_digits():
     tables = Tables(html([variance_row(p, 0, 0.5), variance_row(p - 30, 0, 0.5), train_row(p, 1, 0, 0.5, "fails")]))
     assert [entry["p"][0] for entry in tables["Geometric means"]] == [str(p - 30), str(p)]
     assert [entry["p"][0] for entry in tables["Means over the runs"]] == [str(p)]
+
+
+def test_the_provenance_parts_cells_by_what_computed_them():
+    rows = [variance_row(p, 0, 1.0, commit="0123456789abcdef" * 2 + "+") for p in (11, 13)]
+    rows.append(variance_row(17, 0, 1.0, commit=None, cpu="another", threads=2, peak_memory=3_000_000_000))
+    found = Tables(html(rows))["What computed"]
+    assert [(e["cells"][0], e["commit"][0], e["cpu"][0]) for e in found] == [
+        ("2", "0123456789ab+", "a processor"),
+        ("1", "–", "another"),
+    ]
+    assert [(e["threads"][0], e["seconds"][0], e["peak memory"][0]) for e in found] == [
+        ("1", "0.5000", "200 MB"),
+        ("2", "0.2500", "3.00 GB"),
+    ]

@@ -15,7 +15,7 @@ from barren._canonical import canonical, digest
 from barren.sweeps.report import layout
 from barren.sweeps.report.layout import Limits
 from barren.sweeps.report.markup import Html, element
-from barren.sweeps.report.numbers import count, duration, memory
+from barren.sweeps.report.numbers import count, duration, memory, plain
 from barren.sweeps.report.tables import Column, table
 from barren.sweeps.schema import AXES, COLUMNS, DONE, VERSION, VOLATILE, Row
 
@@ -118,7 +118,8 @@ def provenance(rows: Sequence[Row], grids: Sequence[Mapping[str, Any]], limits: 
     entries = sorted(made.items(), key=lambda entry: (-len(entry[1]), str(entry[0])))
     columns = [
         Column("cells", lambda e: len(e[1])),
-        *(Column(name.removesuffix("_version").replace("_", " "), _kth(k)) for k, name in enumerate(_MACHINE)),
+        Column("commit", _kth(0), lambda e: _shortened(e[0][0]), "+: with files changed"),
+        *(Column(n.removesuffix("_version").replace("_", " "), _kth(k)) for k, n in enumerate(_MACHINE) if k > 0),
         Column("threads", lambda e: _several(e[1], "threads")),
         Column("seconds", lambda e: math.fsum(row["seconds"] for row in e[1] if row["seconds"] is not None)),
         Column("peak memory", lambda e: _largest(e[1]), lambda e: memory(_largest(e[1]))),
@@ -151,6 +152,11 @@ def _grid(grid: Mapping[str, Any]) -> Html:
 
 def _kth(k: int) -> Callable[[Any], Any]:
     return lambda entry: entry[0][k]
+
+
+def _shortened(commit: str | None) -> str:
+    """The first digits of a commit, and the + of a checkout with changes."""
+    return plain(None) if commit is None else commit[:12] + "+" * commit.endswith("+")
 
 
 def _several(rows: Sequence[Row], name: str) -> str | None:
