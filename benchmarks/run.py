@@ -23,6 +23,7 @@ from direct_cases import DIRECT_CASES  # noqa: E402
 from engine_cases import ENGINE_CASES  # noqa: E402
 from frequency_cases import FREQUENCY_CASES  # noqa: E402
 from planner_cases import PLANNER_CASES  # noqa: E402
+from sweep_cases import SWEEP_CASES  # noqa: E402
 from table_cases import TABLE_CASES  # noqa: E402
 from training_cases import TRAINING_CASES  # noqa: E402
 
@@ -39,6 +40,7 @@ CASES = {
     **DEDEKIND_CASES,
     **BOUNDS_CASES,
     **TRAINING_CASES,
+    **SWEEP_CASES,
 }
 
 

@@ -18,9 +18,10 @@ import numpy as np
 from pyarrow import parquet
 
 from barren import figures
+from barren._canonical import digest
 from barren._progress import Lines
 from barren.figures import parity_training, predictability, trained
-from barren.figures.base import column, digest, where
+from barren.figures.base import column, where
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs" / "results"

@@ -53,6 +53,13 @@ def test_the_quickstart_runs():
             exec(block, scope)
 
 
+def test_the_page_on_sweeps_runs():
+    scope: dict[str, object] = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        for block in code_blocks((ROOT / "docs" / "sweeps.md").read_text()):
+            exec(block, scope)
+
+
 def test_every_example_of_the_docs_has_a_plan(monkeypatch):
     """`barren.plan` explains each problem that the README, the quickstart and the examples compute, and is right."""
     plain, plans = barren.gradient_variance, []

@@ -15,7 +15,7 @@ from figure_cases import TINY, rows_of, tiny
 from matplotlib.figure import Figure as Canvas
 
 import barren
-from barren import figures
+from barren import _canonical, _primes, figures
 from barren.figures import base, easy_multipliers, trained
 
 
@@ -63,7 +63,7 @@ def test_settings_and_cells_survive_json_and_differ(name: str, full: bool) -> No
     settings = figure.settings(full, 5)
     assert json.loads(json.dumps(settings)) == settings
     assert min(settings.get("seeds", [5])) == 5
-    cells = [base.canonical(cell) for cell in figure.cells(settings)]
+    cells = [_canonical.canonical(cell) for cell in figure.cells(settings)]
     assert len(set(cells)) == len(cells) > 0
 
 
@@ -322,6 +322,6 @@ def test_names_of_multipliers() -> None:
 
 
 def test_primes() -> None:
-    assert base.spaced_primes(300, 3000, 4) == [307, 647, 1399, 2999]
-    assert base.spaced_primes(3, 7, 50) == [3, 5, 7]
-    assert base.all_primes(3, 13) == [3, 5, 7, 11, 13]
+    assert _primes.spaced_primes(300, 3000, 4) == [307, 647, 1399, 2999]
+    assert _primes.spaced_primes(3, 7, 50) == [3, 5, 7]
+    assert _primes.all_primes(3, 13) == [3, 5, 7, 11, 13]

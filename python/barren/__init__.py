@@ -24,6 +24,7 @@ from barren.bounds import (
 from barren.classes import Frequencies, ModularMultiplication, Parity
 from barren.config import configuration, show_config
 from barren.spectra import Spectrum, spectrum
+from barren.sweeps import sweep
 from barren.variance import GradientVariance, Plan, gradient_variance, plan
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ __all__ = [
     "spectrum",
     "sq_dimension",
     "sq_queries",
+    "sweep",
     "targets",
     "train",
 ]

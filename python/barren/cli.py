@@ -12,21 +12,10 @@ from rich.table import Table
 import barren
 from barren import check as checks
 from barren import cli_train, report, specs
-from barren.cli_options import (
-    INTERRUPTED,
-    Frequencies,
-    Inputs,
-    Json,
-    Modulus,
-    Multipliers,
-    Parity,
-    Target,
-    console,
-    plainly,
-    print_json,
-    problem,
-)
+from barren._command import INTERRUPTED, console, plainly, print_json
+from barren.cli_options import Frequencies, Inputs, Json, Modulus, Multipliers, Parity, Target, problem
 from barren.encodings import Angular, Encoding, Scalar
+from barren.sweeps.commands import app as sweep_app
 
 app = typer.Typer(
     name="barren",
@@ -36,6 +25,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(sweep_app)
 
 
 @app.callback()
@@ -186,6 +177,22 @@ def figure(
         raise typer.Exit(INTERRUPTED) from None
     for path in made.files.values():
         typer.echo(path)
+
+
+@app.command("report")
+@plainly
+def report_of_store(
+    store: Annotated[Path, typer.Argument(help="The store, a folder of barren sweep.", metavar="DIR")],
+    out: Annotated[
+        Path | None, typer.Option(help="The page; default report.html in the store.", metavar="FILE")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Of the page.", metavar="TEXT")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a page that is there.")] = False,
+) -> None:
+    """Writes a store as one HTML page that stands alone: figures, slopes with intervals, tables, provenance."""
+    from barren.sweeps.report import write
+
+    typer.echo(write(store, out, title=title, force=force))
 
 
 @app.command()

@@ -9,8 +9,9 @@ import typer
 
 import barren
 from barren import report, specs
+from barren._command import console, print_json
 from barren.classes import TargetClass
-from barren.cli_options import Frequencies, Json, Modulus, Multipliers, Parity, console, print_json, problem
+from barren.cli_options import Frequencies, Json, Modulus, Multipliers, Parity, problem
 
 _Targets = Annotated[
     list[str] | None,

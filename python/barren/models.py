@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -188,24 +189,48 @@ def from_spec(spec: str, width: int, seed: int | None = None, *, outputs: int = 
         >>> len(from_spec("mlp:1000x1000:sigmoid", width=10, seed=0))
         5
     """
+    return maker(spec)(width, seed, outputs)
+
+
+class Maker(Protocol):
+    """Builds the model of a text."""
+
+    def __call__(self, width: int, seed: int | None = None, outputs: int = 1) -> nn.Module:
+        """For so many inputs and outputs."""
+
+
+def maker(spec: str) -> Maker:
+    """What builds the model that a text names, once the text has been read; see `from_spec`.
+
+    Raises:
+        TypeError: If spec is not a string.
+        ValueError: If it names no model.
+
+    Example:
+        >>> maker("linear")(width=3, seed=0, outputs=2)
+        Sequential(
+          (0): Linear(in_features=3, out_features=2, bias=True)
+        )
+    """
     expected = f'"mlp:1000x1000:sigmoid" (activations: {", ".join(ACTIVATIONS)}), "linear" or "gpt:2:64:4"'
     if not isinstance(spec, str):
         raise TypeError(f"model must be a text such as {expected}; got {type(spec).__name__}")
     if spec == "linear":
-        return mlp(width, (), outputs=outputs, seed=seed)
+        return lambda width, seed=None, outputs=1: mlp(width, (), outputs=outputs, seed=seed)
     kind, _, rest = spec.partition(":")
     if kind == "gpt":
         sizes = rest.split(":")
         if len(sizes) != 3 or not all(map(_is_size, sizes)) or int(sizes[1]) % int(sizes[2]):
             raise ValueError(f"model must be {expected}, the width a multiple of the heads; got {spec!r}")
         layers, stream, heads = map(int, sizes)
-        return gpt(width, layers, stream, heads, outputs=outputs, seed=seed)
+        return lambda width, seed=None, outputs=1: gpt(width, layers, stream, heads, outputs=outputs, seed=seed)
     widths, _, activation = rest.partition(":")
     hidden = widths.split("x")
     fits = kind == "mlp" and all(map(_is_size, hidden))
     if not fits or (activation or "sigmoid") not in ACTIVATIONS or spec.endswith(":"):
         raise ValueError(f"model must be {expected}; got {spec!r}")
-    return mlp(width, tuple(map(int, hidden)), activation or "sigmoid", outputs, seed)
+    chosen = tuple(map(int, hidden))
+    return lambda width, seed=None, outputs=1: mlp(width, chosen, activation or "sigmoid", outputs, seed)
 
 
 def _is_size(text: str) -> bool:

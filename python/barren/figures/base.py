@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,16 +51,6 @@ class Made:
     record: dict[str, Any]
 
 
-def canonical(value: Any) -> str:
-    """One text for equal JSON values: sorted keys, no blanks, shortest exact form of every float."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def digest(value: Any) -> str:
-    """SHA-256 of `canonical`."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
-
-
 def where(rows: Sequence[Row], **values: Any) -> list[Row]:
     """The rows that have these values."""
     return [row for row in rows if all(row[name] == value for name, value in values.items())]
@@ -86,25 +74,3 @@ def spread(rows: Sequence[Row], x: str, y: str) -> tuple[np.ndarray, np.ndarray,
 def seeds_from(seed: int, count: int) -> list[int]:
     """Seeds of `count` initialisations: `seed` and the numbers after it."""
     return list(range(seed, seed + count))
-
-
-def spaced_primes(low: int, high: int, count: int) -> list[int]:
-    """About `count` primes from low to high, evenly spaced in the logarithm; fewer where primes are too few.
-
-    Example:
-        >>> spaced_primes(300, 3000, 4)
-        [307, 647, 1399, 2999]
-    """
-    from sympy import nextprime, prevprime
-
-    wanted = np.geomspace(low, high, count)
-    found = {int(nextprime(int(np.ceil(place)) - 1)) for place in wanted[:-1]}
-    found.add(int(prevprime(high + 1)))
-    return sorted(prime for prime in found if prime <= high)
-
-
-def all_primes(low: int, high: int) -> list[int]:
-    """Every prime from low to high."""
-    from sympy import primerange
-
-    return [int(prime) for prime in primerange(low, high + 1)]

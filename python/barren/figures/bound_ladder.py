@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import barren
 from barren import encodings, specs
-from barren.figures.base import Cell, Figure, Row, Settings, column, seeds_from, spaced_primes, spread, where
+from barren._primes import spaced_primes
+from barren.figures.base import Cell, Figure, Row, Settings, column, seeds_from, spread, where
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from barren import _files
+from barren._canonical import canonical, digest
 from barren._core import __version__
 from barren._progress import Progress
 from barren.config import configuration
-from barren.figures.base import Figure, Made, Row, Settings, canonical, digest
+from barren.figures.base import Figure, Made, Row, Settings
 from barren.figures.partial import Partial
 
 _ENDINGS = ("parquet", "png", "svg", "json")

@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import IO, Any
 
 from barren import _files
-from barren.figures.base import Cell, Row, canonical
+from barren._canonical import canonical
+from barren.figures.base import Cell, Row
 
 
 class Partial:

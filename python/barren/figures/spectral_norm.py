@@ -16,7 +16,8 @@ import numpy as np
 
 import barren
 from barren import targets
-from barren.figures.base import Cell, Figure, Row, Settings, all_primes, column, spaced_primes
+from barren._primes import all_primes, spaced_primes
+from barren.figures.base import Cell, Figure, Row, Settings, column
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas

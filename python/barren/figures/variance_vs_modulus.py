@@ -17,7 +17,8 @@ import numpy as np
 
 import barren
 from barren import encodings, specs
-from barren.figures.base import Cell, Figure, Row, Settings, all_primes, column, seeds_from, spaced_primes, spread
+from barren._primes import all_primes, spaced_primes
+from barren.figures.base import Cell, Figure, Row, Settings, column, seeds_from, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,13 +15,14 @@ import torch
 from torch import nn
 
 from barren import _core, _pool, _validate
+from barren._canonical import array_digest
 from barren._progress import Progress, for_terminal
 from barren.classes import TargetClass
 from barren.tangents.snapshot import at_most, plain_autograd
 from barren.training import arguments
 from barren.training.checkpoints import Checkpoints
 from barren.training.group import Group
-from barren.training.hashes import check_data, digest, set_claims
+from barren.training.hashes import check_data, set_claims
 from barren.training.initial import maker_of, networks_of
 from barren.training.losses import Loss
 from barren.training.networks import obstacle_of
@@ -232,7 +233,7 @@ class _Training:
         """What makes this ensemble this one, as plain values; weights and data by their hashes."""
         task = self.task
         weights = [
-            digest(*(tensor.detach().cpu().numpy() for tensor in module.state_dict().values()))
+            array_digest(*(tensor.detach().cpu().numpy() for tensor in module.state_dict().values()))
             for module in self.modules.values()
         ]
         seeds = list(self.modules)
@@ -257,11 +258,13 @@ class _Training:
             "tau": task.tau,
             "dtype": task.dtype,
             "device": task.device.partition(":")[0],
-            "test_points": [digest(stream.test) for stream in streams],
-            "features": digest(task.features(first), *(task.features(stream.test[:4096]) for stream in streams[:1])),
+            "test_points": [array_digest(stream.test) for stream in streams],
+            "features": array_digest(
+                task.features(first), *(task.features(stream.test[:4096]) for stream in streams[:1])
+            ),
             "model": repr(next(iter(self.modules.values()))),
             "weights": weights,
-            "first_outputs": digest(self._first_outputs(first)),
+            "first_outputs": array_digest(self._first_outputs(first)),
             "batched": self.obstacle is None,
             "watch": None if self.watching is None else self.watching.describe(),
         }
@@ -317,7 +320,7 @@ def _values_of(loss: Loss) -> str | None:
         return None
     outputs, labels = torch.meshgrid(torch.linspace(-3, 3, 13), torch.linspace(0, 1, 5), indexing="ij")
     with torch.no_grad():
-        return digest(loss(outputs.reshape(1, -1, 1), labels.reshape(1, -1, 1)).numpy())
+        return array_digest(loss(outputs.reshape(1, -1, 1), labels.reshape(1, -1, 1)).numpy())
 
 
 def _largest_group(module: nn.Module) -> int:

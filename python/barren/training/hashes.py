@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from barren._canonical import array_digest
 
 if TYPE_CHECKING:
     from barren.training.task import Task
@@ -15,16 +16,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 # Parts of a row.
 PARTS = ("train", "test")
-
-
-def digest(*arrays: Array) -> str:
-    """SHA-256 of the content, kind and shape of arrays, as hexadecimal digits."""
-    total = hashlib.sha256()
-    for array in arrays:
-        plain = np.ascontiguousarray(array)
-        total.update(f"{plain.dtype.str}{plain.shape}".encode())
-        total.update(plain.tobytes())
-    return total.hexdigest()
 
 
 def set_digests(points: Array, labels: Array) -> tuple[str, str]:
@@ -49,7 +40,7 @@ def set_digests(points: Array, labels: Array) -> tuple[str, str]:
         plain = plain + 0.0  # of −0.0 this is 0.0
     columns = plain.reshape(len(plain), -1)
     order = np.lexsort(columns.T[::-1])
-    return digest(plain[order]), digest(np.asarray(labels, dtype=np.float64)[order])
+    return array_digest(plain[order]), array_digest(np.asarray(labels, dtype=np.float64)[order])
 
 
 def claims(task: Task, seed: int) -> dict[str, str]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from barren import _validate
+from barren._intervals import t_interval
 from barren._validate import Floats
 from barren.training import shapes
 from barren.training.metrics import steps_to
@@ -299,13 +300,7 @@ def _exact(right: int, points: int, level: float) -> Interval:
 
 
 def _student(means: Floats, level: float) -> Interval:
-    from scipy.stats import t
-
-    count = len(means)
-    if count < 2:
-        return Interval(np.nan, np.nan, level, "t")
-    half = float(t.ppf(0.5 + 0.5 * level, count - 1)) * float(means.std(ddof=1)) / count**0.5
-    return Interval(float(means.mean()) - half, float(means.mean()) + half, level, "t")
+    return Interval(*t_interval(means, level), level, "t")
 
 
 def _bootstrap(sums: Floats, sizes: Floats, level: float, resamples: int, rng: np.random.Generator) -> Interval:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from barren import _validate
+from barren._canonical import array_digest
 from barren.classes import TargetClass
 from barren.training.draws import Points, distinct, draw, generator
-from barren.training.hashes import digest
 
 __all__ = ["FixedSample", "GivenSets", "Population", "Protocol", "from_spec"]
 
@@ -199,7 +199,7 @@ class GivenSets(Protocol):
 
     def __repr__(self) -> str:
         # Their order too, in which they are shuffled.
-        named = ", ".join(digest(points)[:12] for points in (self._train, self._test))
+        named = ", ".join(array_digest(points)[:12] for points in (self._train, self._test))
         return f"GivenSets({len(self._train)} and {len(self._test)} points, {named})"
 
     def check_points(self, cls: TargetClass) -> None:

@@ -1,0 +1,29 @@
+"""One text, and one hash, for equal JSON values; one hash for equal arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+
+def canonical(value: Any) -> str:
+    """One text for equal JSON values: sorted keys, no blanks, shortest exact form of every float."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of `canonical`."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def array_digest(*arrays: np.ndarray[Any, np.dtype[Any]]) -> str:
+    """SHA-256 of the content, kind and shape of arrays, as hexadecimal digits."""
+    total = hashlib.sha256()
+    for array in arrays:
+        plain = np.ascontiguousarray(array)
+        total.update(f"{plain.dtype.str}{plain.shape}".encode())
+        total.update(plain.data)
+    return total.hexdigest()

@@ -1,0 +1,76 @@
+"""What all commands share: mistakes become one line, results a table or JSON."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any, ParamSpec
+
+import typer
+from rich.console import Console
+
+_Params = ParamSpec("_Params")
+_MISTAKE = 2
+INTERRUPTED = 130
+_OPTIONAL = ("torch", "matplotlib", "pyarrow", "dask", "distributed")
+
+
+def plainly(command: Callable[_Params, None]) -> Callable[_Params, None]:
+    """A mistake of the user becomes one line on standard error and status 2; warnings become lines too."""
+
+    @functools.wraps(command)
+    def wrapped(*args: _Params.args, **kwargs: _Params.kwargs) -> None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", UserWarning)
+                warnings.showwarning = _show_warning
+                command(*args, **kwargs)
+        except ModuleNotFoundError as error:
+            missing = (error.name or "").partition(".")[0]
+            if missing not in _OPTIONAL:
+                raise
+            extra = "cluster" if missing in ("dask", "distributed") else "experiments"
+            raise _stop(f'this needs {missing}: pip install "barren[{extra}]"') from None
+        except (TypeError, ValueError, OSError) as error:
+            raise _stop(" ".join(str(error).split())) from None
+        except RuntimeError as error:
+            if not str(error).startswith("BARREN_KERNEL"):  # set by the user; anything else is a fault of ours
+                raise
+            raise _stop(str(error)) from None
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+    return wrapped
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    typer.echo(f"warning: {message}", err=True)
+
+
+def _stop(message: str) -> typer.Exit:
+    typer.echo(f"barren: {message}", err=True)
+    return typer.Exit(_MISTAKE)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One object, indented."""
+    typer.echo(json.dumps(_finite(value), ensure_ascii=False, indent=2))
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no nan and no infinity: null stands for them."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def console() -> Console:
+    """As wide as the terminal; wide enough for a table where there is none."""
+    return Console(width=None if sys.stdout.isatty() else 150)

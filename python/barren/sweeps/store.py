@@ -1,0 +1,317 @@
+"""A store of cells: a folder that many processes may write to, that a kill at any moment leaves sound.
+
+    sweep.json          the schema version
+    grids/*.json        the grids that were swept into it
+    parts/*.parquet     rows, each file named by the SHA-256 of its bytes
+    log/*.jsonl         rows of the writers at work, or of one that was killed, not yet in a part
+    claims, lock        which cells are being computed; who changes the parts
+    events.jsonl        what happened, a line an event
+    aside/              damaged parts
+
+A row is in a log before its cell counts as finished, and in a part before it leaves the log. Parts are made under the
+lock and hold no cell twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from barren import _files
+from barren._canonical import canonical, digest
+from barren.sweeps import log, parts, schema
+from barren.sweeps.claims import Claims
+from barren.sweeps.schema import Row
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["Store", "StoreError", "grids_of", "heading_of", "replaced_in", "rows_of", "table_of"]
+
+HEADING = "sweep.json"
+_LOCK = "lock"
+_GRIDS = "grids"
+# Rows of a log at most, before they become a part: a part is read whole, and its rows wait in memory.
+_ROWS_A_PART = 20_000
+
+
+class StoreError(OSError):
+    """A store that cannot be written to; what is in it is sound, and the same command goes on once it can be."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+class Store:
+    """A store that is open for writing.
+
+    Args:
+        path: the folder, made where there is none.
+
+    Attributes:
+        path: the folder.
+        statuses: SHA-256 of a cell, 32 bytes -> "done" or "failed": all that is in the store as far as is known.
+        claims: which cells are being computed.
+
+    Raises:
+        ValueError: the folder is none of a store, of a store of another schema, has a damaged part, or is open already.
+        StoreError: it cannot be written to.
+    """
+
+    _open: set[Path] = set()  # noqa: RUF012
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).resolve()
+        if self.path in Store._open:
+            raise ValueError(f"out must be a store that this process is not writing to already; got {str(path)!r}")
+        with _writing(self.path):
+            self._make()
+            self.claims = Claims(self.path)
+        Store._open.add(self.path)
+        self.statuses: dict[bytes, str] = {}
+        self._parts: set[str] = set()
+        self._in_parts: set[bytes] = set()
+        self._places: dict[str, int] = {}
+        self._log: log.Log | None = None
+        try:
+            with _writing(self.path), self._locked():
+                self._settle()
+            self.refresh()
+        except BaseException:
+            self._leave()
+            raise
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.compact()
+        except OSError:
+            if kind is None:  # otherwise the first error is the one to tell; the log is kept in any case
+                raise
+        finally:
+            self._leave()
+
+    def refresh(self) -> None:
+        """Looks at what other processes have finished since. Logs first: what leaves one is in a part by then."""
+        for path in log.listed(self.path):
+            if self._log is not None and path == self._log.path:
+                continue
+            with suppress(FileNotFoundError):
+                rows, self._places[path.name], _ = log.read(path, self._places.get(path.name, 0))
+                self._learn(rows)
+        self._read_parts()
+
+    def add(self, row: Row) -> None:
+        """Keeps a finished cell, unless it is there.
+
+        Raises:
+            StoreError: it cannot be written; the cell is not in the store then.
+        """
+        cell = bytes.fromhex(row["cell_sha256"])
+        if cell in self.statuses:
+            return
+        with _writing(self.path):
+            if self._log is None:
+                with self._locked():  # or another process would take the new log for that of a killed one
+                    self._log = log.Log(self.path)
+            self._log.append(row)
+        self.statuses[cell] = row["status"]
+        if len(self._log.rows) >= _ROWS_A_PART:
+            self.compact()
+
+    def compact(self) -> None:
+        """Makes a part of this writer's log.
+
+        Raises:
+            StoreError: it cannot be written; the log is as it was.
+        """
+        if self._log is None:
+            return
+        with _writing(self.path), self._locked():
+            self._write_part(self._log.rows)
+            self._log.close(remove=True)
+            self._log = None
+
+    def forget_failed(self) -> int:
+        """Takes the rows of failed cells out, so that they are computed again; returns how many."""
+        count = 0
+        with _writing(self.path), self._locked():
+            for path in parts.listed(self.path):
+                rows = parts.read(path).to_pylist()
+                failed = [row for row in rows if row["status"] == schema.FAILED]
+                if not failed:
+                    continue
+                kept = [row for row in rows if row["status"] != schema.FAILED]
+                if kept:
+                    self._parts.add(parts.write(self.path, kept, replaces=[path.name]).name)
+                path.unlink()
+                for row in failed:
+                    cell = bytes.fromhex(row["cell_sha256"])
+                    self.statuses.pop(cell, None)
+                    self._in_parts.discard(cell)
+                count += len(failed)
+        return count
+
+    def keep_grid(self, description: dict[str, Any]) -> None:
+        """Writes down what is swept, for whoever asks how far it is."""
+        with _writing(self.path):
+            folder = self.path / _GRIDS
+            folder.mkdir(exist_ok=True)
+            path = folder / f"{digest(description)[:16]}.json"
+            if not path.exists():
+                _files.replace(path, (json.dumps(description, indent=2, ensure_ascii=False) + "\n").encode())
+
+    def _make(self) -> None:
+        if not (self.path / HEADING).exists():
+            if self.path.exists() and any(self.path.iterdir()):
+                raise ValueError(f"out must be a store or an empty folder; got {self.path.name!r}, which is neither")
+            self.path.mkdir(parents=True, exist_ok=True)
+            _files.replace(self.path / HEADING, (canonical({"barren_store": schema.VERSION}) + "\n").encode())
+        heading_of(self.path)
+        (self.path / parts.FOLDER).mkdir(exist_ok=True)
+
+    def _settle(self) -> None:
+        """Finishes what a killed writer left: parts that another one stands for, temporary files, logs."""
+        for name in replaced_in(self.path):
+            (self.path / parts.FOLDER / name).unlink(missing_ok=True)
+        for path in (self.path / parts.FOLDER).glob("*.tmp"):
+            path.unlink(missing_ok=True)
+        for path, file in log.orphans(self.path):
+            self._write_part(log.read(path)[0])
+            path.unlink(missing_ok=True)
+            file.close()
+
+    def _write_part(self, rows: Sequence[Row]) -> None:
+        """Of the cells that no part has yet; the lock is held."""
+        self._read_parts()
+        new = [row for row in log.first_of_each(rows) if bytes.fromhex(row["cell_sha256"]) not in self._in_parts]
+        if new:
+            self._parts.add(parts.write(self.path, new).name)
+            self._learn(new)
+            self._in_parts.update(bytes.fromhex(row["cell_sha256"]) for row in new)
+
+    def _read_parts(self) -> None:
+        for path in parts.listed(self.path):
+            if path.name in self._parts:
+                continue
+            try:
+                rows = parts.read(path, ["cell_sha256", "status"]).to_pylist()
+            except FileNotFoundError:  # another one stands for it by now
+                continue
+            except parts.DamagedPartError as error:
+                raise ValueError(f"{error}; 'barren sweep verify --repair' sets it aside") from None
+            self._parts.add(path.name)
+            self._learn(rows)
+            self._in_parts.update(bytes.fromhex(row["cell_sha256"]) for row in rows)
+
+    def _learn(self, rows: Sequence[Row]) -> None:
+        self.statuses.update((bytes.fromhex(row["cell_sha256"]), row["status"]) for row in rows)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self.path / _LOCK).open("ab") as file:
+            try:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except ImportError:
+                pass
+            yield
+
+    def _leave(self) -> None:
+        if self._log is not None:
+            self._log.close(remove=False)
+            self._log = None
+        self.claims.close()
+        Store._open.discard(self.path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """An error of the system becomes one that says what to do."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        raise StoreError(
+            error.errno,
+            f"the store {path.name!r} cannot be written to: {error.strerror}. What was finished is kept; the same "
+            "command goes on from there once it can be",
+        ) from error
+
+
+def heading_of(path: Path) -> None:
+    """Checks that a folder is a store of this schema.
+
+    Raises:
+        ValueError: it is none, or of another schema.
+    """
+    try:
+        found = json.loads((path / HEADING).read_text(encoding="utf-8"))["barren_store"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ValueError(f"store must be a folder that barren sweep made; got {str(path)!r}") from None
+    if found != schema.VERSION:
+        raise ValueError(
+            f"store must be of schema version {schema.VERSION}, which this version of barren reads; got {found}: use "
+            "the version that wrote it, or sweep into another folder"
+        )
+
+
+def grids_of(path: Path) -> list[dict[str, Any]]:
+    """The grids that were swept into a store."""
+    return [json.loads(file.read_text(encoding="utf-8")) for file in sorted((path / _GRIDS).glob("*.json"))]
+
+
+def rows_of(path: str | os.PathLike[str]) -> list[Row]:
+    """Every row of a store, each cell once, those of the logs too; in the order of their keys' hashes. Writes nothing.
+
+    Raises:
+        ValueError: the folder is no store of this schema, or a part is damaged.
+    """
+    rows: list[Row] = table_of(path).to_pylist()
+    return rows
+
+
+def table_of(path: str | os.PathLike[str]) -> pyarrow.Table:
+    """Every row of a store as a pyarrow table; see `rows_of`."""
+    import pyarrow
+
+    store = Path(path)
+    heading_of(store)
+    logged = [row for file in log.listed(store) for row in _read_log(file)]
+    gone = replaced_in(store)
+    tables = [parts.read(file) for file in parts.listed(store) if file.name not in gone]
+    tables = [table.replace_schema_metadata(None) for table in tables]
+    known = {cell for table in tables for cell in table.column("cell_sha256").to_pylist()}
+    new = [row for row in log.first_of_each(logged) if row["cell_sha256"] not in known]
+    plain = schema.arrow().remove_metadata()
+    whole = pyarrow.concat_tables([*tables, pyarrow.Table.from_pylist(new, schema=plain)])
+    # Not sort_by: its threads are at times still there when the process ends, which then aborts (pyarrow 26).
+    return whole.take(np.argsort(np.array(whole.column("cell_sha256").to_pylist(), dtype=str), kind="stable"))
+
+
+def _read_log(path: Path) -> list[Row]:
+    try:
+        return log.read(path)[0]
+    except FileNotFoundError:
+        return []
+
+
+def replaced_in(store: Path) -> set[str]:
+    """Names of the parts that another part stands for: a kill left both."""
+    from pyarrow import ArrowInvalid, parquet
+
+    found: set[str] = set()
+    for path in parts.listed(store):
+        with suppress(ArrowInvalid, OSError):  # damage is told where the part is read
+            found.update(parts.replaced_by(parquet.read_schema(path)))
+    return found

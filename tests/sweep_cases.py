@@ -1,0 +1,67 @@
+"""What the tests of sweeps share: grids that need no torch, child processes, and rows without what may differ."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from barren.sweeps import rows_of, schema
+from barren.sweeps.progress import EVENTS
+
+SMALL: dict[str, Any] = {"kind": "bounds", "p": [5, 7, 11, 15], "target": ["bit:0", "sawtooth"]}
+# About 15 ms a cell: long enough to be killed in the middle.
+SLOW: dict[str, Any] = {"kind": "bounds", "p": {"primes": [60_000, 70_000], "count": 20}, "target": ["bit:0", "square"]}
+SLOW_TOML = """\
+kind = "bounds"
+p = { primes = [60_000, 70_000], count = 20 }
+target = ["bit:0", "square"]
+"""
+NETWORKS: dict[str, Any] = {
+    "p": [31, 37],
+    "seed": {"range": [0, 2]},
+    "encoding": ["bits:6", "one-hot"],
+    "model": "mlp:9:relu",
+    "method": ["kernel", "direct"],
+}
+
+
+def plain(rows: list[schema.Row]) -> list[schema.Row]:
+    """Rows without the columns that may differ, nan as a text so that it equals itself."""
+    kept = [{name: value for name, value in row.items() if name not in schema.VOLATILE} for row in rows]
+    return json.loads(json.dumps(kept).replace("NaN", '"nan"'))
+
+
+def stored(path: Path) -> list[schema.Row]:
+    """The rows of a store, to be compared."""
+    return plain(rows_of(path))
+
+
+def child(*arguments: str | Path) -> subprocess.Popen[str]:
+    """`barren sweep` in a process of its own."""
+    command = [sys.executable, "-m", "barren", "sweep", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def events(path: Path, name: str) -> list[dict[str, Any]]:
+    """The events of a store of one name; a line that a kill cut short is none."""
+    found = []
+    if (path / EVENTS).exists():
+        for line in (path / EVENTS).read_text().splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+    return [event for event in found if event["event"] == name]
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    """Until something holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.005)

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from sweep_cases import SLOW, events, stored, wait_for
+
+import barren
+from barren.sweeps import LostError, executors
+
+# Sockets that Dask itself leaves to the garbage collector when a worker or a scheduler has been killed.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+COUNT = 40
+MIXED: dict[str, Any] = {"p": [31, 37], "seed": [0, 1], "model": "mlp:9:relu", "method": ["kernel", "direct"]}
+
+# A scheduler with two workers in one process, which one signal kills.
+SCHEDULER = """\
+import sys, time
+from distributed import LocalCluster
+with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, scheduler_port=int(sys.argv[1]),
+                  dashboard_address=":0", memory_limit=0):
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    """The rows of both grids, swept here in one go."""
+    out = tmp_path_factory.mktemp("undisturbed")
+    barren.sweep(SLOW, out / "slow")
+    barren.sweep(MIXED, out / "mixed")
+    return {name: stored(out / name) for name in ("slow", "mixed")}
+
+
+@contextmanager
+def meanwhile(work: Callable[[], None]) -> Iterator[None]:
+    """Something that happens while a sweep runs; its failure is the test's."""
+    failures: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=guarded)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+    assert not failures, failures
+
+
+def workers() -> list[psutil.Process]:
+    """Spawned processes of this one that compute."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if "spawn_main" in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def kill_a_worker(out: Path, times: int, every: int) -> Callable[[], None]:
+    """Kills a worker each time that so many cells more are there."""
+
+    def work() -> None:
+        for number in range(times):
+            wait_for(lambda: len(events(out, "cell")) >= every * (number + 1) and workers())  # noqa: B023
+            workers()[0].kill()
+
+    return work
+
+
+def test_a_process_pool_gives_the_same_rows_and_outlives_its_workers(
+    tmp_path: Path, undisturbed: dict[str, list[dict[str, Any]]]
+) -> None:
+    with meanwhile(kill_a_worker(tmp_path / "slow", times=2, every=10)):
+        done = barren.sweep(SLOW, tmp_path / "slow", executor="processes", workers=min(2, executors.cores()))
+    assert (done.computed, done.failed) == (COUNT, 0)
+    assert stored(tmp_path / "slow") == undisturbed["slow"]
+    assert events(tmp_path / "slow", "lost")
+
+
+def test_any_executor_of_concurrent_futures(tmp_path: Path, undisturbed: dict[str, list[dict[str, Any]]]) -> None:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        barren.sweep(MIXED, tmp_path / "mixed", executor=pool)
+        assert pool.submit(sum, [1, 2]).result() == 3  # left open
+    assert stored(tmp_path / "mixed") == undisturbed["mixed"]
+
+
+def test_workers_that_die_again_and_again_end_the_sweep_in_words() -> None:
+    lane = executors.Processes(1, 1, 2**30)
+
+    def die(times: int) -> None:
+        for _ in range(times):
+            lane._pool._broken = "for the test"
+            lane.lost(executors.BrokenProcessPool())
+
+    try:
+        die(8)
+        lane.landed()
+        die(8)
+        with pytest.raises(LostError, match="workers died 9 times in a row"):
+            die(1)
+    finally:
+        lane.close()
+
+
+def test_dask_on_this_machine_survives_killed_workers(
+    tmp_path: Path, undisturbed: dict[str, list[dict[str, Any]]]
+) -> None:
+    with meanwhile(kill_a_worker(tmp_path / "slow", times=2, every=12)):
+        done = barren.sweep(SLOW, tmp_path / "slow", executor="dask", workers=2)
+    assert (done.computed, done.failed) == (COUNT, 0)
+    assert stored(tmp_path / "slow") == undisturbed["slow"]
+
+
+def test_a_scheduler_that_is_started_anew(tmp_path: Path, undisturbed: dict[str, list[dict[str, Any]]]) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    def start() -> subprocess.Popen[str]:
+        started = subprocess.Popen([sys.executable, "-c", SCHEDULER, str(port)], stdout=subprocess.PIPE, text=True)
+        assert started.stdout is not None
+        assert started.stdout.readline() == "ready\n"
+        return started
+
+    def stop(process: subprocess.Popen[str]) -> None:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+    running = [start()]
+
+    def restart() -> None:
+        wait_for(lambda: len(events(tmp_path / "slow", "cell")) >= 10)
+        stop(running[0])
+        time.sleep(0.5)
+        running.append(start())
+
+    try:
+        with meanwhile(restart):
+            done = barren.sweep(SLOW, tmp_path / "slow", executor=f"tcp://127.0.0.1:{port}")
+    finally:
+        for process in running:
+            stop(process)
+    assert len(running) == 2
+    assert (done.computed, done.failed) == (COUNT, 0)
+    assert stored(tmp_path / "slow") == undisturbed["slow"]
+
+
+def test_no_scheduler_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "_PATIENCE", 0.5)
+    with pytest.raises(LostError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9;"):
+        barren.sweep(SLOW, tmp_path, executor="tcp://127.0.0.1:9")
