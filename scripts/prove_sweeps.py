@@ -3,9 +3,9 @@
     python scripts/prove_sweeps.py                     # about ten minutes on two quiet cores
     python scripts/prove_sweeps.py --kills 2 --losses 1
 
-Four proofs: SIGKILL of the sweep at random moments; of workers of a Dask cluster; of the scheduler; two processes in one
-store, one of them killed. After each: exactly the expected cells in the parts, none twice, none missing, all values the
-same bits. The folder tests/ must be beside it, and the checkout left alone meanwhile: rows say its commit.
+Four proofs: SIGKILL of the sweep at random moments; of workers of a Dask cluster; of the scheduler; two processes in
+one store, one of them killed. After each: exactly the expected cells in the parts, none twice, none missing, all values
+the same bits. The folder tests/ must be beside it, and the checkout left alone meanwhile: rows say its commit.
 """
 
 from __future__ import annotations
