@@ -162,7 +162,7 @@ def test_shards_are_the_whole_grid_each_cell_once(tmp_path: Path) -> None:
         ({"workers": 2}, ValueError, "workers go with an executor"),
         ({"executor": "processes", "workers": 0}, ValueError, "workers must be an integer"),
         ({"executor": "processes", "workers": 2, "threads": 4000}, ValueError, "workers × threads must be at most"),
-        ({"executor": "processes", "workers": 4000}, ValueError, "workers must be at most"),
+        ({"executor": "processes", "workers": 4000}, ValueError, "workers × threads must be at most"),
         ({"retry_failed": 1}, TypeError, "retry_failed must be True or False"),
         ({"progress": 1}, TypeError, "progress must be True or False"),
         ({"memory_limit": 0}, ValueError, "memory_limit must be an integer"),

@@ -267,14 +267,12 @@ def lane_of(
         kind = ValueError if isinstance(executor, str) else TypeError
         _validate.refuse(kind, "executor", expected, _validate.came(executor))
     share = each or max(1, available // many)
-    if share * many > max(available, many if each is None else 0):
-        raise ValueError(f"workers × threads must be at most the {available} cores; got {many} × {share}")
     if isinstance(executor, Executor):
         return lambda: Given(executor, many, share, memory_limit), share
+    if share * many > available:
+        raise ValueError(f"workers × threads must be at most the {available} cores; got {many} × {share}")
     if executor == "dask":
         return lambda: Dask(None, many, share, memory_limit), share
-    if many > available:
-        raise ValueError(f"workers must be at most the {available} cores; got {many}")
     return lambda: Processes(many, share, memory_limit), share
 
 
