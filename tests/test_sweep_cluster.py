@@ -103,6 +103,16 @@ def test_a_process_pool_gives_the_same_rows_and_outlives_its_workers(
     assert events(tmp_path / "slow", "lost")
 
 
+def test_workers_of_a_killed_sweep_end_with_it(tmp_path: Path, grid: Path) -> None:
+    process = child("run", grid, "--out", tmp_path / "slow", "--workers", "1")
+    wait_for(lambda: events(tmp_path / "slow", "cell"))
+    left = workers(process.pid)
+    assert left
+    process.kill()
+    process.communicate()
+    assert not psutil.wait_procs(left, timeout=30)[1]
+
+
 def test_any_executor_of_concurrent_futures(tmp_path: Path, undisturbed: dict[str, list[dict[str, Any]]]) -> None:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         barren.sweep(MIXED, tmp_path / "mixed", executor=pool)

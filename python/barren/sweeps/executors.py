@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from multiprocessing import connection
 from typing import Any
 
 from barren import _core, _validate
@@ -36,6 +37,18 @@ class LostError(RuntimeError):
 def rows_of(cells: Sequence[Cell], threads: int | None, memory_limit: int) -> list[Row]:
     """What a worker does."""
     return list(compute(cells, threads=threads, memory_limit=memory_limit))
+
+
+def _end_with_parent() -> None:
+    """In a worker: it ends when the process that started it does, by a kill too; it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class Lane:
@@ -129,7 +142,9 @@ class Processes(Lane):
             process.join()
 
     def _made(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self.workers, mp_context=multiprocessing.get_context("spawn"))
+        return ProcessPoolExecutor(
+            self.workers, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
+        )
 
 
 class Dask(Lane):
