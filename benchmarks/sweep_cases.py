@@ -18,15 +18,16 @@ from barren.sweeps.provenance import provenance
 from barren.sweeps.schema import DONE, VOLATILE, Cell, Row
 
 _PLAN = """
-import resource, sys, time
+import sys, time
 from barren.sweeps import Grid, price
+from barren.sweeps.provenance import peak_memory
 start = time.perf_counter()
 grid = Grid({"p": {"range": [101, 100 + int(sys.argv[1])]}, "seed": {"range": [0, 99]}, "encoding": "bits:17",
              "target": ["bit:0", "sawtooth"], "loss": "mse",
              "model": ["mlp:10", "mlp:20", "mlp:100:relu", "mlp:200", "linear"]})
 found = price(grid)
 assert found.seconds.shape == (len(grid),) and (found.seconds > 0).all()
-print(len(grid), time.perf_counter() - start, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(len(grid), time.perf_counter() - start, peak_memory())
 """
 
 

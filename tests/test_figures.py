@@ -10,6 +10,7 @@ import matplotlib.image
 import matplotlib.pyplot
 import numpy as np
 import pytest
+import sympy
 import torch
 from figure_cases import TINY, rows_of, tiny
 from matplotlib.figure import Figure as Canvas
@@ -325,3 +326,5 @@ def test_primes() -> None:
     assert _primes.spaced_primes(300, 3000, 4) == [307, 647, 1399, 2999]
     assert _primes.spaced_primes(3, 7, 50) == [3, 5, 7]
     assert _primes.all_primes(3, 13) == [3, 5, 7, 11, 13]
+    for low, high in ((-4, 1), (0, 2), (2, 3), (4, 4), (9, 3), (0, 3000), (10**9, 10**9 + 300), (10**15, 10**15 + 90)):
+        assert _primes.all_primes(low, high) == list(sympy.primerange(low, high + 1))

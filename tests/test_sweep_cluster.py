@@ -14,13 +14,10 @@ from typing import Any
 
 import psutil
 import pytest
-from sweep_cases import SLOW, events, stored, wait_for
+from sweep_cases import SLOW, SLOW_TOML, child, events, stored, wait_for
 
 import barren
 from barren.sweeps import LostError, executors
-
-# Sockets that Dask itself leaves to the garbage collector when a worker or a scheduler has been killed.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 
 COUNT = 40
 MIXED: dict[str, Any] = {"p": [31, 37], "seed": [0, 1], "model": "mlp:9:relu", "method": ["kernel", "direct"]}
@@ -45,6 +42,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict
     return {name: stored(out / name) for name in ("slow", "mixed")}
 
 
+@pytest.fixture
+def grid(tmp_path: Path) -> Path:
+    """`SLOW` as a file."""
+    path = tmp_path / "grid.toml"
+    path.write_text(SLOW_TOML)
+    return path
+
+
 @contextmanager
 def meanwhile(work: Callable[[], None]) -> Iterator[None]:
     """Something that happens while a sweep runs; its failure is the test's."""
@@ -65,10 +70,10 @@ def meanwhile(work: Callable[[], None]) -> Iterator[None]:
     assert not failures, failures
 
 
-def workers() -> list[psutil.Process]:
-    """Spawned processes of this one that compute."""
+def workers(of: int | None) -> list[psutil.Process]:
+    """Spawned processes that compute, of this process or another one."""
     found = []
-    for process in psutil.Process().children(recursive=True):
+    for process in psutil.Process(of).children(recursive=True):
         try:
             if "spawn_main" in " ".join(process.cmdline()):
                 found.append(process)
@@ -77,13 +82,13 @@ def workers() -> list[psutil.Process]:
     return found
 
 
-def kill_a_worker(out: Path, times: int, every: int) -> Callable[[], None]:
+def kill_a_worker(out: Path, times: int, every: int, of: int | None = None) -> Callable[[], None]:
     """Kills a worker each time that so many cells more are there."""
 
     def work() -> None:
         for number in range(times):
-            wait_for(lambda: len(events(out, "cell")) >= every * (number + 1) and workers())  # noqa: B023
-            workers()[0].kill()
+            wait_for(lambda: len(events(out, "cell")) >= every * (number + 1) and workers(of))  # noqa: B023
+            workers(of)[0].kill()
 
     return work
 
@@ -96,6 +101,16 @@ def test_a_process_pool_gives_the_same_rows_and_outlives_its_workers(
     assert (done.computed, done.failed) == (COUNT, 0)
     assert stored(tmp_path / "slow") == undisturbed["slow"]
     assert events(tmp_path / "slow", "lost")
+
+
+def test_workers_of_a_killed_sweep_end_with_it(tmp_path: Path, grid: Path) -> None:
+    process = child("run", grid, "--out", tmp_path / "slow", "--workers", "1")
+    wait_for(lambda: events(tmp_path / "slow", "cell"))
+    left = workers(process.pid)
+    assert left
+    process.kill()
+    process.communicate()
+    assert not psutil.wait_procs(left, timeout=30)[1]
 
 
 def test_any_executor_of_concurrent_futures(tmp_path: Path, undisturbed: dict[str, list[dict[str, Any]]]) -> None:
@@ -124,15 +139,20 @@ def test_workers_that_die_again_and_again_end_the_sweep_in_words() -> None:
 
 
 def test_dask_on_this_machine_survives_killed_workers(
-    tmp_path: Path, undisturbed: dict[str, list[dict[str, Any]]]
+    tmp_path: Path, grid: Path, undisturbed: dict[str, list[dict[str, Any]]]
 ) -> None:
-    with meanwhile(kill_a_worker(tmp_path / "slow", times=2, every=12)):
-        done = barren.sweep(SLOW, tmp_path / "slow", executor="dask", workers=2)
-    assert (done.computed, done.failed) == (COUNT, 0)
+    # In a process of its own, for Dask leaves sockets of killed workers to the garbage collector, which pytest tells.
+    process = child("run", grid, "--out", tmp_path / "slow", "--dask", str(min(2, executors.cores())))
+    with meanwhile(kill_a_worker(tmp_path / "slow", times=2, every=12, of=process.pid)):
+        said, _ = process.communicate()
+    assert process.returncode == 0
+    assert f"{COUNT} cells: 0 were there, {COUNT} computed, 0 failed" in said
     assert stored(tmp_path / "slow") == undisturbed["slow"]
 
 
-def test_a_scheduler_that_is_started_anew(tmp_path: Path, undisturbed: dict[str, list[dict[str, Any]]]) -> None:
+def test_a_scheduler_that_is_started_anew(
+    tmp_path: Path, grid: Path, undisturbed: dict[str, list[dict[str, Any]]]
+) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -158,13 +178,16 @@ def test_a_scheduler_that_is_started_anew(tmp_path: Path, undisturbed: dict[str,
         running.append(start())
 
     try:
+        address = f"tcp://127.0.0.1:{port}"
+        process = child("run", grid, "--out", tmp_path / "slow", "--scheduler", address)
         with meanwhile(restart):
-            done = barren.sweep(SLOW, tmp_path / "slow", executor=f"tcp://127.0.0.1:{port}")
+            said, _ = process.communicate()
     finally:
-        for process in running:
-            stop(process)
+        for one in running:
+            stop(one)
     assert len(running) == 2
-    assert (done.computed, done.failed) == (COUNT, 0)
+    assert process.returncode == 0
+    assert f"{COUNT} cells: 0 were there, {COUNT} computed, 0 failed" in said
     assert stored(tmp_path / "slow") == undisturbed["slow"]
 
 

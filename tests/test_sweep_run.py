@@ -9,7 +9,9 @@ import torch
 from sweep_cases import NETWORKS, SMALL, events, stored
 
 import barren
+from barren import models
 from barren.sweeps import Grid, Outcome, cells, executors, rows_of, run, upkeep
+from barren.sweeps.provenance import of_weights
 
 
 def test_a_sweep_computes_each_cell_once(tmp_path: Path) -> None:
@@ -48,6 +50,14 @@ def test_rows_are_the_same_bits_here_in_threads_and_in_shards(tmp_path: Path, ne
     shards = [barren.sweep(NETWORKS, tmp_path / "shards", shard=(i, 3)) for i in (3, 1, 2)]
     assert [one.computed for one in shards] == [8, 8, 8]
     assert stored(tmp_path / "shards") == networks
+
+
+def test_threads_of_one_process_do_not_share_a_random_state(tmp_path: Path) -> None:
+    grid = {"p": list(range(5, 29)), "seed": [0, 1], "model": "mlp:700x700", "encoding": "bits:5"}
+    with ThreadPoolExecutor(4) as pool:
+        barren.sweep(grid, tmp_path, executor=pool)
+    for row in rows_of(tmp_path):
+        assert row["weights_sha256"] == of_weights(models.from_spec("mlp:700x700", 5, row["seed"]))
 
 
 def test_training_runs_have_the_same_bits_alone_and_together(tmp_path: Path) -> None:
@@ -152,7 +162,7 @@ def test_shards_are_the_whole_grid_each_cell_once(tmp_path: Path) -> None:
         ({"workers": 2}, ValueError, "workers go with an executor"),
         ({"executor": "processes", "workers": 0}, ValueError, "workers must be an integer"),
         ({"executor": "processes", "workers": 2, "threads": 4000}, ValueError, "workers × threads must be at most"),
-        ({"executor": "processes", "workers": 4000}, ValueError, "workers must be at most"),
+        ({"executor": "processes", "workers": 4000}, ValueError, "workers × threads must be at most"),
         ({"retry_failed": 1}, TypeError, "retry_failed must be True or False"),
         ({"progress": 1}, TypeError, "progress must be True or False"),
         ({"memory_limit": 0}, ValueError, "memory_limit must be an integer"),

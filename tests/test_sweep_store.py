@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from sweep_cases import SMALL, plain, stored
 
 import barren
-from barren.sweeps import Store, log, parts, rows_of, schema, upkeep
+from barren.sweeps import Store, log, parts, provenance, rows_of, schema, upkeep
 
 
 def made(path: Path, count: int, *, status: str = schema.DONE, first: int = 3) -> Path:
@@ -224,3 +226,12 @@ def test_merge_takes_each_cell_once_whatever_the_order(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "c" / "parts")
     parts.write(tmp_path / "c", [{**rows_of(tmp_path / "a")[0], "value": 9.0}])
     assert len(upkeep.merge(tmp_path / "out0", [tmp_path / "c"])[1]) == 1
+
+
+def test_the_peak_of_memory_is_this_process_alone(tmp_path: Path) -> None:
+    """A process that a large one starts begins with the large one's peak in `getrusage`."""
+    ballast = bytearray(300 * 2**20)
+    code = "from barren.sweeps.provenance import peak_memory; print(peak_memory())"
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(made.stdout) < 250 * 2**20
+    assert provenance.peak_memory() > len(ballast)

@@ -24,6 +24,7 @@ from torch import nn
 
 import barren
 from barren import targets
+from barren._pool import in_order
 from barren.tangents import rules, tangent_of_model
 from barren.tangents.snapshot import Snapshot, at_most, plain_autograd
 
@@ -301,3 +302,25 @@ def test_threads_that_meet_leave_the_settings_of_torch_as_they_were():
         assert (state(seeded(mlp))["sdpa"], torch.backends.mha.get_fastpath_enabled()) == settings
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_worker_that_leaves_does_not_change_the_threads_of_another() -> None:
+    """A fresh thread takes its number of threads at its first loop; with another one its last digits would differ."""
+    inside, left = threading.Event(), threading.Event()
+
+    def work(first: bool) -> int:
+        if not first:
+            assert inside.wait(60)
+            with at_most(1):
+                pass
+            left.set()
+            return 1
+        with at_most(1):
+            inside.set()
+            assert left.wait(60)
+            return torch.get_num_threads()
+
+    before = torch.get_num_threads()
+    with at_most(2):
+        assert list(in_order(work, iter([True, False]), 2)) == [1, 1]
+    assert torch.get_num_threads() == before

@@ -24,10 +24,10 @@ from barren.bounds import (
 from barren.classes import Frequencies, ModularMultiplication, Parity
 from barren.config import configuration, show_config
 from barren.spectra import Spectrum, spectrum
-from barren.sweeps import sweep
 from barren.variance import GradientVariance, Plan, gradient_variance, plan
 
 if TYPE_CHECKING:
+    from barren.sweeps import sweep
     from barren.training import train
 
 __all__ = [
@@ -65,7 +65,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`train` is imported when it is first asked for: it needs torch, and the rest does not."""
+    """`train` and `sweep` are imported when they are first asked for: the rest needs neither torch nor processes."""
+    if name == "sweep":
+        from barren.sweeps import sweep
+
+        return sweep
     if name == "train":
         from barren.training import train
 

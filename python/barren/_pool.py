@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +12,14 @@ from barren import _core
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
+
+
+_NAME = "barren"
+
+
+def is_worker() -> bool:
+    """Whether this is a thread of `in_order`, which ends with its call."""
+    return threading.current_thread().name.startswith(f"{_NAME}_")
 
 
 def in_order(work: Callable[[_Task], _Result], tasks: Iterator[_Task], workers: int) -> Iterator[_Result]:
@@ -24,7 +33,7 @@ def in_order(work: Callable[[_Task], _Result], tasks: Iterator[_Task], workers: 
         yield from map(work, tasks)
         return
     stop = _core.Stop()
-    with ThreadPoolExecutor(workers, "barren", initializer=_core.obey, initargs=(stop,)) as pool:
+    with ThreadPoolExecutor(workers, _NAME, initializer=_core.obey, initargs=(stop,)) as pool:
         waiting: deque[Future[_Result]] = deque()
         try:
             for task in tasks:

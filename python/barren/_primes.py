@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from math import isqrt
+
 import numpy as np
+
+# What a sieve is made for: bytes, and divisors.
+_LONGEST_SIEVE, _LARGEST_DIVISOR = 10**8, 10**7
 
 
 def spaced_primes(low: int, high: int, count: int) -> list[int]:
@@ -21,7 +26,31 @@ def spaced_primes(low: int, high: int, count: int) -> list[int]:
 
 
 def all_primes(low: int, high: int) -> list[int]:
-    """Every prime from low to high."""
-    from sympy import primerange
+    """Every prime from low to high.
 
-    return [int(prime) for prime in primerange(low, high + 1)]
+    Example:
+        >>> all_primes(300, 320)
+        [307, 311, 313, 317]
+    """
+    if isqrt(high) > _LARGEST_DIVISOR or high - low > _LONGEST_SIEVE:
+        from sympy import primerange
+
+        return [int(prime) for prime in primerange(low, high + 1)]
+    low = max(low, 2)
+    left = np.ones(max(high - low + 1, 0), bool)
+    for divisor in _up_to(isqrt(max(high, 0))):
+        first = max(divisor * divisor, -(-low // divisor) * divisor)
+        left[first - low :: divisor] = False
+    primes: list[int] = (np.flatnonzero(left) + low).tolist()
+    return primes
+
+
+def _up_to(high: int) -> list[int]:
+    """Primes by the sieve of Eratosthenes."""
+    left = np.ones(high + 1, bool)
+    left[:2] = False
+    for divisor in range(2, isqrt(high) + 1):
+        if left[divisor]:
+            left[divisor * divisor :: divisor] = False
+    primes: list[int] = np.flatnonzero(left).tolist()
+    return primes

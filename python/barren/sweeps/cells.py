@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -30,6 +31,10 @@ __all__ = ["MEMORY_LIMIT", "class_of", "compute", "encoding_of", "law_of", "make
 
 MEMORY_LIMIT = 2**30
 """Bytes of a cell, unless told otherwise: fixed, for how much work is done in one go must not depend on the machine."""
+
+# Cells of one process, in whatever threads, take turns: torch's random state, which seeds a network, and its number of
+# threads are the process's.
+_turn = threading.Lock()
 
 _EASIEST = 10
 _LONGEST_ERROR = 1000
@@ -117,12 +122,13 @@ def _shared_by(cell: Cell) -> str | None:
 
 
 def _row(cell: Cell, work: Callable[..., dict[str, Any]], *options: Any) -> Row:
-    start = time.perf_counter()
-    try:
-        found = {"status": DONE, **work(cell, *options)}
-    except Exception as error:
-        found = _failure(error)
-    return _finished(cell, found, time.perf_counter() - start, options[0])
+    with _turn:
+        start = time.perf_counter()
+        try:
+            found = {"status": DONE, **work(cell, *options)}
+        except Exception as error:
+            found = _failure(error)
+        return _finished(cell, found, time.perf_counter() - start, options[0])
 
 
 def _failure(error: Exception) -> dict[str, Any]:
@@ -201,16 +207,17 @@ def _bounds(cell: Cell) -> dict[str, Any]:
 
 def _trained(cells: list[Cell], threads: int | None) -> Iterator[Row]:
     """Rows of training runs of one network that differ in their member alone; one by one if they fail together."""
-    start = time.perf_counter()
-    try:
-        found = _train(cells, threads)
-    except Exception as error:
-        if len(cells) > 1:
-            for cell in cells:
-                yield from _trained([cell], threads)
-            return
-        found = [_failure(error)]
-    seconds = (time.perf_counter() - start) / len(cells)
+    with _turn:
+        start = time.perf_counter()
+        try:
+            found = _train(cells, threads)
+        except Exception as error:
+            found = [_failure(error)]
+        seconds = (time.perf_counter() - start) / len(cells)
+    if len(found) < len(cells):
+        for cell in cells:
+            yield from _trained([cell], threads)
+        return
     for cell, values in zip(cells, found, strict=True):
         yield _finished(cell, values, seconds, threads)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from multiprocessing import connection
 from typing import Any
 
 from barren import _core, _validate
@@ -36,6 +37,18 @@ class LostError(RuntimeError):
 def rows_of(cells: Sequence[Cell], threads: int | None, memory_limit: int) -> list[Row]:
     """What a worker does."""
     return list(compute(cells, threads=threads, memory_limit=memory_limit))
+
+
+def _end_with_parent() -> None:
+    """In a worker: it ends when the process that started it does, by a kill too; it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class Lane:
@@ -129,7 +142,9 @@ class Processes(Lane):
             process.join()
 
     def _made(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self.workers, mp_context=multiprocessing.get_context("spawn"))
+        return ProcessPoolExecutor(
+            self.workers, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
+        )
 
 
 class Dask(Lane):
@@ -267,14 +282,12 @@ def lane_of(
         kind = ValueError if isinstance(executor, str) else TypeError
         _validate.refuse(kind, "executor", expected, _validate.came(executor))
     share = each or max(1, available // many)
-    if share * many > max(available, many if each is None else 0):
-        raise ValueError(f"workers × threads must be at most the {available} cores; got {many} × {share}")
     if isinstance(executor, Executor):
         return lambda: Given(executor, many, share, memory_limit), share
+    if share * many > available:
+        raise ValueError(f"workers × threads must be at most the {available} cores; got {many} × {share}")
     if executor == "dask":
         return lambda: Dask(None, many, share, memory_limit), share
-    if many > available:
-        raise ValueError(f"workers must be at most the {available} cores; got {many}")
     return lambda: Processes(many, share, memory_limit), share
 
 

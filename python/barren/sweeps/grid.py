@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,6 @@ from barren.specs import nearest
 from barren.sweeps import axes
 from barren.sweeps.schema import Cell
 from barren.sweeps.values import Scalar, expand
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["Block", "Grid"]
 
@@ -95,6 +91,10 @@ class Grid:
         Raises:
             ValueError: it cannot be read, is no TOML, or as for the grid itself.
         """
+        if sys.version_info >= (3, 11):
+            import tomllib
+        else:
+            import tomli as tomllib
         try:
             description = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
@@ -143,15 +143,18 @@ class Grid:
     def _block(self, given: Mapping[str, Any]) -> Block:
         columns = []
         for name, values in given.items():
-            expanded = _repeated(name, values) if len(given) > 1 else expand(name, values)
-            known = {value: axes.check(name, value, family=self.family) for value in _hashable(name, expanded)}
-            columns.append([known[value] for value in expanded])
+            expanded = _hashable(name, _repeated(name, values) if len(given) > 1 else expand(name, values))
+            # A text is read once; numbers may be a million different ones.
+            check = partial(axes.check, name, family=self.family)
+            checked = cache(check) if isinstance(expanded[0], str) else check
+            columns.append([checked(value) for value in expanded])
         lengths = {name: len(column) for name, column in zip(given, columns, strict=True)}
         if len(set(lengths.values())) > 1:
             told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
             raise ValueError(f"zipped axes must have the same number of values; got {told}")
         settings = list(zip(*columns, strict=True))
-        if len(set(settings)) < len(settings):
+        # Values of one axis differ as they were given, but may be the same once they are read, such as 6 and "6".
+        if (len(given) > 1 or "parity" in given) and len(set(settings)) < len(settings):
             raise ValueError(f"axes {', '.join(given)} must have different settings; got one twice")
         return Block(tuple(given), settings)
 

@@ -67,14 +67,15 @@ class Lines(Shown):
         super().begin(cells, kept, cost)
         self._said = self._start
         before = f", {kept} of them in the store already" if kept else ""
-        self.notice(f"sweep: {cells} cells{before}; the rest takes about {readable_seconds(cost)} by prediction")
+        rest = f"; the rest takes {_about(cost)} by prediction" if kept < cells else ""
+        self.notice(f"sweep: {cells} cells{before}{rest}")
 
     def advance(self, row: Row, cost: float) -> None:
         """See `Shown.advance`."""
         super().advance(row, cost)
         if self._clock() - self._said >= _INTERVAL:
             self._said = self._clock()
-            self.notice(f"sweep: {self._where()}, about {readable_seconds(self.left() or 0.0)} left")
+            self.notice(f"sweep: {self._where()}, {_about(self.left() or 0.0)} left")
 
     def end(self) -> None:
         """See `Shown.end`."""
@@ -83,6 +84,11 @@ class Lines(Shown):
     def _where(self) -> str:
         failed = f", {self.failed} failed" if self.failed else ""
         return f"{self.kept + self.done} of {self.cells} cells{failed}"
+
+
+def _about(seconds: float) -> str:
+    told = readable_seconds(seconds)
+    return told if told.startswith("under") else f"about {told}"
 
 
 class Bar(Shown):

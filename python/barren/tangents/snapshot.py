@@ -18,7 +18,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
-from barren import _core
+from barren import _core, _pool
 
 COMPUTING_DTYPES = {"float32": torch.float32, "float64": torch.float64}
 # A forward that stores something is run so many times: what it stores may be read late.
@@ -83,6 +83,10 @@ class _Process:
         with self.lock:
             self.limited_users, self.own.depth = self.limited_users - 1, self.own.depth - 1
             self.own.threads = before
+            if self.limited_users and not self.own.depth and _pool.is_worker():
+                # MKL's number, and what a thread takes at its first loop, are one for all: another worker would get the
+                # larger one in the middle of its chunk, and other last digits. This thread ends with its pool.
+                return
             torch.set_num_threads(before if self.limited_users else self.threads)
 
 
