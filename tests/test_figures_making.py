@@ -11,9 +11,8 @@ import pytest
 from figure_cases import counted, rows_of
 
 import barren
+from barren import _canonical, figures
 from barren import _progress as progress
-from barren import figures
-from barren.figures import base
 from barren.figures.base import Cell, Row
 
 
@@ -31,7 +30,7 @@ def test_record_and_hashes(tmp_path: Path) -> None:
         assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
     assert set(record["files"]) == {"squares.parquet", "squares.png", "squares.svg"}
     rows = [{key: value for key, value in row.items() if key != "seconds"} for row in rows_of(tmp_path)]
-    assert base.digest(rows) == record["rows_sha256"]
+    assert _canonical.digest(rows) == record["rows_sha256"]
     assert record["rows_sha256_leaves_out"] == ["seconds"]
     assert str(tmp_path) not in (tmp_path / "squares.json").read_text()
 

@@ -154,7 +154,7 @@ def test_large_frequencies_keep_their_digits_in_closed_form():
 
 
 def task(cls: Frequencies, protocol: Protocol) -> Task:
-    return Task((cls,), inputs.Grid(5), None, None, None, protocol, 1, 0, (0,), None, None, 0.0, "float64", "cpu")
+    return Task((cls,), inputs.Grid(5), None, None, None, None, protocol, 1, 0, (0,), None, None, 0.0, "float64", "cpu")
 
 
 @pytest.mark.parametrize("frequencies", [[5.0, 3.0], [0.5, 5.0]], ids=["integers", "mixed"])
