@@ -42,6 +42,39 @@ def test_blocks_are_plain_products(dtype, n, widths):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_reduced_blocks_are_without_terms_of_a_row_or_a_column(dtype):
+    n = 61
+    (one, first), (two, second) = (sides(n, width, dtype, seed) for seed, width in enumerate((30, 7)))
+    plain, single = np.empty((n, n)), np.empty((n, n))
+    _core.gram_block(*one, *two, (0, n), (0, n), plain, False, 2, True)
+    _core.gram_block(*one, (0, n), (0, n), single, False, 2, True)
+    for found, whole in ((plain, first * second), (single, first)):
+        rest = whole - found  # u_i + v_j: nothing is left of it after both means
+        left = rest - rest.mean(axis=0) - rest.mean(axis=1, keepdims=True) + rest.mean()
+        assert np.abs(left).max() <= TOLERANCE[dtype] * 10 * np.abs(whole).max()
+    part = np.ones((3, 5))
+    _core.gram_block(*one, *two, (4, 7), (50, 55), part, True, 1, True)
+    assert np.array_equal(part, plain[4:7, 50:55] + 1.0)
+
+
+def test_reduced_blocks_keep_the_digits_of_what_is_left():
+    """Against integers of Python: entries of about 10^24 less all but 10^12 of them."""
+    n, level, rng = 40, 10**12, np.random.default_rng(0)
+    factors, given = [], []
+    for width in (6, 5):
+        matrix, left, right = (rng.integers(-99, 100, size) for size in ((n, width), n, n))
+        packed = _core.PackedFactor64(matrix.astype(np.float64))
+        given += [packed, packed, left.astype(np.float64), right.astype(np.float64), float(level)]
+        factors.append([side.astype(object) for side in (matrix @ matrix.T, left[:, None], right)])
+    (one, u, v), (two, w, z) = factors
+    whole = (one + u + v + level) * (two + w + z + level)
+    expected = whole - (level + u) * (level + w) - (level + v) * (level + z) + level**2
+    found = np.empty((n, n))
+    _core.gram_block(*given, (0, n), (0, n), found, False, 1, True)
+    assert np.abs(found - expected.astype(np.float64)).max() <= 1e-15 * np.abs(expected.astype(np.float64)).max()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_an_entry_does_not_depend_on_the_block_it_is_in(dtype):
     n = 101
     (one, _), (two, _) = sides(n, 70, dtype, 0), sides(n, 33, dtype, 1)

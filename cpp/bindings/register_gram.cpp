@@ -26,22 +26,23 @@ GramFactor<T> factor_view(const PackedFactor<T>& left, const PackedFactor<T>& ri
 
 template <class T>
 void run(const GramFactor<T>* factors, std::size_t count, const Bounds& rows, const Bounds& columns, Array<double>& out,
-         bool accumulate, int threads) {
+         bool accumulate, bool reduced, int threads) {
     require_rank(out, 2, "out");
     require_writeable(out, "out");
     require_aligned(out, "out");
     const auto out_view = output_matrix(out);
     const auto how = execution(threads);
     py::gil_scoped_release release;
-    gram_block(factors, count, {rows.first, rows.second}, {columns.first, columns.second}, accumulate, out_view, how);
+    gram_block(factors, count, {rows.first, rows.second}, {columns.first, columns.second}, accumulate, reduced,
+               out_view, how);
 }
 
 template <class T>
 void bound_one(const PackedFactor<T>& left, const PackedFactor<T>& right, const Array<double>& left_terms,
                const Array<double>& right_terms, double constant, const Bounds& rows, const Bounds& columns,
-               Array<double>& out, bool accumulate, int threads) {
+               Array<double>& out, bool accumulate, int threads, bool reduced) {
     const auto factor = factor_view(left, right, left_terms, right_terms, constant);
-    run(&factor, 1, rows, columns, out, accumulate, threads);
+    run(&factor, 1, rows, columns, out, accumulate, reduced, threads);
 }
 
 template <class T>
@@ -49,11 +50,11 @@ void bound_two(const PackedFactor<T>& left, const PackedFactor<T>& right, const 
                const Array<double>& right_terms, double constant, const PackedFactor<T>& second_left,
                const PackedFactor<T>& second_right, const Array<double>& second_left_terms,
                const Array<double>& second_right_terms, double second_constant, const Bounds& rows,
-               const Bounds& columns, Array<double>& out, bool accumulate, int threads) {
+               const Bounds& columns, Array<double>& out, bool accumulate, int threads, bool reduced) {
     const GramFactor<T> factors[2] = {
         factor_view(left, right, left_terms, right_terms, constant),
         factor_view(second_left, second_right, second_left_terms, second_right_terms, second_constant)};
-    run(factors, 2, rows, columns, out, accumulate, threads);
+    run(factors, 2, rows, columns, out, accumulate, reduced, threads);
 }
 
 template <class T>
@@ -64,13 +65,15 @@ void register_for(py::module_& module, const char* name) {
         .def_property_readonly("width", &PackedFactor<T>::width);
     module.def("gram_block", &bound_one<T>, py::arg("left"), py::arg("right"), py::arg("left_terms").noconvert(),
                py::arg("right_terms").noconvert(), py::arg("constant"), py::arg("rows"), py::arg("columns"),
-               py::arg("out").noconvert(), py::arg("accumulate"), py::arg("threads") = 0,
-               "out = left·rightᵀ + left_terms + right_terms + constant at these rows and columns, or added to it.");
+               py::arg("out").noconvert(), py::arg("accumulate"), py::arg("threads") = 0, py::arg("reduced") = false,
+               "out = left·rightᵀ + left_terms + right_terms + constant at these rows and columns, or added to it; "
+               "reduced: without what depends on the row alone or on the column alone.");
     module.def("gram_block", &bound_two<T>, py::arg("left"), py::arg("right"), py::arg("left_terms").noconvert(),
                py::arg("right_terms").noconvert(), py::arg("constant"), py::arg("second_left"), py::arg("second_right"),
                py::arg("second_left_terms").noconvert(), py::arg("second_right_terms").noconvert(),
                py::arg("second_constant"), py::arg("rows"), py::arg("columns"), py::arg("out").noconvert(),
-               py::arg("accumulate"), py::arg("threads") = 0, "The entrywise product of two such blocks.");
+               py::arg("accumulate"), py::arg("threads") = 0, py::arg("reduced") = false,
+               "The entrywise product of two such blocks; reduced as for one.");
 }
 
 }  // namespace

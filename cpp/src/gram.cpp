@@ -43,6 +43,29 @@ void check(const GramFactor<T>& factor, Range rows, Range columns) {
             "terms must have one entry a row");
 }
 
+// Π_f (S_f + u_f[i] + v_f[j] + m_f), S_f the products of the centred rows: sum[f·stride].
+template <class T>
+double whole_entry(const GramFactor<T>* factors, std::size_t count, const double* sum, std::size_t stride,
+                   std::size_t i, std::size_t j) {
+    double product = 1.0;
+    for (std::size_t f = 0; f < count; ++f)
+        product *= sum[f * stride] + factors[f].left_terms[i] + factors[f].right_terms[j] + factors[f].constant;
+    return product;
+}
+
+// The same less (m + u_i)(m' + u'_i) + (m + v_j)(m' + v'_j) − m·m': the constants multiply what varies, and not each
+// other.
+template <class T>
+double reduced_entry(const GramFactor<T>* factors, std::size_t count, const double* sum, std::size_t stride,
+                     std::size_t i, std::size_t j) {
+    if (count == 1) return sum[0];
+    const double left = factors[0].left_terms[i], right = factors[0].right_terms[j];
+    const double second_left = factors[1].left_terms[i], second_right = factors[1].right_terms[j];
+    const double second = sum[stride] + second_left + second_right + factors[1].constant;
+    return sum[0] * second + sum[stride] * (left + right + factors[0].constant) + left * second_right +
+           right * second_left;
+}
+
 }  // namespace
 
 template <class T>
@@ -72,7 +95,7 @@ PackedFactor<T>::PackedFactor(PackedFactor&&) noexcept = default;
 
 template <class T>
 void gram_block(const GramFactor<T>* factors, std::size_t count, Range rows, Range columns, bool accumulate,
-                Matrix<double> out, const Execution& execution) {
+                bool reduced, Matrix<double> out, const Execution& execution) {
     require(count == 1 || count == 2, "there must be one factor or two");
     for (std::size_t f = 0; f < count; ++f) check(factors[f], rows, columns);
     require(out.rows == rows.size() && out.columns == columns.size(), "out must have the shape of the ranges");
@@ -103,12 +126,11 @@ void gram_block(const GramFactor<T>* factors, std::size_t count, Range rows, Ran
         for (std::size_t i = std::max(rows.begin, g * lanes); i < std::min(rows.end, (g + 1) * lanes); ++i) {
             double* row = out.row(i - rows.begin);
             for (std::size_t j = column; j < stop; ++j) {
-                double product = 1.0;
-                for (std::size_t f = 0; f < count; ++f)
-                    product *= sums[f * sums_size + (j - begin * tile) * lanes + i - g * lanes] +
-                               factors[f].left_terms[i] + factors[f].right_terms[j] + factors[f].constant;
+                const double* sum = sums.data() + (j - begin * tile) * lanes + i - g * lanes;
+                const double found = reduced ? reduced_entry(factors, count, sum, sums_size, i, j)
+                                             : whole_entry(factors, count, sum, sums_size, i, j);
                 double& entry = row[j - columns.begin];
-                entry = accumulate ? entry + product : product;
+                entry = accumulate ? entry + found : found;
             }
         }
     });
@@ -116,7 +138,9 @@ void gram_block(const GramFactor<T>* factors, std::size_t count, Range rows, Ran
 
 template class PackedFactor<float>;
 template class PackedFactor<double>;
-template void gram_block(const GramFactor<float>*, std::size_t, Range, Range, bool, Matrix<double>, const Execution&);
-template void gram_block(const GramFactor<double>*, std::size_t, Range, Range, bool, Matrix<double>, const Execution&);
+template void gram_block(const GramFactor<float>*, std::size_t, Range, Range, bool, bool, Matrix<double>,
+                         const Execution&);
+template void gram_block(const GramFactor<double>*, std::size_t, Range, Range, bool, bool, Matrix<double>,
+                         const Execution&);
 
 }  // namespace barren

@@ -43,10 +43,11 @@ struct Range {
 };
 
 // out[i − rows.begin, j − columns.begin] = Π_f (M_f M_fᵀ)[i, j] over `count` factors, 1 or 2; added to out if
-// `accumulate`. Products are summed in T over runs of 256 entries, the runs in float64: an entry does not depend on the
-// ranges or on the number of threads.
+// `accumulate`. If `reduced`, less what depends on i alone or on j alone, without ever adding it: where that is nearly
+// all of an entry, the rest keeps its digits. Products are summed in T over runs of 256 entries, the runs in float64:
+// an entry does not depend on the ranges or on the number of threads.
 template <class T>
 void gram_block(const GramFactor<T>* factors, std::size_t count, Range rows, Range columns, bool accumulate,
-                Matrix<double> out, const Execution& execution);
+                bool reduced, Matrix<double> out, const Execution& execution);
 
 }  // namespace barren

@@ -241,8 +241,14 @@ class Tangent(ABC):
         """
 
     @abstractmethod
-    def ntk(self, rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
+    def ntk(self, rows: slice, columns: slice, *, reduced: bool = False) -> Iterator[tuple[str, Block]]:
         """Θ_layer[rows, columns] of every layer, for any two ranges of inputs.
+
+        Args:
+            rows: Inputs.
+            columns: Inputs.
+            reduced: Whether terms u_i + u_j may be left out of Θ, the same u in every block: they cancel in a pairing
+                with a class kernel whose weighted rows sum to zero, and are nearly all of Θ in deep networks.
 
         Yields:
             (layer, block) in the order of `layers`, float64 of the shape that the ranges give. A block is the
@@ -251,7 +257,7 @@ class Tangent(ABC):
         Cost: where `ntk_is_cheap` is False, all of J is formed again; for more than one block use `ntk_layers`.
         """
 
-    def ntk_layers(self, bytes_limit: int) -> Iterator[tuple[str, Block]]:
+    def ntk_layers(self, bytes_limit: int, *, reduced: bool = False) -> Iterator[tuple[str, Block]]:
         """The whole Θ_layer of every layer; every Jacobian column is formed once.
 
         Θ_layer = Σ_blocks J_block J_blockᵀ, summed in float64 in the order of `column_blocks`.
@@ -259,11 +265,12 @@ class Tangent(ABC):
         Args:
             bytes_limit: Limit of what column blocks take, all their copies counted; Θ_layer itself takes 8·n² bytes on
                 top.
+            reduced: As for `ntk`.
 
         Yields:
             (layer, Θ_layer) of shape (n, n), in the order of `layers`.
         """
-        yield from self.ntk(slice(None), slice(None))
+        yield from self.ntk(slice(None), slice(None), reduced=reduced)
 
     def _order(self, order: npt.ArrayLike) -> Integers:
         """A checked list of rows."""

@@ -118,12 +118,12 @@ class GivenJacobian(Tangent):
         """A view of these rows of J, or a copy where rows were taken."""
         return self._jacobian[rows] if self._taken is None else self._jacobian[self._taken[rows]]
 
-    def ntk(self, rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
+    def ntk(self, rows: slice, columns: slice, *, reduced: bool = False) -> Iterator[tuple[str, Block]]:
         """J[rows]·J[columns]ᵀ by the core."""
         rows, columns = (slice(*span.indices(self.n)[:2]) for span in (rows, columns))
         block = np.empty((max(0, rows.stop - rows.start), max(0, columns.stop - columns.start)))
         for index, slab in enumerate(self._pack()):
-            slab.block(rows, columns, block, self._threads, accumulate=index > 0)
+            slab.block(rows, columns, block, self._threads, accumulate=index > 0, reduced=reduced)
         yield "jacobian", block
 
     def products(self, directions: npt.ArrayLike) -> Doubles:
@@ -244,8 +244,8 @@ class GivenNTK(Tangent):
         """
         raise ValueError(_NO_COLUMNS)
 
-    def ntk(self, rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
-        """Θ[rows, columns], float64: a read-only view where that is possible."""
+    def ntk(self, rows: slice, columns: slice, *, reduced: bool = False) -> Iterator[tuple[str, Block]]:
+        """Θ[rows, columns], float64: a read-only view where that is possible; never reduced, its digits are given."""
         if self._taken is None:
             block = self._ntk[rows, columns].astype(np.float64, copy=False)
         else:

@@ -97,30 +97,32 @@ class LayerGram:
             for matrix in matrices[1:]:
                 self._factors.append(OneHotFactor(matrix) if matrix.ndim == 2 else CentredFactor.of(matrix))
 
-    def block(self, rows: slice, columns: slice) -> Block:
-        """Θ[rows, columns] in float64; slices with both ends given."""
+    def block(self, rows: slice, columns: slice, reduced: bool) -> Block:
+        """Θ[rows, columns] in float64, reduced as in `Tangent.ntk`; slices with both ends given."""
         shape = rows.stop - rows.start, columns.stop - columns.start
         if self._packed:
-            return self._by_core(rows, columns, np.empty(shape))
+            return self._by_core(rows, columns, np.empty(shape), reduced)
         if not self._factors or not self._positions:
             return np.zeros(shape)
-        found: Block = self._by_torch(rows, columns).cpu().numpy()
+        found: Block = self._by_torch(rows, columns, reduced).cpu().numpy()
         return found
 
-    def _by_core(self, rows: slice, columns: slice, out: Block) -> Block:
+    def _by_core(self, rows: slice, columns: slice, out: Block, reduced: bool) -> Block:
         spans = (rows.start, rows.stop), (columns.start, columns.stop)
         gram_block: Any = _core.gram_block  # one factor or two, of either dtype
         for pair, (t, s) in enumerate(itertools.product(range(self._positions), repeat=2)):
             sides = [side for factor in self._packed for side in factor.side(t, s)]
-            gram_block(*sides, *spans, out, pair > 0, torch.get_num_threads())
+            gram_block(*sides, *spans, out, pair > 0, torch.get_num_threads(), reduced)
         return out
 
-    def _by_torch(self, rows: slice, columns: slice) -> Tensor:
+    def _by_torch(self, rows: slice, columns: slice, reduced: bool) -> Tensor:
         height, width = rows.stop - rows.start, columns.stop - columns.start
         total = torch.empty(height, width, dtype=torch.float64, device=self._device)
         step = height if total.is_cuda else max(1, _TILE // max(1, width))
         scratch = torch.empty(2, min(step, height), width, dtype=torch.float64, device=self._device)
         positions = range(self._positions)
+        reduced = reduced and all(isinstance(factor, CentredFactor) for factor in self._factors)
+        fill = self._fill_reduced if reduced else self._fill
         for pair, (t, s) in enumerate(itertools.product(positions, positions)):
             _core.checkpoint()
             products = [factor.product(t, s, rows, columns) for factor in self._factors]
@@ -128,14 +130,36 @@ class LayerGram:
                 tile = slice(start, min(start + step, height))
                 place = slice(rows.start + tile.start, rows.start + tile.stop)
                 into = total[tile] if pair == 0 else scratch[0, : tile.stop - start]
-                for factor, product in zip(self._factors, products, strict=True):
-                    if factor is self._factors[0]:
-                        factor.finish(product[tile], t, s, place, columns, into)
-                    else:
-                        into *= factor.finish(product[tile], t, s, place, columns, scratch[1, : tile.stop - start])
+                fill([product[tile] for product in products], t, s, place, columns, into, scratch[1, : len(into)])
                 if pair > 0:
                     total[tile] += into
         return total
+
+    def _fill(
+        self, products: list[Tensor], t: int, s: int, rows: slice, columns: slice, into: Tensor, beside: Tensor
+    ) -> None:
+        """Π (M_t·M_sᵀ) over the factors into `into`; `beside` is overwritten."""
+        for k, (factor, product) in enumerate(zip(self._factors, products, strict=True)):
+            if k == 0:
+                factor.finish(product, t, s, rows, columns, into)
+            else:
+                into *= factor.finish(product, t, s, rows, columns, beside)
+
+    def _fill_reduced(
+        self, products: list[Tensor], t: int, s: int, rows: slice, columns: slice, into: Tensor, beside: Tensor
+    ) -> None:
+        """The same less what depends on the row or on the column alone; the formula is that of the core."""
+        into.copy_(products[0])
+        if len(products) == 1:
+            return
+        first, second = self._factors
+        assert isinstance(first, CentredFactor)
+        assert isinstance(second, CentredFactor)
+        into *= second.finish(products[1], t, s, rows, columns, beside)
+        left, right = first.cross[t, s, rows, None], first.cross[s, t, columns]
+        torch.add(left + first.constant[t, s], right, out=beside)
+        into.addcmul_(beside, products[1].double())
+        into.addcmul_(left, second.cross[s, t, columns]).addcmul_(second.cross[t, s, rows, None], right)
 
 
 def kept_bytes(part: Part, n: int) -> tuple[int, int]:

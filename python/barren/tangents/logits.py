@@ -123,7 +123,7 @@ class LogitTangent(Tangent):
         """
         raise ValueError(_ONE_OUTPUT)
 
-    def ntk(self, rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
+    def ntk(self, rows: slice, columns: slice, *, reduced: bool = False) -> Iterator[tuple[str, Block]]:
         """Refuses; see `column_blocks`."""
         raise ValueError(_ONE_OUTPUT)
 

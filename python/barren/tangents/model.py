@@ -229,26 +229,26 @@ class ModelTangent(Tangent):
             for rows in self._routes.columns.chunks(names, self.n, _CHUNK_BYTES):
                 self._routes.columns.rows(names, self._features[rows])
 
-    def ntk(self, rows: slice, columns: slice) -> Iterator[tuple[str, Block]]:
+    def ntk(self, rows: slice, columns: slice, *, reduced: bool = False) -> Iterator[tuple[str, Block]]:
         """Two matrix products a layer and pair of positions, or one of gradients; see `Tangent.ntk`."""
         grams = self._kept()
         rows, columns = (slice(*span.indices(self.n)[:2]) for span in (rows, columns))
         for layer in self.layers:
             if layer in grams:
-                yield layer, grams[layer].block(rows, columns)
+                yield layer, grams[layer].block(rows, columns, reduced)
             else:
-                yield layer, self._of_columns(layer, rows, columns, _CHUNK_BYTES)
+                yield layer, self._of_columns(layer, rows, columns, _CHUNK_BYTES, reduced)
 
-    def ntk_layers(self, bytes_limit: int) -> Iterator[tuple[str, Block]]:
+    def ntk_layers(self, bytes_limit: int, *, reduced: bool = False) -> Iterator[tuple[str, Block]]:
         """The whole Θ of every layer; see `Tangent.ntk_layers`."""
         grams, everything = self._kept(), slice(0, self.n)
         for layer in self.layers:
             if layer in grams:
-                yield layer, grams[layer].block(everything, everything)
+                yield layer, grams[layer].block(everything, everything, reduced)
             else:
-                yield layer, self._of_columns(layer, everything, everything, bytes_limit)
+                yield layer, self._of_columns(layer, everything, everything, bytes_limit, reduced)
 
-    def _of_columns(self, layer: str, rows: slice, columns: slice, bytes_limit: int) -> Block:
+    def _of_columns(self, layer: str, rows: slice, columns: slice, bytes_limit: int, reduced: bool) -> Block:
         """Θ[rows, columns] of a layer without a rule, from its columns.
 
         A block of columns has copies, so it takes only its part of the limit.
@@ -256,7 +256,7 @@ class ModelTangent(Tangent):
         total = np.zeros((max(0, rows.stop - rows.start), max(0, columns.stop - columns.start)))
         threads = torch.get_num_threads()
         for _, block in self._other_columns([layer], bytes_limit // COPIES):
-            PackedRows(block, threads).block(rows, columns, total, threads, accumulate=True)
+            PackedRows(block, threads).block(rows, columns, total, threads, accumulate=True, reduced=reduced)
             del block  # before the next one is made
         return total
 

@@ -56,10 +56,13 @@ class PackedRows:
         """What the core takes for M_t·M_sᵀ."""
         return self._rows[t], self._rows[s], self._cross[t, s], self._cross[s, t], float(self._constant[t, s])
 
-    def block(self, rows: slice, columns: slice, out: Doubles, threads: int, *, accumulate: bool = False) -> None:
+    def block(
+        self, rows: slice, columns: slice, out: Doubles, threads: int, *, accumulate: bool = False, reduced: bool
+    ) -> None:
         """M[rows]·M[columns]ᵀ of the first position into `out`, or added to it; slices with both ends given."""
         product: Any = _core.gram_block  # of either dtype
-        product(*self.side(0, 0), (rows.start, rows.stop), (columns.start, columns.stop), out, accumulate, threads)
+        spans = (rows.start, rows.stop), (columns.start, columns.stop)
+        product(*self.side(0, 0), *spans, out, accumulate, threads, reduced)
 
 
 def packed_bytes(n: int, positions: int, width: int, item: int) -> int:

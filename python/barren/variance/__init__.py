@@ -14,6 +14,7 @@ import numpy as np
 from barren.classes import ModularMultiplication, TargetClass
 from barren.inputs import Law, RealLaw
 from barren.tangents.given import GivenJacobian, GivenNTK
+from barren.variance import rounding
 from barren.variance.arguments import Encoding, prepare
 from barren.variance.plan import Plan, engine_of, make_plan
 from barren.variance.problem import Pairing, Problem
@@ -138,12 +139,14 @@ def gradient_variance(
         problem.tangent.check_unchanged()
     plan = replace(plan, note=problem.tangent.note)  # a batch may have sent a layer another way
     labels = problem.labels
-    _check_sound(pairing, float(problem.weights @ squared_norms), given=ntk is not None)
+    mean_squared_norm = float(problem.weights @ squared_norms)
+    _check_sound(pairing, mean_squared_norm, given=ntk is not None)
+    rounding.warn(problem, pairing.variance, mean_squared_norm)
     return GradientVariance(
         value=max(0.0, pairing.variance),  # below zero is rounding of a variance that is zero
         standard_error=_standard_error(cls, pairing),
         per_layer=pairing.per_layer,
-        mean_squared_norm=float(problem.weights @ squared_norms),
+        mean_squared_norm=mean_squared_norm,
         mean_squared_norm_of_probability=_of_probability(problem, pairing, squared_norms, loss),
         plan=plan,
         cls=cls,

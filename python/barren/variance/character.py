@@ -95,6 +95,7 @@ class Columns(ByCorrelation):
 
     def __init__(self, problem: Problem, workers: int) -> None:
         super().__init__(problem, workers)
+        self.problem = problem
         self.scratch = Scratch()
         # The row of each unit in logarithmic order, −1 where it does not occur; rows that repeat must be added first.
         units = np.flatnonzero(self.logarithms >= 0)
@@ -123,6 +124,6 @@ class Columns(ByCorrelation):
 
     def deviations(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What these columns add to d(a) for every member, and the variance of every column."""
-        response = self.responses(block)
+        response = self.responses(self.problem.centred(block))
         np.multiply(response, response, out=response)
         return response.sum(axis=1), response.mean(axis=0)

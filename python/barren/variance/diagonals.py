@@ -154,7 +154,8 @@ class _Bands:
         each, room = _rectangle_bytes(self.shifts), memory - 40 * self.order * self.shifts
         self.workers = _workers_within(self.tangent.workers(problem.threads), each, room)
         self.height = rows_a_rectangle(self.shifts)
-        self.offset = _about_row_means(self.tangent, weights)
+        self.reduced = problem.rows_vanish
+        self.offset = _about_row_means(self.tangent, weights, self.reduced)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]]:
         """(s, layer -> Σ_i M_layer(i, i+s), M_s(i) of shape (len(s), p−1)), for s = 0..(p−1)/2; sums without u."""
@@ -197,7 +198,7 @@ class _Bands:
         while left < right:  # columns wrap around
             low = left % self.order
             high = min(self.order, low + right - left)
-            pieces.append(self.tangent.ntk(slice(start, stop), slice(low, high)))
+            pieces.append(self.tangent.ntk(slice(start, stop), slice(low, high), reduced=self.reduced))
             left += high - low
         columns = self.weights[np.arange(start + first, right) % self.order]
         for parts in zip(*pieces, strict=True):
@@ -213,14 +214,14 @@ def _diagonals(rectangle: np.ndarray, count: int) -> np.ndarray:
     return np.lib.stride_tricks.as_strided(rectangle, (len(rectangle), count), (down + right, right), writeable=False)
 
 
-def _about_row_means(tangent: Tangent, weights: np.ndarray) -> np.ndarray:
+def _about_row_means(tangent: Tangent, weights: np.ndarray, reduced: bool) -> np.ndarray:
     """u_i = r_i − r̄/2, r_i the mean of row i of cΘc over some columns: near enough to take out what is constant."""
     n = len(weights)
     starts = np.unique(np.linspace(0, max(0, n - _SAMPLED), 4).astype(int))
     means = np.zeros(n)
     for start in starts:
         columns = slice(int(start), min(n, int(start) + _SAMPLED))
-        for _, block in tangent.ntk(slice(0, n), columns):
+        for _, block in tangent.ntk(slice(0, n), columns, reduced=reduced):
             means += block @ weights[columns]
     means *= weights / (len(starts) * min(n, _SAMPLED))
     return np.asarray(means - 0.5 * means.mean())

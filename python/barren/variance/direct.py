@@ -164,6 +164,8 @@ def run(problem: Problem) -> Pairing:
     shift = centre(cls) if table is None else 0.0
 
     def respond(block: np.ndarray) -> np.ndarray:
-        return responses(cls, points, problem.weights, block, threads=problem.threads, table=table, shift=shift)
+        return responses(
+            cls, points, problem.weights, problem.centred(block), threads=problem.threads, table=table, shift=shift
+        )
 
     return pairing_of(_passes(problem), respond)

@@ -120,7 +120,7 @@ def pair_layers(problem: Problem, pair: PairBlock, room: int, total: np.ndarray 
                 del block  # before the next one is made
         return amounts
 
-    for amounts in in_order(paired, upper_blocks(problem.tangent, room), workers):
+    for amounts in in_order(paired, upper_blocks(problem.tangent, room, reduced=problem.rows_vanish), workers):
         for layer, amount in amounts:
             accumulate(per_layer, layer, amount)
     return per_layer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,27 @@ class Problem:
     def list_bytes(self) -> int:
         """What the lists of members and points take."""
         return 8 * self.cls.size + 16 * self.points.size
+
+    @functools.cached_property
+    def rows_vanish(self) -> bool:
+        """Whether Σ_j c_j K(x_i, x_j) = 0 for every i: all units of a prime multiply all units, equally likely ones.
+
+        Every member then takes the same values over the units, each as often, so Σ_x c_x ψ̃_a(x) = 0.
+        """
+        cls: object = self.cls
+        if not (isinstance(cls, ModularMultiplication) and cls.multipliers == "units" and cls.is_prime):
+            return False
+        if len(self.points) < cls.p - 1:
+            return False
+        units = self.points != 0
+        weights = self.weights[units]
+        if len(weights) != cls.p - 1 or len(np.unique(self.points[units])) != len(weights):
+            return False
+        return bool((weights == weights[0]).all())
+
+    def centred(self, block: np.ndarray) -> np.ndarray:
+        """Columns of J less a constant each, where it gives no response but its rounding; else as they are."""
+        return block - block.mean(axis=0, dtype=np.float64).astype(block.dtype) if self.rows_vanish else block
 
     @property
     def needs_deviations(self) -> bool:

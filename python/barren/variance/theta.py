@@ -38,21 +38,22 @@ def workers_within(tangent: Tangent, threads: int, each: int, room: int) -> int:
     return int(np.clip(room // max(1, each), 1, tangent.workers(threads)))
 
 
-def upper_blocks(tangent: Tangent, room: int) -> Iterator[UpperBlock]:
+def upper_blocks(tangent: Tangent, room: int, *, reduced: bool = False) -> Iterator[UpperBlock]:
     """Every entry of Θ on or above the diagonal once.
 
     Args:
         tangent: the model.
         room: bytes that one block, or what makes the whole Θ of a layer, may take.
+        reduced: as for `Tangent.ntk`.
     """
     n = tangent.n
     tangent.ready(0)  # before it is asked how: a layer may need columns after all
     if not tangent.ntk_is_cheap:
-        for layer, theta in tangent.ntk_layers(max(least_block_bytes(n), room)):
+        for layer, theta in tangent.ntk_layers(max(least_block_bytes(n), room), reduced=reduced):
             yield 0, n, iter([(layer, theta)])
             del theta  # before the next one is made
         return
     rows = rows_a_block(n, room)
     for start in range(0, n, rows):
         stop = min(n, start + rows)
-        yield start, stop, tangent.ntk(slice(start, stop), slice(start, n))
+        yield start, stop, tangent.ntk(slice(start, stop), slice(start, n), reduced=reduced)
