@@ -16,7 +16,7 @@ _LEAST = 120.0
 
 
 def resolution(problem: Problem) -> float | None:
-    """Var/B² below which rounding shows, or None for classes and losses of which it is not known.
+    """Var/B² below which rounding shows, or None where it is not known, or is as good as zero: J in float64.
 
     J comes with relative errors of about ε, the unit roundoff of its dtype, from sample to sample. They pass for a
     response of Σ_x c_x² σ² ε² B², with σ = (max ψ − min ψ)/2. A given Θ has errors ε itself.
@@ -24,9 +24,12 @@ def resolution(problem: Problem) -> float | None:
     cls: object = problem.cls
     if problem.labels is not None or not isinstance(cls, ModularMultiplication):
         return None
+    given = isinstance(problem.tangent, GivenNTK)
+    if problem.tangent.dtype == np.float64 and not given:
+        return None
     low, high = cls.target.range(cls.p)
     roundoff = float(np.finfo(problem.tangent.dtype).eps) / 2.0
-    error = roundoff if isinstance(problem.tangent, GivenNTK) else roundoff**2
+    error = roundoff if given else roundoff**2
     return _LEAST * error * float(problem.weights @ problem.weights) * ((high - low) / 2.0) ** 2
 
 
@@ -36,12 +39,11 @@ def warn(problem: Problem, variance: float, mean_squared_norm: float) -> None:
     if least is None or variance == 0.0 or abs(variance) >= least * mean_squared_norm:
         return
     dtype = problem.tangent.dtype.name
-    cure = "" if dtype == "float64" else '; dtype="float64" tells it from zero'
-    if isinstance(problem.tangent, GivenNTK):
-        cure = "; give the Jacobian or the model"
+    given = isinstance(problem.tangent, GivenNTK)
+    cure = "give the Jacobian or the model" if given else 'dtype="float64" tells it from zero'
     warnings.warn(
         f"the variance is {abs(variance) / mean_squared_norm:.1e} of the squared gradient, which is about what "
-        f"rounding to {dtype} leaves of none at all{cure}",
+        f"rounding to {dtype} leaves of none at all; {cure}",
         UserWarning,
         stacklevel=3,
     )
