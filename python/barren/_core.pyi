@@ -358,9 +358,10 @@ def gram_block(
     out: numpy.typing.NDArray[numpy.float64],
     accumulate: bool,
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    reduced: bool = False,
 ) -> None:
     """
-    out = left·rightᵀ + left_terms + right_terms + constant at these rows and columns, or added to it.
+    out = left·rightᵀ + left_terms + right_terms + constant at these rows and columns, or added to it; reduced: without what depends on the row alone or on the column alone.
     """
 
 @typing.overload
@@ -380,9 +381,10 @@ def gram_block(
     out: numpy.typing.NDArray[numpy.float64],
     accumulate: bool,
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    reduced: bool = False,
 ) -> None:
     """
-    The entrywise product of two such blocks.
+    The entrywise product of two such blocks; reduced as for one.
     """
 
 @typing.overload
@@ -397,9 +399,10 @@ def gram_block(
     out: numpy.typing.NDArray[numpy.float64],
     accumulate: bool,
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    reduced: bool = False,
 ) -> None:
     """
-    out = left·rightᵀ + left_terms + right_terms + constant at these rows and columns, or added to it.
+    out = left·rightᵀ + left_terms + right_terms + constant at these rows and columns, or added to it; reduced: without what depends on the row alone or on the column alone.
     """
 
 @typing.overload
@@ -419,9 +422,10 @@ def gram_block(
     out: numpy.typing.NDArray[numpy.float64],
     accumulate: bool,
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
+    reduced: bool = False,
 ) -> None:
     """
-    The entrywise product of two such blocks.
+    The entrywise product of two such blocks; reduced as for one.
     """
 
 def interval_cosines(
