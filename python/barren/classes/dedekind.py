@@ -238,10 +238,10 @@ class SawtoothKernel:
                 total += weight / (12 * self._scale) * sums
         if self._crosses:
             back = _inverses(y, p)
-        for (place, shift), weight in self._crosses.items():
+        for (place, shift), cross in self._crosses.items():
             forth = _core.sawtooth_ratios(inverses, _modular.multiply(place, y, p), p, shift, threads)
             forth += _core.sawtooth_ratios(back, _modular.multiply(place, x, p), p, shift, threads).T
-            total += float(weight) * forth
+            total += float(cross) * forth
         for left, mass in self._masses.items():
             at = _modular.multiply(left, y, p)
             for right, other in self._masses.items():
