@@ -137,7 +137,7 @@ def test_an_interval_has_two_ends(interval):
 def test_deviations_of_a_class_without_members_are_refused_at_once(more):
     cls = Frequencies(3.0, targets.Cosine(), **more)
     law = inputs.RealSample([0.1, 0.2] if cls.dimension == 1 else [[0.1, 0.2], [0.3, 0.4]])
-    with pytest.raises(ValueError, match="deviations must be left out .* no list of members; got True with Freq"):
+    with pytest.raises(ValueError, match=r"deviations must be left out .* no list of members; got True with Freq"):
         barren.gradient_variance(cls, jacobian=np.ones((2, 1)), inputs=law, deviations=True)
     for said in (None, False):
         v = barren.gradient_variance(cls, jacobian=np.ones((2, 1)), inputs=law, deviations=said)
