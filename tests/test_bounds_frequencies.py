@@ -187,3 +187,14 @@ def test_no_eigenvalue_of_what_is_not_finite(n):
         largest_dense(matrix)
     with pytest.raises(ArithmeticError, match="not finite"):
         largest_lanczos(lambda v: matrix @ v.ravel(), n)
+
+
+@pytest.mark.parametrize("x", [0.0, 1.0, -7.0])
+@pytest.mark.parametrize("method", ["direct", "kernel", "auto"])
+def test_equal_responses_have_no_variance(x, method):
+    """At an integer all members are ψ(0): the mean of equal numbers must be one of them, as it is not if rounded."""
+    law, J = inputs.RealSample([x]), np.random.default_rng(1).standard_normal((1, 5))
+    for target in (3 * targets.Threshold(0.7), targets.Sawtooth() - 0.3 * targets.Square()):
+        for A in (3, 30, 1000):
+            v = barren.gradient_variance(barren.Frequencies(A, target), jacobian=J, inputs=law, method=method)
+            assert (float(v), v.bound) == (0.0, 0.0)

@@ -118,6 +118,12 @@ def test_bound_ladder_is_ordered(every: dict[str, tuple[Path, figures.Made]]) ->
         assert 0.0 < max(at["sigmoid"], at["relu"]) <= at["sharp"] <= looser
 
 
+def test_bound_ladder_names_its_models(every: dict[str, tuple[Path, figures.Made]]) -> None:
+    canvas, name = Canvas(), "bound-ladder"
+    figures.FIGURES[name].draw(rows_of(every[name][0], name), tiny(name), canvas)
+    assert "measured: mlp:8:sigmoid, mlp:8:relu on 6 zero-padded bits" in canvas.get_suptitle()
+
+
 def test_variance_vs_frequency_is_that_of_the_package(every: dict[str, tuple[Path, figures.Made]]) -> None:
     from barren import models
 

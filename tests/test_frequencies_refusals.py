@@ -131,3 +131,15 @@ def test_harmonics_that_leave_too_few_digits_are_refused():
 def test_an_interval_has_two_ends(interval):
     with pytest.raises(TypeError, match="interval must be two numbers"):
         inputs.Density(interval=interval)
+
+
+@pytest.mark.parametrize("more", [{"integer": False}, {"dimension": 2}])
+def test_deviations_of_a_class_without_members_are_refused_at_once(more):
+    cls = Frequencies(3.0, targets.Cosine(), **more)
+    law = inputs.RealSample([0.1, 0.2] if cls.dimension == 1 else [[0.1, 0.2], [0.3, 0.4]])
+    with pytest.raises(ValueError, match=r"deviations must be left out .* no list of members; got True with Freq"):
+        barren.gradient_variance(cls, jacobian=np.ones((2, 1)), inputs=law, deviations=True)
+    for said in (None, False):
+        v = barren.gradient_variance(cls, jacobian=np.ones((2, 1)), inputs=law, deviations=said)
+        with pytest.raises(ValueError, match="deviations"):
+            _ = v.deviations

@@ -92,6 +92,36 @@ def test_variances_and_deviations(target, method):
             assert plain.variance == pytest.approx(deviations.mean(), rel=1e-12)
 
 
+# Targets that are constant on the grid of M points, or have terms that are, or terms that are equal there.
+PARTLY_CONSTANT = [
+    (5, targets.Threshold(0.7) + targets.Cosine(5)),
+    (4, 3 * targets.QuantileBit(3) - 2 * targets.Sawtooth()),
+    (3, targets.Threshold(0.7)),
+    (5, targets.Cosine(-10)),
+    (8, targets.QuantileBit(4)),
+    (7, targets.Threshold(Fraction(99, 100)) * 2 + targets.Cosine(14) + 1),
+    (4, targets.Table([0.0, 1.0, 2.0, 3.0, 4.0]) - targets.Table([0.0, 1.0, 2.0, 3.0, 9.0])),
+    (4, targets.Table([0, 1, 2, 3]) - targets.Table([0, 0, 1, 1, 2, 2, 3, 3])),
+    (6, targets.Table([1, 1, 1, 1, 1, 1, 1, 1, 1, 2]) + targets.Square()),
+]
+
+
+@pytest.mark.parametrize("method", ["direct", "kernel", "auto"])
+@pytest.mark.parametrize(("M", "target"), PARTLY_CONSTANT, ids=repr)
+def test_targets_with_terms_that_are_constant_on_the_grid(M, target, method):
+    J, law = np.random.default_rng(M).standard_normal((M, 3)), inputs.Grid(M)
+    classes = [Frequencies(M - 1, target), Frequencies(9, target)]  # the first of all units where M is a prime
+    classes += [Frequencies(target=target, frequencies=a) for a in ([1.0, -2.0, 7.0, 1.0], [1.0, 2.0, 3.5])]
+    for cls in classes:
+        values = exact_values(target, cls.members, M)
+        kernel = covariance(values)
+        v = barren.gradient_variance(cls, jacobian=J, inputs=law, method=method)
+        assert float(v) == pytest.approx(np.trace(kernel @ J @ J.T) / M**2, rel=1e-12, abs=1e-15)
+        assert barren.sharp_bound(cls, law) == pytest.approx(np.linalg.eigvalsh(kernel)[-1] / M, rel=1e-12, abs=1e-15)
+        if np.all(values == values[0]) and cls is not classes[-1]:  # the last is no modular class
+            assert (float(v), barren.sharp_bound(cls, law)) == (0.0, 0.0)
+
+
 def test_the_smallest_case_that_rounding_gets_wrong():
     """At the double next to j/5 the fractions of 5·x would lie on either side of the jump of the sawtooth at 0."""
     cls, J = Frequencies(frequencies=[0.5, 5.0]), np.arange(1.0, 6.0)[:, None]

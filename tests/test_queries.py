@@ -211,3 +211,9 @@ def test_answers_at_the_ends_of_the_range_of_floats():
     for law in (inputs.PowersOfTwo(), inputs.LowWeight(2), inputs.SmallIntegers(3)):
         with pytest.raises(TypeError, match="p must be given for"):
             barren.collision_entropy(law)
+
+
+def test_a_tie_does_not_count_for_the_certificate():
+    """|ρ| = gcd²/(ab) = 1/2 at a = 1, b = 2: the certificate keeps its distance, and D = 2 stays allowed above."""
+    found = barren.sq_dimension(barren.Frequencies(2))
+    assert (found.lower, found.upper) == (1, 2)

@@ -154,7 +154,8 @@ def test_properties_for_moduli_of_any_size():
 @given(st.integers(3, 2**63 - 1), st.integers(-(2**70), 2**70), st.integers(0, 2**63 - 1))
 def test_multiply_is_exact(p, k, t):
     t %= p
-    assert _modular.multiply(k, np.array([t]), p).tolist() == [k * t % p]
+    for few in (1, 300):  # Python integers, or additions of arrays
+        assert _modular.multiply(k, np.full((few, 1), t), p).tolist() == [[k * t % p]] * few
 
 
 @settings(deadline=None)

@@ -122,6 +122,18 @@ def test_residues_come_as_contiguous_int64(value):
     assert out.tolist() == [0, 6]
 
 
+@pytest.mark.parametrize("first", [2**63 + 5, 2**64 + 3, np.uint64(2**63 + 5)])
+def test_lists_of_integers_on_both_sides_of_2_to_63_stay_exact(first):
+    """Of such a list numpy makes float64."""
+    for value in ([first, 7], (7, first), [first, 7, np.int64(9)]):
+        assert _validate.points("x", value, 2**64 + 13).tolist() == [int(entry) for entry in value]
+    with refuses(ValueError, f"x must be a 1-D array of integers in 0..6; got {int(first)} at index 1"):
+        _validate.residues("x", [5, first], 7)
+    for wrong in ([first, 7.0], [first, True, 7]):
+        with pytest.raises(TypeError, match="x must be a 1-D array of integers"):
+            _validate.points("x", wrong, 2**64 + 13)
+
+
 def test_residues_of_an_empty_list_and_of_any_shape():
     assert _validate.residues("x", [], 7).dtype == np.int64
     assert _validate.residues("x", [[1], [2]], 7, any_shape=True).shape == (2, 1)

@@ -17,6 +17,7 @@ namespace barren {
 namespace {
 
 constexpr auto poll_interval = std::chrono::milliseconds(50);
+constexpr double least_share = 1e6;  // nanoseconds of work that a worker is woken for
 std::atomic<bool> forked{false};
 
 // Counts the workers that are at work beside worker 0, which waits here for them: at the end of the loop it would see
@@ -62,6 +63,13 @@ int workers_for(std::size_t tasks, const Execution& execution) {
     if (in_forked_child()) return 1;
     const int wanted = execution.threads > 0 ? execution.threads : available_threads();
     return static_cast<int>(std::max<std::size_t>(1, std::min<std::size_t>(tasks, static_cast<std::size_t>(wanted))));
+}
+
+Execution worth(const Execution& execution, double nanoseconds) {
+    Execution how = execution;
+    const int wanted = execution.threads > 0 ? execution.threads : available_threads();
+    how.threads = static_cast<int>(std::max(1.0, std::min(nanoseconds / least_share, static_cast<double>(wanted))));
+    return how;
 }
 
 void parallel_for(std::size_t tasks, const Execution& execution, const Body& body) {

@@ -6,6 +6,8 @@ import numpy as np
 
 from barren._validate import WORD_LIMIT, Floats, Integers
 
+_FEW = 256  # residues that are sooner multiplied as Python integers than by hundreds of operations on arrays
+
 
 def multiply(k: int, t: Integers, p: int) -> Integers:
     """``k·t mod p``, exact for every modulus below 2**63.
@@ -18,7 +20,7 @@ def multiply(k: int, t: Integers, p: int) -> Integers:
     Returns:
         int64 residues of the shape of ``t``.
 
-    Cost: one product a residue, or 63 additions where k·(p-1) needs more than 63 bits.
+    Cost: one product a residue, or 63 additions where k·(p-1) needs more than 63 bits and there are many residues.
 
     >>> multiply(2**62 + 1, np.array([2**62 + 3]), 2**63 - 25)
     array([2305843009213694155])
@@ -26,6 +28,8 @@ def multiply(k: int, t: Integers, p: int) -> Integers:
     k %= p
     if k * (p - 1) < WORD_LIMIT:
         return np.asarray(t * k % p, dtype=np.int64)
+    if t.size <= _FEW:
+        return np.array([k * residue % p for residue in t.ravel().tolist()], dtype=np.int64).reshape(t.shape)
     # Double and add, from the highest digit of k down. Residues are below 2^63, so a doubled one fits in 64
     # bits without a sign.
     factor, modulus = t.astype(np.uint64), np.uint64(p)

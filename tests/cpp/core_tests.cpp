@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -244,6 +245,19 @@ void worker_exceptions_and_stops_are_carried_out() {
     }
 }
 
+void workers_are_woken_for_a_millisecond_each() {
+    const auto threads = [](int wanted, double milliseconds) {
+        return barren::worth(with(wanted), milliseconds * 1e6).threads;
+    };
+    expect(threads(7, 0.0) == 1 && threads(7, 1.9) == 1, "little work is that of the calling thread");
+    expect(threads(7, 3.5) == 3 && threads(7, 1e9) == 7 && threads(1, 1e9) == 1,
+           "never more threads than were asked for");
+    expect(barren::workers_for(100, barren::worth(with(0), 0.5)) == 1, "nor are all that there are for little work");
+    const auto asked = std::make_shared<int>(0);
+    barren::Execution polling{4, [asked] { return ++*asked > 0; }};
+    expect(barren::worth(polling, 1.0).poll() && *asked == 1, "a small loop can be stopped");
+}
+
 void bad_sizes_are_refused() {
     const std::vector<std::int64_t> multipliers{1, 2}, points{0, 1, 2}, outside{5};
     const std::vector<double> table{0, 1, 0, 1, 0}, weights{1, 1, 1}, jacobian{1, 2, 3};
@@ -359,6 +373,7 @@ int main() {
     expect_throw<std::invalid_argument>([] { barren::use_kernels("abacus"); }, "an unknown kernel is refused");
     barren::use_kernels(first);
     worker_exceptions_and_stops_are_carried_out();
+    workers_are_woken_for_a_millisecond_each();
     bad_sizes_are_refused();
     pairing_agrees_with_a_plain_sum();
     std::printf("%d passed, 0 failed (kernel %s)\n", checks, first.c_str());

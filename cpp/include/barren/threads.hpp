@@ -35,6 +35,11 @@ class Progress {
 // The number of workers that parallel_for will use for this many tasks; at least 1.
 int workers_for(std::size_t tasks, const Execution& execution);
 
+// The same with no more threads than so much work is worth, given as the caller's estimate of the nanoseconds that it
+// takes on one thread: a worker is woken for a millisecond of it at least, since on a busy machine waking one takes
+// milliseconds. Blocks depend on the problem alone, so results keep their bits.
+Execution worth(const Execution& execution, double nanoseconds);
+
 // Calls body(task, worker, progress) once for every task in 0..tasks-1. Which worker runs which task is not
 // determined, so a task must write only what is its own; then results have the same bits for any number of threads.
 using Body = std::function<void(std::size_t task, int worker, Progress& progress)>;

@@ -29,9 +29,19 @@ def _array(name: str, value: object, expected: str, kinds: str) -> NDArray[Any]:
         OverflowError,
     ) as error:  # ragged lists, tensors on a device, ...
         raise TypeError(f"{name} must be {expected}; got {came(value)}") from error
+    if array.dtype.kind == "f" and "O" in kinds and not isinstance(value, np.ndarray):
+        # numpy makes floats of a list with integers on both sides of 2**63.
+        entries = np.array(value, dtype=object)
+        if entries.size and _are_integers(entries):
+            return entries
     if array.dtype.kind not in kinds:
         refuse(TypeError, name, expected, came(value))
     return array
+
+
+def _are_integers(entries: NDArray[Any]) -> bool:
+    """Whether the entries of an array of objects are integers, a bool being none."""
+    return all(isinstance(entry, int | np.integer) and not isinstance(entry, bool) for entry in entries.flat)
 
 
 def residues(name: str, value: object, modulus: int, *, any_shape: bool = False, otherwise: str = "") -> Integers:
@@ -58,7 +68,7 @@ def residues(name: str, value: object, modulus: int, *, any_shape: bool = False,
     if array.size == 0 and not isinstance(value, np.ndarray):
         array = array.astype(np.int64)  # numpy makes an empty list an array of floats
     if array.dtype.kind == "O":
-        if not all(isinstance(entry, int | np.integer) and not isinstance(entry, bool) for entry in array.flat):
+        if not _are_integers(array):
             refuse(TypeError, name, expected, came(value))
     elif array.dtype.kind not in "iu":
         refuse(TypeError, name, expected, came(value))
@@ -88,10 +98,7 @@ def points(name: str, value: object, modulus: int | None) -> NDArray[Any]:
         return residues(name, value, modulus)
     expected = f"a 1-D array of integers{', at least 0' if modulus is None else f' in 0..{came(modulus - 1)}'}"
     array = _array(name, value, expected, "biufO")
-    exact = array.dtype.kind in "iu" or (
-        array.dtype.kind == "O"
-        and all(isinstance(entry, int | np.integer) and not isinstance(entry, bool) for entry in array.flat)
-    )
+    exact = array.dtype.kind in "iu" or (array.dtype.kind == "O" and _are_integers(array))
     if not exact and (array.size or isinstance(value, np.ndarray)):
         refuse(TypeError, name, expected, came(value))
     if array.ndim != 1:

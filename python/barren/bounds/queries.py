@@ -112,7 +112,9 @@ def sq_dimension(cls: TargetClass, inputs: Law | RealLaw | None = None) -> Stati
     """The statistical query dimension, from below by a list of members, from above by λ.
 
     Below: members are taken in order, each if it correlates at most 1/D with those taken before, and D is the largest
-    for which that finds D of them; then all pairs of the list are checked.
+    for which that finds D of them; then all pairs of the list are checked. Correlations are rounded, so one within 1e-9
+    of 1/D, relative, is taken to be above it: at a tie, as |ρ| = 1/2 of the sawtooths 1 and 2 on [0, 1], `lower` is
+    less than it could be.
     Above: D functions of norm 1 with |ρ| ≤ 1/D have a Gram matrix with row sums below 2, so Σ⟨f, ·⟩² < 2 over them for
     every f of norm 1. Where the units act on the class, the mean of that sum over the translates of the eigenfunction f
     of λ is D·λ/Var_x(h): D ≤ 2·Var_x(h)/λ. Always D < n, the number of points, and D ≤ the number of members.

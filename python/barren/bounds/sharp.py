@@ -17,6 +17,8 @@ from barren.inputs import Law, RealLaw, Uniform
 def sharp_bound(cls: TargetClass, inputs: Law | RealLaw | None = None) -> float:
     """λ(H), the smallest constant with Var(H, w) ≤ λ·B² for every model and every w.
 
+    No smaller constant holds: `extremal_jacobian` returns the Jacobian for which Var = λ·B².
+
     For a prime p, x uniform on Z_p and multipliers "units", λ = max_{χ≠0} |P[χ]|²/(p(p−1)). For "all" the trivial
     character joins with (p−1)²/p³·(ψ(0) − mean ψ)². For frequencies 1..A and no law given, x is uniform on [0, 1] and λ
     the largest eigenvalue of the centred Gram matrix over A, known in closed form. For ±1 parities and x uniform on

@@ -231,16 +231,17 @@ class SawtoothKernel:
         p = self.p
         inverses = _inverses(x, p)
         total = np.full((x.size, y.size), float(self._constant))
-        for (ratio, a, b), weight in self._sums.items():
-            total += float(weight / 12) * _core.dedekind_ratios(
-                inverses, _modular.multiply(ratio, y, p), p, a, b, threads
-            )
+        for ratio, shifts in self._by_ratio.items():
+            columns = _modular.multiply(ratio, y, p)
+            for a, b, weight in shifts:
+                sums = _core.dedekind_ratios(inverses, columns, p, a, b, threads)
+                total += weight / (12 * self._scale) * sums
         if self._crosses:
             back = _inverses(y, p)
-        for (place, shift), weight in self._crosses.items():
+        for (place, shift), cross in self._crosses.items():
             forth = _core.sawtooth_ratios(inverses, _modular.multiply(place, y, p), p, shift, threads)
             forth += _core.sawtooth_ratios(back, _modular.multiply(place, x, p), p, shift, threads).T
-            total += float(weight) * forth
+            total += float(cross) * forth
         for left, mass in self._masses.items():
             at = _modular.multiply(left, y, p)
             for right, other in self._masses.items():

@@ -321,11 +321,8 @@ class Frequencies(TargetClass):
 
         x = j/M gives ψ(a·j/M), a function of a·j mod M: integer frequencies are multipliers modulo M. Those of 1..M−1
         for a prime M are the units. Frequencies that are equal modulo M are members with the same values on the grid,
-        and each counts.
-        Here x is the fraction j/M itself and not the double next to it.
-
-        Raises:
-            ValueError: ψ is constant on the grid.
+        and each counts. ψ or terms of it may be constant there. x is the fraction j/M itself and not the double next
+        to it.
 
         Source: docs/theory, section 5.
         """

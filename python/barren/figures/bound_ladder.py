@@ -117,8 +117,8 @@ def draw(rows: Sequence[Row], settings: Settings, canvas: Canvas) -> None:
     canvas.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9)
     canvas.suptitle(
         "The ladder of bounds on the normalised gradient variance, x uniform on 0..p−1 or on [0, 1]\n"
-        f"measured: MLP 1000x1000 on {settings['width']} zero-padded bits or on x, torch's default initialisation, "
-        f"mean of {len(settings['seeds'])} (band: least to largest)",
+        f"measured: {', '.join(settings['models'].values())} on {settings['width']} zero-padded bits or on x, torch's "
+        f"default initialisation, mean of {len(settings['seeds'])} (band: least to largest)",
         fontsize=10.5,
     )
 

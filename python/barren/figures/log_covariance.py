@@ -2,9 +2,8 @@
 
 C_k is the covariance of x and k·x mod p, x uniform on 1..p−1, where both have the mean p/2. It is p²·s(k, p)/(p−1) with
 the Dedekind sum s, so the mean of C_k² over k = 1..p−1 comes from one transform of length p−1. Published are the primes
-in [3, 500] and the fit 0.015·p³·(ln p)^0.42. Derived here: Σ_k s(k, p)² = Σ_{χ odd} |B_{1,χ}|⁴/(p−1), and with the mean
-value ζ(2)⁴/ζ(4) of |L(1, χ)|⁴ over the odd characters the mean of C_k² is (5/144)·p³ in the limit: no power of ln p is
-left, and the fitted one is how the limit is approached.
+in [3, 500] and the fit 0.015·p³·(ln p)^0.42. Proven is the limit (5/144)·p³ of the mean of C_k² (docs/theory, section
+4.1): no power of ln p is left, and the fitted one is how the limit is approached.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The entry depends on log j + log k only, so the singular values are the moduli of the character transform of
 ψ(t) = (−1)^t = 1 − 2·(t mod 2): 2|P[χ]| of the lowest bit for χ ≠ 0, and 0 for the trivial χ (docs/theory, section 2).
 With P_bit[χ] = (2χ(2)^±1 − 1)·P_sawtooth[χ] and |P_sawtooth[χ]| ≤ √p·H(p−2)/p, H the harmonic number of (p−1)/2, it is
-proven to be below 6·H·√p (section 4), so over √p·ln p it is bounded.
+proven to be below 6·H·√p (section 4.1), so over √p·ln p it is bounded.
 """
 
 from __future__ import annotations

@@ -68,13 +68,16 @@ def gradient_variance(
             function of J; "hinge" (max(0, 1 − y·N)) for labels −1 and 1; any callable (outputs, labels) -> one loss a
             sample; or "cross-entropy" (of logits), for a target of whole values 0..L−1 such as `targets.Residue()` and
             a model with an output a label.
-        inputs: the law of x; default `inputs.Uniform()`, and `inputs.Density()` on the real line. Rows of `jacobian`
-            and `ntk` follow the points of the law: increasing for Uniform and RandomBits, as given for Sample.
+        inputs: the law of x; default `cls.default_law`: `inputs.Uniform()`, and for frequencies `inputs.Density()` with
+            1024 nodes, or eight a period of the fastest wave at the largest frequency where those are more. Rows of
+            `jacobian` and `ntk` follow the points of the law: increasing for Uniform and RandomBits, as given for
+            Sample.
         method: "auto", "direct", "character" (prime modulus), "nufft" (a cosine at frequencies 1..A), "walsh"
             (parities), "kernel" or "probes"; "table" for cross-entropy and for a callable loss of more than two labels.
         deviations: whether to compute d(a) for every member too; default wherever the members can be listed. Beyond
-            that (a prime p of any size, a ψ with a sawtooth expansion) the variance over all of them is exact, by
-            Dedekind sums, and d(a) cannot be had.
+            that d(a) cannot be had, and True is refused: for a prime p of any size and a ψ with a sawtooth expansion
+            the variance over all of them is exact, by Dedekind sums; frequencies on an interval or a sphere are
+            integrated over.
         per_parameter: whether to compute the variance of every single parameter too (not by "kernel" or "table").
         rtol: the relative standard error that will do: with "auto" an estimate is taken where it is predicted to be
             faster than every exact method. Default: exact, or 0.05 for method="probes".

@@ -69,7 +69,7 @@ def prepare(
     workers = 0 if threads is None else _validate.integer("threads", threads, low=1, high=4096)
     limit = default_memory_limit() if memory_limit is None else _validate.integer("memory_limit", memory_limit, low=1)
     listed = _check_fits(cls, law, limit, deviations)
-    wanted = listed if deviations is None else deviations and cls.has_members
+    wanted = listed if deviations is None else deviations
     _check_loss(cls, loss, model)
     if loss == "hinge":
         from barren.tangents.labels import hinge
@@ -120,6 +120,10 @@ def _on_grid(problem: Problem, cls: ModularMultiplication | None) -> Problem:
 
 def _check_frequencies_fit(cls: Frequencies, law: RealLaw, limit: int, deviations: bool | None) -> bool:
     """Whether the members can be listed; the points must be, and members that cannot need a kernel in closed form."""
+    if deviations and not cls.has_members:
+        raise ValueError(
+            f"deviations must be left out (None or False) where a class has no list of members; got True with {cls!r}"
+        )
     points = 16 * law.size() * cls.dimension
     listed = cls.has_members and 48 * cls.size + points <= limit  # with their weights, and d(a) as it is made
     if listed:

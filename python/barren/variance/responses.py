@@ -19,7 +19,9 @@ def pairing_of(passes: Passes, respond: Respond) -> Pairing:
     deviations, shares = np.zeros(problem.cls.size), Shares(problem)
     for layer, block in passes.blocks():
         response = respond(block)
-        mean, squares = response.mean(axis=0), np.zeros(response.shape[1])
+        # The rounded mean of equal numbers may be none of them: then a class that does not vary would have a variance.
+        mean = np.clip(response.mean(axis=0), response.min(axis=0), response.max(axis=0))
+        squares = np.zeros(response.shape[1])
         for rows in pieces(*response.shape):
             part = response[rows]
             part -= mean

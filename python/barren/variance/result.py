@@ -116,6 +116,10 @@ class GradientVariance:
         λ is that of the law of x of this variance, `v.inputs`: on the real line that of its points, also where these
         are the nodes of a quadrature rule, as by default. `sharp_bound(cls)` is λ for x uniform on [0, 1] itself.
 
+        Var and λ·B² are rounded each on its own, by a few units in the last place, and are not made to agree: where Var
+        attains the bound, as at a single point, `float(v)` may exceed it by so much, and where both are 0 one of them
+        may be what rounding leaves, of the order of 1e-32·B².
+
         Raises:
             ValueError: the loss was taken as a table of its derivatives: the class alone then gives no such bound.
         """
