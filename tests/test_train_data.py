@@ -105,3 +105,12 @@ def test_shared_data_are_found_before_anything_is_trained() -> None:
             tiny, "mlp:4:relu", members=[1], seeds=12, data="sample:2:0.5", steps=2, batch_size=1, progress=progress
         )
     assert progress.count == 0
+
+
+def test_runs_that_see_no_point_share_none() -> None:
+    """Runs that end at record 0 have drawn nothing: there is no hash to compare."""
+    ensemble = barren.train(CLS, "mlp:8:relu", members=[1, 2], seeds=3, stop_accuracy=0.0, **SHORT)
+    assert [row["steps"] for row in ensemble.rows] == [0] * 6
+    assert {(row["train_points"], row["train_labels"]) for row in ensemble.rows} == {(None, None)}
+    assert len({row["test_points"] for row in ensemble.rows}) == 3
+    check_data([*ensemble.rows, *ensemble.rows])
