@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from barren import _validate, models
 from barren.tangents.snapshot import plain_autograd
 from barren.training.arguments import Maker
+from barren.training.networks import call, names_of
 from barren.training.task import Array, Run, Task
 
 
@@ -148,10 +149,11 @@ def _check_alike(modules: list[nn.Module], features: Tensor) -> None:
     if len(shapes) > 1:
         raise ValueError("model must have parameters and buffers of the same shapes for every seed; got others")
     skeleton = copy.deepcopy(modules[0]).eval()
+    names = names_of(skeleton)
     for module in modules[1:]:
         state = {name: t.detach().clone() for name, t in (*module.named_parameters(), *module.named_buffers())}
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            as_first = torch.func.functional_call(skeleton, state, (features,))
+            as_first = call(skeleton, names, state, features)
             own = module.eval()(features)
             module.train()
         if not torch.allclose(as_first, own, rtol=1e-5, atol=1e-6, equal_nan=True):
