@@ -137,6 +137,25 @@ def test_embeddings_that_no_optimizer_could_follow(options: dict[str, object], m
         barren.train(CLS, model, encoding=shown, **SHORT)
 
 
+@pytest.mark.parametrize("kind", ["parameter", "module", "module, before"])
+def test_hooks_on_gradients_are_refused(kind: str) -> None:
+    def make(seed: int) -> nn.Module:
+        model = models.mlp(8, (4,), "relu", seed=seed)
+        if kind == "parameter":
+            model[0].weight.register_hook(torch.zeros_like)
+        elif kind == "module":
+            model[1].register_full_backward_hook(lambda module, below, above: (torch.zeros_like(below[0]),))
+        else:
+            model[1].register_full_backward_pre_hook(lambda module, above: (torch.zeros_like(above[0]),))
+        return model
+
+    where = (
+        "its parameters; got one on '0.weight'" if kind == "parameter" else "its backward pass; got one on ReLU at '1'"
+    )
+    with pytest.raises(ValueError, match=f"model must have no hooks (on|in) {where}, which may change the gradient"):
+        barren.train(CLS, make, **SHORT)
+
+
 class OnlyInTraining(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from barren import _validate, models
+from barren.tangents.refusals import check_hooks
 from barren.tangents.snapshot import plain_autograd
 from barren.training.arguments import Maker
 from barren.training.networks import call, names_of
@@ -48,8 +49,8 @@ def networks_of(maker: Maker, task: Task, runs: Sequence[Run], x: Array, smalles
 
     Raises:
         TypeError: The function made no module.
-        ValueError: No trainable parameter, features that it does not take, other outputs than classes, a forward that
-            changes a parameter, sparse gradients, other shapes for other seeds.
+        ValueError: No trainable parameter, a hook on a gradient, features that it does not take, other outputs than
+            classes, a forward that changes a parameter, sparse gradients, other shapes for other seeds.
     """
     dtype = getattr(torch, task.dtype)
     found: dict[int, nn.Module] = {}
@@ -60,6 +61,7 @@ def networks_of(maker: Maker, task: Task, runs: Sequence[Run], x: Array, smalles
             module = maker(seed)
         _validate.instance("model", module, nn.Module, "a function that returns a torch module")
         _check_parameters(module)
+        check_hooks(module)  # gradients are made of copies of the parameters, past them
         made = copy.deepcopy(module).to(device=task.device, dtype=dtype).train()
         _check_outputs(copy.deepcopy(made).eval(), task, features)
         if not found:
