@@ -14,6 +14,7 @@ from barren import _validate, models
 from barren.tangents.refusals import check_hooks
 from barren.tangents.snapshot import plain_autograd
 from barren.training.arguments import Maker
+from barren.training.losses import check_function
 from barren.training.networks import call, names_of
 from barren.training.task import Array, Run, Task
 
@@ -50,7 +51,8 @@ def networks_of(maker: Maker, task: Task, runs: Sequence[Run], x: Array, smalles
     Raises:
         TypeError: The function made no module.
         ValueError: No trainable parameter, a hook on a gradient, features that it does not take, other outputs than
-            classes, a forward that changes a parameter, sparse gradients, other shapes for other seeds.
+            classes, a forward that changes a parameter, sparse gradients, other shapes for other seeds; a loss that is
+            no function of each sample, or has no gradient.
     """
     dtype = getattr(torch, task.dtype)
     found: dict[int, nn.Module] = {}
@@ -63,8 +65,11 @@ def networks_of(maker: Maker, task: Task, runs: Sequence[Run], x: Array, smalles
         _check_parameters(module)
         check_hooks(module)  # gradients are made of copies of the parameters, past them
         made = copy.deepcopy(module).to(device=task.device, dtype=dtype).train()
-        _check_outputs(copy.deepcopy(made).eval(), task, features)
+        outputs = _check_outputs(copy.deepcopy(made).eval(), task, features)
         if not found:
+            if task.loss.function is not None:
+                labels = torch.from_numpy(task.values(np.array([runs[0].member]), x)).to(outputs)
+                check_function(task.loss, outputs.reshape(-1), labels.reshape(-1), task.classes[0].range)
             _check_gradients(made, features[:smallest])
         found[seed] = made
     _check_alike(list(found.values()), features)
@@ -80,8 +85,8 @@ def _check_parameters(module: nn.Module) -> None:
         raise ValueError(f"model must have a trainable parameter; got none among {len(parameters)}")
 
 
-def _check_outputs(module: nn.Module, task: Task, features: Tensor) -> None:
-    """One row a sample, of as many outputs as the loss needs; the module is a copy, which its forward may change."""
+def _check_outputs(module: nn.Module, task: Task, features: Tensor) -> Tensor:
+    """The outputs, as many of each sample as the loss needs; the module is a copy, which its forward may change."""
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             outputs = module(features)
@@ -99,6 +104,7 @@ def _check_outputs(module: nn.Module, task: Task, features: Tensor) -> None:
             raise ValueError(f"model must have an output a label for cross-entropy, {needed}; got {width}")
     elif width != needed:
         raise ValueError(f"model must have one output a class, {needed}; got {width}")
+    return outputs
 
 
 def _check_gradients(module: nn.Module, features: Tensor) -> None:
