@@ -21,7 +21,7 @@ FINISHED, ACCURATE, IMPATIENT, DIVERGED = "all steps", "accurate", "no progress"
 
 
 class Group:
-    """Runs that are advanced together. Each has the bits that it would have alone.
+    """Runs that are advanced together. Chains have the bits that they would have alone, others agree to rounding.
 
     Args:
         task: What they share.
