@@ -21,7 +21,8 @@ import numpy as np
 from barren import _files
 from barren.training.task import Array
 
-_FORMAT = 1
+# 2: the records of a residue hold the chance within τ.
+_FORMAT = 2
 
 
 class Checkpoints:
