@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 from train_helpers import CLS, SHORT, Ints, P
 
 import barren
@@ -94,6 +95,32 @@ def test_bad_arguments(case: str) -> None:
 def test_given_sets_may_not_overlap() -> None:
     with pytest.raises(ValueError, match="share no point; got 1"):
         GivenSets([1, 2, 3], [3, 4])
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "message"),
+    [
+        ([[1, 2]], [5], r"points of one kind; got shapes \(1, 2\), \(1,\)"),
+        ([[1, 2]], [[5]], "points of one kind"),
+        ([[1], [1, 2]], [5], r"train must be an array of points, of shape \(m,\) or \(m, d\)"),
+        ([1], [[[5]]], "test must be an array of points"),
+        ([1], 5, "test must be an array of points"),
+        (["1"], [5], "train must be an array of points"),
+    ],
+)
+def test_given_sets_are_points_of_one_kind(train: object, test: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        GivenSets(train, test)
+
+
+def test_a_model_that_cannot_be_copied_is_refused() -> None:
+    def make(seed: int) -> nn.Module:
+        model = models.mlp(8, (4,), "relu", seed=seed)
+        prune.l1_unstructured(model[0], "weight", 0.5)
+        return model
+
+    with pytest.raises(ValueError, match=r"copy.deepcopy copies; got RuntimeError: Only Tensors .*prune.remove"):
+        barren.train(CLS, make, **SHORT)
 
 
 def test_rows_of_points_overlap_by_value() -> None:

@@ -50,9 +50,9 @@ def networks_of(maker: Maker, task: Task, runs: Sequence[Run], x: Array, smalles
 
     Raises:
         TypeError: The function made no module.
-        ValueError: No trainable parameter, a hook on a gradient, features that it does not take, other outputs than
-            classes, a forward that changes a parameter, sparse gradients, other shapes for other seeds; a loss that is
-            no function of each sample, or has no gradient.
+        ValueError: No trainable parameter, a hook on a gradient, no copy to be made, features that it does not take,
+            other outputs than classes, a forward that changes a parameter, sparse gradients, other shapes for other
+            seeds; a loss that is no function of each sample, or has no gradient.
     """
     dtype = getattr(torch, task.dtype)
     found: dict[int, nn.Module] = {}
@@ -64,7 +64,7 @@ def networks_of(maker: Maker, task: Task, runs: Sequence[Run], x: Array, smalles
         _validate.instance("model", module, nn.Module, "a function that returns a torch module")
         _check_parameters(module)
         check_hooks(module)  # gradients are made of copies of the parameters, past them
-        made = copy.deepcopy(module).to(device=task.device, dtype=dtype).train()
+        made = _copied(module).to(device=task.device, dtype=dtype).train()
         outputs = _check_outputs(copy.deepcopy(made).eval(), task, features)
         if not found:
             if task.loss.function is not None:
@@ -74,6 +74,19 @@ def networks_of(maker: Maker, task: Task, runs: Sequence[Run], x: Array, smalles
         found[seed] = made
     _check_alike(list(found.values()), features)
     return found
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(module)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # whatever a part of a module may raise
+        reason = " ".join(str(error).split())[:120]
+        raise ValueError(
+            f"model must be one that copy.deepcopy copies; got {type(error).__name__}: {reason} (what "
+            "torch.nn.utils.prune left takes prune.remove first)"
+        ) from error
 
 
 def _check_parameters(module: nn.Module) -> None:
