@@ -85,11 +85,16 @@ def wave(rows: Rows) -> Headlines:
 
 
 def predicted(rows: Rows) -> Headlines:
-    """Correlations and AUC of every prime, of all members and of the random ones; horizons."""
+    """Correlations and AUC of every prime: all members, the random ones, and those of them without ±2^k; horizons."""
     last = trained.last_rows(rows, ("p", "a", "seed"))
     lines = []
     for p in sorted({row["p"] for row in last}):
-        for kind, part in (("all", where(last, p=p)), ("random", where(last, p=p, kind="random"))):
+        random = where(last, p=p, kind="random")
+        powers = predictability.powers_of_two(p)
+        others = [row for row in random if row["a"] not in powers]
+        lucky = ", ".join(str(a) for a in sorted({row["a"] for row in random} & powers)) or "none"
+        named = {"all": where(last, p=p), "random": random, f"random (without {lucky})": others}
+        for kind, part in named.items():
             found = predictability.predictions(part)
             if found is None:
                 lines.append((f"p = {p}, {kind} members", "every run diverged"))

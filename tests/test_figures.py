@@ -17,7 +17,7 @@ from matplotlib.figure import Figure as Canvas
 
 import barren
 from barren import _canonical, _primes, figures
-from barren.figures import base, easy_multipliers, trained
+from barren.figures import base, easy_multipliers, predictability, trained
 
 
 @pytest.fixture(scope="module", params=list(TINY))
@@ -334,3 +334,11 @@ def test_primes() -> None:
     assert _primes.all_primes(3, 13) == [3, 5, 7, 11, 13]
     for low, high in ((-4, 1), (0, 2), (2, 3), (4, 4), (9, 3), (0, 3000), (10**9, 10**9 + 300), (10**15, 10**15 + 90)):
         assert _primes.all_primes(low, high) == list(sympy.primerange(low, high + 1))
+
+
+def test_powers_of_two_modulo_a_prime() -> None:
+    """Those that the random multipliers of the committed runs hold, by hand."""
+    assert {126, 1, 250, 2, 249, 512 % 251} <= predictability.powers_of_two(251)
+    assert {439, 8, 252, 64} <= predictability.powers_of_two(503)
+    assert 512 in predictability.powers_of_two(1009)
+    assert 3 not in predictability.powers_of_two(1009)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,8 @@ def test_redrawn_from_the_table_alone(tmp_path: Path) -> None:
     again = figures.redraw(counted([]), tmp_path)
     assert (tmp_path / "squares.png").read_bytes() == before["squares.png"]
     assert again.record == made.record
+    renamed = figures.redraw(replace(counted([]), summary="other words"), tmp_path)
+    assert renamed.record == {**made.record, "summary": "other words"}
     (tmp_path / "squares.parquet").write_bytes(b"")
     with pytest.raises(ValueError, match="got another table"):
         figures.redraw(counted([]), tmp_path)

@@ -151,7 +151,17 @@ def test_the_residue_itself_by_cross_entropy() -> None:
     row = ensemble.rows[0]
     assert row["test_accuracy"] == row["test_accuracy_within"] == 1.0
     assert row["test_circular_error"] == 0.0
+    assert row["test_chance_within"] == row["test_chance"] < 0.3  # an arc of 0.07 holds one residue
     assert row["learned"]
+
+
+def test_labels_that_are_equal_leave_no_relative_loss() -> None:
+    cls = barren.ModularMultiplication(37, target=targets.Bit(0))
+    odd = barren.training.GivenSets([1, 3], [5, 7])
+    for loss in ("mse", "bce"):
+        (row,) = barren.train(cls, "mlp:8:relu", loss=loss, members=[1], data=odd, batch_size=2, steps=3).rows
+        assert row["test_loss"] > 0.0
+        assert np.isnan(row["test_relative_loss"])
 
 
 def test_waves_on_the_real_line() -> None:

@@ -9,6 +9,7 @@ from train_helpers import CLS, SHORT, P, Stopping
 import barren
 from barren import inputs, targets
 from barren.training import FixedSample, GivenSets, Population, check_data
+from barren.training.draws import sequence
 from barren.training.hashes import set_digests
 
 
@@ -105,3 +106,25 @@ def test_shared_data_are_found_before_anything_is_trained() -> None:
             tiny, "mlp:4:relu", members=[1], seeds=12, data="sample:2:0.5", steps=2, batch_size=1, progress=progress
         )
     assert progress.count == 0
+
+
+def test_runs_that_see_no_point_share_none() -> None:
+    """Runs that end at record 0 have drawn nothing: there is no hash to compare."""
+    ensemble = barren.train(CLS, "mlp:8:relu", members=[1, 2], seeds=3, stop_accuracy=0.0, **SHORT)
+    assert [row["steps"] for row in ensemble.rows] == [0] * 6
+    assert {(row["train_points"], row["train_labels"]) for row in ensemble.rows} == {(None, None)}
+    assert len({row["test_points"] for row in ensemble.rows}) == 3
+    check_data([*ensemble.rows, *ensemble.rows])
+
+
+def test_large_seeds_share_no_stream_with_small_ones() -> None:
+    """2^32 in a list of numbers is the words 0 and 1: seed 0 and a purpose."""
+    large, small = (Population(50).stream(CLS, inputs.Uniform(), seed, 20) for seed in (2**32, 0))
+    assert not np.array_equal(large.points(0, 64), small.points(64, 128))
+    assert not np.array_equal(large.test, small.points(128, 131)[:50])
+    seeds = [0, 1, 2, 5, 2**32 - 1, 2**32, 2**32 + 1, 2**33, 5 << 32, 2**63 - 1]
+    purposes = [(purpose, *block) for purpose in range(1, 7) for block in ((), (1,), (2,), (7,))]
+    words = {tuple(sequence(seed, *purpose).generate_state(4)) for seed in seeds for purpose in purposes}
+    assert len(words) == len(seeds) * len(purposes)
+    # What committed results are drawn with stays.
+    assert np.array_equal(sequence(3, 1, 2).generate_state(4), np.random.SeedSequence([3, 1, 2]).generate_state(4))

@@ -102,3 +102,39 @@ def test_a_loss_that_is_no_number_a_sample_is_refused() -> None:
         barren.train(CLS, "mlp:8:relu", loss=lambda outputs, labels: (outputs - labels).square().mean(), steps=2)
     with pytest.raises(ValueError, match=r"one real number a sample; got \(\d+,\) of torch.bool"):
         barren.train(CLS, "mlp:8:relu", loss=lambda outputs, labels: outputs > labels, steps=2, records=1)
+
+
+MIXING: dict[str, Any] = {
+    "outputs": lambda outputs, labels: (outputs - outputs.mean() - labels) ** 2,
+    "labels": lambda outputs, labels: (outputs - labels) ** 2 * labels.mean(),
+    "count": lambda outputs, labels: (outputs - labels) ** 2 / len(outputs),
+    "order": lambda outputs, labels: (outputs - labels.roll(1)) ** 2,
+}
+
+
+@pytest.mark.parametrize("test", [1, 50])
+@pytest.mark.parametrize("name", list(MIXING))
+def test_a_loss_that_mixes_samples_is_refused(name: str, test: int) -> None:
+    """It would mix runs too: a run would be another in company."""
+
+    def make(seed: int) -> nn.Module:
+        model = models.mlp(8, (4,), "relu", seed=seed)
+        nn.init.zeros_(model[-1].weight)
+        nn.init.zeros_(model[-1].bias)
+        return model
+
+    with pytest.raises(ValueError, match="loss must be a function of each sample alone; got <lambda>"):
+        barren.train(CLS, make, loss=MIXING[name], steps=2, data=f"population:{test}")
+
+
+@pytest.mark.parametrize("loss", [lambda outputs, labels: labels * 1.0, lambda outputs, labels: outputs.detach() ** 2])
+def test_a_loss_without_gradient_is_refused(loss: Any) -> None:
+    with pytest.raises(ValueError, match="loss must have a gradient by the outputs; got <lambda>"):
+        barren.train(CLS, "mlp:8:relu", loss=loss, steps=2)
+
+
+def test_a_loss_may_write_into_what_it_is_given() -> None:
+    def written(outputs: Tensor, labels: Tensor) -> Tensor:
+        return outputs.sub_(labels).square()
+
+    barren.train(CLS, "mlp:8:relu", loss=written, steps=2)

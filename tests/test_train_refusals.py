@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 from train_helpers import CLS, SHORT, Ints, P
 
 import barren
@@ -96,6 +97,32 @@ def test_given_sets_may_not_overlap() -> None:
         GivenSets([1, 2, 3], [3, 4])
 
 
+@pytest.mark.parametrize(
+    ("train", "test", "message"),
+    [
+        ([[1, 2]], [5], r"points of one kind; got shapes \(1, 2\), \(1,\)"),
+        ([[1, 2]], [[5]], "points of one kind"),
+        ([[1], [1, 2]], [5], r"train must be an array of points, of shape \(m,\) or \(m, d\)"),
+        ([1], [[[5]]], "test must be an array of points"),
+        ([1], 5, "test must be an array of points"),
+        (["1"], [5], "train must be an array of points"),
+    ],
+)
+def test_given_sets_are_points_of_one_kind(train: object, test: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        GivenSets(train, test)
+
+
+def test_a_model_that_cannot_be_copied_is_refused() -> None:
+    def make(seed: int) -> nn.Module:
+        model = models.mlp(8, (4,), "relu", seed=seed)
+        prune.l1_unstructured(model[0], "weight", 0.5)
+        return model
+
+    with pytest.raises(ValueError, match=r"copy.deepcopy copies; got RuntimeError: Only Tensors .*prune.remove"):
+        barren.train(CLS, make, **SHORT)
+
+
 def test_rows_of_points_overlap_by_value() -> None:
     with pytest.raises(ValueError, match="share no point"):
         GivenSets(np.array([[0, 1], [1, 1]]), np.array([[-0.0, 1.0]]))
@@ -135,6 +162,25 @@ def test_embeddings_that_no_optimizer_could_follow(options: dict[str, object], m
     model = nn.Sequential(Ints(), nn.Embedding(P, 6, **options), nn.Flatten(), nn.Linear(6, 1))
     with pytest.raises(ValueError, match=message):
         barren.train(CLS, model, encoding=shown, **SHORT)
+
+
+@pytest.mark.parametrize("kind", ["parameter", "module", "module, before"])
+def test_hooks_on_gradients_are_refused(kind: str) -> None:
+    def make(seed: int) -> nn.Module:
+        model = models.mlp(8, (4,), "relu", seed=seed)
+        if kind == "parameter":
+            model[0].weight.register_hook(torch.zeros_like)
+        elif kind == "module":
+            model[1].register_full_backward_hook(lambda module, below, above: (torch.zeros_like(below[0]),))
+        else:
+            model[1].register_full_backward_pre_hook(lambda module, above: (torch.zeros_like(above[0]),))
+        return model
+
+    where = (
+        "its parameters; got one on '0.weight'" if kind == "parameter" else "its backward pass; got one on ReLU at '1'"
+    )
+    with pytest.raises(ValueError, match=f"model must have no hooks (on|in) {where}, which may change the gradient"):
+        barren.train(CLS, make, **SHORT)
 
 
 class OnlyInTraining(nn.Module):

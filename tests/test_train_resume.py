@@ -128,6 +128,28 @@ def test_a_file_cut_short_is_named(name: str, share: float, folder: Path) -> Non
         barren.train(CLS, "mlp:8:relu", steps=3, save=folder)
 
 
+@pytest.mark.parametrize(("field", "value"), [(8, 1), (10, 99)], ids=["password", "compression"])
+def test_a_file_with_changed_bytes_is_named(field: int, value: int, folder: Path) -> None:
+    """zipfile has errors of other kinds for those."""
+    file = folder / "group-000.npz"
+    data = bytearray(file.read_bytes())
+    entry = data.find(b"PK\x01\x02")
+    while entry >= 0:
+        data[entry + field] = value
+        entry = data.find(b"PK\x01\x02", entry + 4)
+    file.write_bytes(data)
+    with pytest.raises(ValueError, match=r"damaged group-000.npz"):
+        barren.train(CLS, "mlp:8:relu", steps=3, save=folder)
+
+
+@pytest.mark.parametrize("name", ["group-000.npz", "ensemble.json"])
+def test_a_folder_in_place_of_a_file_is_named(name: str, folder: Path) -> None:
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    with pytest.raises(ValueError, match=f"damaged {name}"):
+        barren.train(CLS, "mlp:8:relu", steps=3, save=folder)
+
+
 def test_nothing_is_unpickled(folder: Path) -> None:
     import numpy as np
 

@@ -20,11 +20,19 @@ def shifted() -> nn.Module:
     return nn.Sequential(nn.Softplus(2.0, 3.0), nn.Linear(5, 4), nn.GELU("tanh"), nn.Linear(4, 2, bias=False))
 
 
+def cut() -> nn.Module:
+    """A layer of fewer outputs than it was made with."""
+    model = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(3, 2))
+    model[0].weight, model[0].bias = (nn.Parameter(tensor[:3].detach().clone()) for tensor in model[0].parameters())
+    return model
+
+
 CHAINS: dict[str, Callable[[], nn.Module]] = {
     **{name: lambda name=name: models.mlp(5, (7, 6), name) for name in models.ACTIVATIONS},
     "one layer": lambda: nn.Linear(5, 3),
     "starts and ends with an activation": lambda: nn.Sequential(shifted(), nn.Sigmoid()),
     "activations in a row": lambda: nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Sigmoid(), nn.Tanh(), nn.Linear(4, 1)),
+    "cut": cut,
     "nested": lambda: nn.Sequential(nn.Sequential(nn.Linear(5, 4), nn.Identity()), nn.Sequential(nn.Linear(4, 1))),
 }
 

@@ -94,7 +94,7 @@ def compute(cell: Cell) -> list[Row]:
 
 def draw(rows: Sequence[Row], settings: Settings, canvas: Canvas) -> None:
     """Left: accuracy of every bit at the last step. Right: what it has above the best constant, along training."""
-    canvas.set_size_inches(12.0, 5.4)
+    canvas.set_size_inches(12.0, 5.6)
     left, right = canvas.subplots(1, 2)
     last = trained.last_rows(rows, _RUN)
     _accuracies(left, last)
@@ -123,12 +123,11 @@ def _accuracies(axes: Axes, last: Sequence[Row]) -> None:
     bits, chance, least, largest = spread(ended, "bit", "test_chance")
     axes.plot(bits, chance, "--", color="0.3", label="best constant on the same test points")
     axes.fill_between(bits, least, largest, color="0.3", alpha=0.13, linewidth=0, label="from the least to the largest")
-    axes.set_ylim(0.4, 1.27)  # room for the legend
-    axes.set_yticks(np.arange(0.4, 1.01, 0.1))
+    axes.set_ylim(0.4, 1.03)
     axes.set_ylabel("test accuracy (dimensionless)")
     lost = len({tuple(row[name] for name in _RUN[:3]) for row in last if row["test_accuracy"] is None})
     axes.set_title(f"at the last step{f'; {lost} runs diverged' if lost else ''}", fontsize=10.5)
-    axes.legend(loc="upper left", fontsize=8.5)
+    _legend_below(axes)
 
 
 def _gains(axes: Axes, rows: Sequence[Row]) -> None:
@@ -150,9 +149,12 @@ def _gains(axes: Axes, rows: Sequence[Row]) -> None:
     axes.axhline(0.0, color="0.3", linestyle="--", linewidth=1.0, label="best constant")
     axes.set_title("above the best constant (points: means of primes, last step)", fontsize=10.5)
     axes.set_ylabel("accuracy less that of the best constant\n(dimensionless)")
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.2 * (high - low))  # room for the legend
-    axes.legend(loc="upper left", fontsize=8.5, ncols=2)
+    _legend_below(axes)
+
+
+def _legend_below(axes: Axes) -> None:
+    """Under the name of the axis: there are points everywhere within."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), fontsize=8.5, ncols=2)
 
 
 FIGURE = Figure(

@@ -104,6 +104,7 @@ def redraw(figure: Figure, out: str | os.PathLike[str]) -> Made:
     pictures = _pictures(figure, parquet.read_table(BytesIO(table)).to_pylist(), record["settings"])
     for ending, data in pictures.items():
         record["files"][files[ending].name] = hashlib.sha256(data).hexdigest()
+    record["summary"] = figure.summary
     record["libraries"]["matplotlib"] = version("matplotlib")
     contents = {**pictures, "json": (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()}
     files["json"].unlink()

@@ -57,7 +57,7 @@ def check_structure(model: nn.Module) -> None:
     if any(parameter.is_complex() for parameter in trainable):
         raise ValueError("model must have real parameters; got complex ones: keep real and imaginary parts apart")
     _check_devices([parameter for _, parameter in parameters] + list(model.buffers()))
-    _check_hooks(model)
+    check_hooks(model)
     for path, module in model.named_modules():
         if (reason := _depends_on_more(module)) is not None:
             raise ValueError(
@@ -80,7 +80,7 @@ def _check_devices(tensors: list[Tensor]) -> None:
         raise ValueError(f'model must be on "cpu" or "cuda"; got {sorted(kinds)}: call model.to("cpu")')
 
 
-def _check_hooks(model: nn.Module) -> None:
+def check_hooks(model: nn.Module) -> None:
     """Refuses what changes gradients past the forward: no derivative of the model tells of it.
 
     Hooks in the backward pass that only look are refused too: what a hook does shows when it has run, and it would run

@@ -191,7 +191,9 @@ def chain_of(module: nn.Module) -> Chain | None:
     stages: list[_Linear | _Activation] = []
     for name, part in _parts(module, ""):
         if type(part) is nn.Linear:
-            stages.append(_Linear(f"{name}weight", f"{name}bias" if part.bias is not None else None, part.out_features))
+            bias = f"{name}bias" if part.bias is not None else None
+            # Not out_features, which says what it was made with: a weight may have been replaced since.
+            stages.append(_Linear(f"{name}weight", bias, part.weight.shape[0]))
         elif type(part) in _ACTIVATIONS:
             stages.append(_ACTIVATIONS[type(part)](part))
         elif type(part) is not nn.Identity:

@@ -21,7 +21,13 @@ import numpy as np
 from barren import _files
 from barren.training.task import Array
 
-_FORMAT = 1
+# 2: the records of a residue hold the chance within τ.
+_FORMAT = 2
+# What reading a file may raise whose bytes are others: zipfile has NotImplementedError for a compression that it does
+# not know, and RuntimeError where the bit for a password is set.
+_DAMAGES = (
+    OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 class Checkpoints:
@@ -66,7 +72,7 @@ class Checkpoints:
             return
         try:
             theirs = json.loads(file.read_text())
-        except ValueError:
+        except (OSError, ValueError):
             raise ValueError(f"save holds a damaged {file.name} (cut short?); choose another folder") from None
         if not isinstance(theirs, dict):
             raise ValueError(f"save holds a damaged {file.name}; choose another folder")
@@ -90,7 +96,7 @@ class Checkpoints:
             with np.load(BytesIO(file.read_bytes()), allow_pickle=False) as saved:
                 arrays = {name: saved[name] for name in saved.files}
             ours = str(arrays.pop("configuration")) == self._digest
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except _DAMAGES as error:
             raise ValueError(
                 f"save holds a damaged {file.name} (cut short?): {error}; delete it to train its runs from the start"
             ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.random import Generator
+from numpy.random import Generator, SeedSequence
 
 from barren import inputs
 from barren.classes import TargetClass
@@ -15,9 +15,18 @@ Points = np.ndarray[Any, np.dtype[Any]]
 _SPARSE = 0.5
 
 
+def sequence(seed: int, *purpose: int) -> SeedSequence:
+    """What the random numbers for one purpose of one seed are made of: a counter, so step 1000 needs no step 999.
+
+    A number of 2^32 or more is two words in a list: [2^32, 1] is [0, 1, 1], the first block of seed 0. Such seeds have
+    their purpose as a spawn key, which stands behind four words, where no list of the others reaches.
+    """
+    return SeedSequence([seed, *purpose]) if seed < 1 << 32 else SeedSequence(seed, spawn_key=purpose)
+
+
 def generator(seed: int, *purpose: int) -> Generator:
-    """The generator for one purpose of one seed: a counter, so that step 1000 needs no step 999."""
-    return np.random.default_rng([seed, *purpose])
+    """The generator of `sequence`."""
+    return np.random.default_rng(sequence(seed, *purpose))
 
 
 def draw(cls: TargetClass, law: Any, count: int, random: Generator) -> Points:

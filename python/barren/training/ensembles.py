@@ -88,7 +88,7 @@ def train(
         members: the multipliers or frequencies that are trained, or how many to draw at random (the same every time).
         seeds: the seeds, or how many: 0, 1, ….
         loss: "mse" (½(N−y)²), "bce" (on the logit), "hinge" (labels −1 and 1), "cross-entropy" (an output a
-            label), or a function (outputs, labels) of shape (n,) -> losses (n,).
+            label), or a function (outputs, labels) of shape (n,) -> losses (n,), each of its own sample alone.
         outputs: what the outputs of a function's loss are, which tells how two values are guessed: "logits" (the
             larger value above 0), "probabilities" (above ½) or "values" (above the middle of the two). Default: the
             value with the smaller loss, which is the same for every loss that treats them alike.

@@ -155,16 +155,17 @@ class Feed:
         else:
             self.point_chains[run.seed] = points
 
-    def hashes(self, run: Run) -> dict[str, str]:
+    def hashes(self, run: Run) -> dict[str, str | None]:
         """What the sets of a run are said to be, and SHA-256 of the points and labels that it was shown.
 
-        A set is hashed whatever its order, fresh draws as the chain of what the steps showed.
+        A set is hashed whatever its order, fresh draws as the chain of what the steps showed: None where no step was.
         """
         stream, member = self.streams[run.seed], np.array([run.member])
-        found: dict[str, str] = claims(self.task, run.seed)
+        found: dict[str, str | None] = {**claims(self.task, run.seed)}
+        hashed: tuple[str | None, ...]
         for part, points in (("train", stream.train), ("test", stream.test)):
             if points is None:
-                hashed = tuple(chain.hex() for chain in self.chains(run).values())
+                hashed = tuple(chain.hex() or None for chain in self.chains(run).values())
             else:
                 hashed = set_digests(points, self.task.values(member, points)[0])
             found[f"{part}_points"], found[f"{part}_labels"] = hashed

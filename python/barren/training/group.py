@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from barren import _core
+from barren.training.draws import sequence
 from barren.training.feed import Feed
 from barren.training.networks import Networks, spare_copies
 from barren.training.optimizers import kept_state
@@ -21,7 +22,7 @@ FINISHED, ACCURATE, IMPATIENT, DIVERGED = "all steps", "accurate", "no progress"
 
 
 class Group:
-    """Runs that are advanced together. Each has the bits that it would have alone.
+    """Runs that are advanced together. Chains have the bits that they would have alone, others agree to rounding.
 
     Args:
         task: What they share.
@@ -173,7 +174,7 @@ class Group:
 
         def reseed(row: int) -> None:
             seed = self.runs[self.active[row]].seed
-            torch.manual_seed(int(np.random.SeedSequence([seed, 0x0F0F, step]).generate_state(1, np.uint64)[0]))
+            torch.manual_seed(int(sequence(seed, 0x0F0F, step).generate_state(1, np.uint64)[0]))
 
         return reseed
 

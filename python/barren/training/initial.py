@@ -11,8 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from barren import _validate, models
+from barren.tangents.refusals import check_hooks
 from barren.tangents.snapshot import plain_autograd
 from barren.training.arguments import Maker
+from barren.training.losses import check_function
+from barren.training.networks import call, names_of
 from barren.training.task import Array, Run, Task
 
 
@@ -47,8 +50,9 @@ def networks_of(maker: Maker, task: Task, runs: Sequence[Run], x: Array, smalles
 
     Raises:
         TypeError: The function made no module.
-        ValueError: No trainable parameter, features that it does not take, other outputs than classes, a forward that
-            changes a parameter, sparse gradients, other shapes for other seeds.
+        ValueError: No trainable parameter, a hook on a gradient, no copy to be made, features that it does not take,
+            other outputs than classes, a forward that changes a parameter, sparse gradients, other shapes for other
+            seeds; a loss that is no function of each sample, or has no gradient.
     """
     dtype = getattr(torch, task.dtype)
     found: dict[int, nn.Module] = {}
@@ -59,13 +63,30 @@ def networks_of(maker: Maker, task: Task, runs: Sequence[Run], x: Array, smalles
             module = maker(seed)
         _validate.instance("model", module, nn.Module, "a function that returns a torch module")
         _check_parameters(module)
-        made = copy.deepcopy(module).to(device=task.device, dtype=dtype).train()
-        _check_outputs(copy.deepcopy(made).eval(), task, features)
+        check_hooks(module)  # gradients are made of copies of the parameters, past them
+        made = _copied(module).to(device=task.device, dtype=dtype).train()
+        outputs = _check_outputs(copy.deepcopy(made).eval(), task, features)
         if not found:
+            if task.loss.function is not None:
+                labels = torch.from_numpy(task.values(np.array([runs[0].member]), x)).to(outputs)
+                check_function(task.loss, outputs.reshape(-1), labels.reshape(-1), task.classes[0].range)
             _check_gradients(made, features[:smallest])
         found[seed] = made
     _check_alike(list(found.values()), features)
     return found
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(module)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # whatever a part of a module may raise
+        reason = " ".join(str(error).split())[:120]
+        raise ValueError(
+            f"model must be one that copy.deepcopy copies; got {type(error).__name__}: {reason} (what "
+            "torch.nn.utils.prune left takes prune.remove first)"
+        ) from error
 
 
 def _check_parameters(module: nn.Module) -> None:
@@ -77,8 +98,8 @@ def _check_parameters(module: nn.Module) -> None:
         raise ValueError(f"model must have a trainable parameter; got none among {len(parameters)}")
 
 
-def _check_outputs(module: nn.Module, task: Task, features: Tensor) -> None:
-    """One row a sample, of as many outputs as the loss needs; the module is a copy, which its forward may change."""
+def _check_outputs(module: nn.Module, task: Task, features: Tensor) -> Tensor:
+    """The outputs, as many of each sample as the loss needs; the module is a copy, which its forward may change."""
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             outputs = module(features)
@@ -96,6 +117,7 @@ def _check_outputs(module: nn.Module, task: Task, features: Tensor) -> None:
             raise ValueError(f"model must have an output a label for cross-entropy, {needed}; got {width}")
     elif width != needed:
         raise ValueError(f"model must have one output a class, {needed}; got {width}")
+    return outputs
 
 
 def _check_gradients(module: nn.Module, features: Tensor) -> None:
@@ -148,10 +170,11 @@ def _check_alike(modules: list[nn.Module], features: Tensor) -> None:
     if len(shapes) > 1:
         raise ValueError("model must have parameters and buffers of the same shapes for every seed; got others")
     skeleton = copy.deepcopy(modules[0]).eval()
+    names = names_of(skeleton)
     for module in modules[1:]:
         state = {name: t.detach().clone() for name, t in (*module.named_parameters(), *module.named_buffers())}
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            as_first = torch.func.functional_call(skeleton, state, (features,))
+            as_first = call(skeleton, names, state, features)
             own = module.eval()(features)
             module.train()
         if not torch.allclose(as_first, own, rtol=1e-5, atol=1e-6, equal_nan=True):

@@ -58,6 +58,34 @@ class Loss:
         return (high < low).numpy()[..., None]
 
 
+def check_function(loss: Loss, outputs: Tensor, labels: Tensor, span: tuple[float, float]) -> None:
+    """Refuses a function that is none of each sample: one that mixes points would mix runs too, which share a call.
+
+    Args:
+        loss: Of a function.
+        outputs: Some outputs of a network, (n,).
+        labels: As many labels.
+        span: The smallest and the largest label of the class.
+
+    Raises:
+        ValueError: The loss of a sample differs with what else is there, or has no gradient.
+    """
+    # Zeros everywhere, as some networks begin with, would tell little; all losses take numbers between 0 and 1.
+    spread = torch.linspace(0.125, 0.875, 4, dtype=outputs.dtype, device=outputs.device)
+    shown = torch.cat([outputs, spread]).detach().requires_grad_()[:, None, None]  # runs of one point
+    wanted = torch.cat([labels, labels.new_tensor([*span, *span])])[:, None, None]
+    together = loss(shown.clone(), wanted)  # it may write into what it is given
+    found = torch.autograd.grad(together.sum(), shown, allow_unused=True)[0] if together.requires_grad else None
+    if found is None:
+        raise ValueError(f"loss must have a gradient by the outputs; got {loss.name}, which does not depend on them")
+    apart = torch.cat([loss(shown[[row]].clone(), wanted[[row]]) for row in range(len(shown))])
+    if not torch.allclose(together, apart, rtol=1e-4, atol=1e-5, equal_nan=True):
+        raise ValueError(
+            f"loss must be a function of each sample alone; got {loss.name}, whose losses are others for one sample at "
+            "a time: leave out means and sums over samples"
+        )
+
+
 def from_spec(loss: object, classes: list[TargetClass]) -> Loss:
     """The loss of that name, or a function, after checking that it fits the labels.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,9 @@ from barren.training.chains import chain_of
 
 # A run is one slice of a contiguous tensor. torch computes the last few numbers of a tensor with other instructions
 # than the rest, which changes the last bit of exp, and a product of one matrix otherwise than a batch of them.
-# Copies of the last run at the end keep both away from the runs that count: a run has the same bits in any company.
+# Copies of the last run at the end keep both away from the runs that count: a run has the same bits in any company,
+# as long as its intermediate tensors begin on boundaries of 64 bytes. Those of `Chain` do; those that vmap makes do so
+# where a batch times a width is a multiple of 16.
 _TAIL = 32
 
 
@@ -24,6 +26,28 @@ def _places(parameters: dict[str, Tensor]) -> tuple[dict[str, tuple[int, torch.S
         found[name] = start, tensor.shape[1:]
         start += -(-tensor.shape[1:].numel() // 16) * 16
     return found, -(-start // 64) * 64
+
+
+def names_of(module: nn.Module) -> dict[str, str]:
+    """Where a parameter or buffer is held -> its name in `named_parameters`: one that several layers share has one.
+
+    A layer that is there twice holds its own once: `functional_call` would put them back in the wrong order.
+    """
+    first: dict[int, str] = {}
+    found = {}
+    for path, part in module.named_modules():
+        for name, tensor in (*part._parameters.items(), *part._buffers.items()):
+            if tensor is not None:
+                place = f"{path}.{name}" if path else name
+                found[place] = first.setdefault(id(tensor), place)
+    return found
+
+
+def call(module: nn.Module, names: Mapping[str, str], tensors: Mapping[str, Tensor], features: Tensor) -> Tensor:
+    """The module with these parameters and buffers, by the `names_of` it; the module itself is left as it was."""
+    held = {place: tensors[name] for place, name in names.items()}
+    outputs: Tensor = functional_call(module, held, (features,), tie_weights=False)
+    return outputs
 
 
 def spare_copies(smallest_batch: int) -> int:
@@ -44,6 +68,7 @@ class Networks:
 
     def __init__(self, module: nn.Module, states: Sequence[nn.Module], obstacle: str | None) -> None:
         self._module = copy.deepcopy(module)  # its own: functional_call puts tensors into the module while it runs
+        self._names = names_of(self._module)
         parameters, buffers = stack_module_state(list(states))
         trains = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
         self._places, width = _places({name: t for name, t in parameters.items() if name in trains})
@@ -78,8 +103,7 @@ class Networks:
         return len(self.flat)
 
     def _one(self, parameters: dict[str, Tensor], frozen: dict[str, Tensor], features: Tensor) -> Tensor:
-        outputs: Tensor = functional_call(self._module, {**parameters, **frozen}, (features,))
-        return outputs
+        return call(self._module, self._names, {**parameters, **frozen}, features)
 
     def __call__(self, features: Tensor, *, train: bool, reseed: Callable[[int], None] | None = None) -> Tensor:
         """Outputs (runs, n, k) of features (runs, n, width); `reseed` is called before each run that goes alone."""

@@ -173,16 +173,14 @@ class GivenSets(Protocol):
         test: test points.
 
     Raises:
-        TypeError: not numbers.
-        ValueError: an empty set, or a point in both.
+        ValueError: not numbers, an empty set, points of another shape in each, or a point in both.
     """
 
     def __init__(self, train: ArrayLike, test: ArrayLike) -> None:
-        sets = [np.array(points) for points in (train, test)]
-        for name, points in zip(("train", "test"), sets, strict=True):
-            if points.size == 0 or points.dtype.kind not in "iuf":
-                _validate.refuse(ValueError, name, "an array of points", _validate.came(points))
-            points.setflags(write=False)
+        sets = [_given(name, points) for name, points in (("train", train), ("test", test))]
+        first, second = (points.shape for points in sets)
+        if first[1:] != second[1:]:
+            raise ValueError(f"train and test must hold points of one kind; got shapes {first}, {second}")
         both = np.intersect1d(sets[0], sets[1]) if sets[0].ndim == 1 else _common_rows(*sets)
         if len(both):
             raise ValueError(f"train and test must share no point; got {len(both)} in both, such as {both[0]}")
@@ -308,6 +306,19 @@ def from_spec(data: str | Protocol) -> Protocol:
     except ValueError as error:
         raise ValueError(f"data must be {expected}; got {data!r} ({error})") from None
     raise ValueError(f"data must be {expected}; got {data!r}")
+
+
+def _given(name: str, points: ArrayLike) -> Points:
+    """A copy of the points, which nobody changes."""
+    expected = "an array of points, of shape (m,) or (m, d)"
+    try:
+        found = np.array(points)
+    except ValueError:  # rows of other lengths
+        _validate.refuse(ValueError, name, expected, _validate.came(points))
+    if found.size == 0 or found.dtype.kind not in "iuf" or found.ndim not in (1, 2):
+        _validate.refuse(ValueError, name, expected, _validate.came(found))
+    found.setflags(write=False)
+    return found
 
 
 def _common_rows(x: Points, y: Points) -> Points:

@@ -122,7 +122,7 @@ class Task:
         if len(self.classes) > 1 and self.pair is not None:
             names += [f"{name}_{k}" for name in ("accuracy", "chance") for k in range(len(self.classes))]
         if self.residues is not None:
-            names += ["circular_error", "accuracy_within"]
+            names += ["circular_error", "accuracy_within", "chance_within"]
         return tuple(names)
 
     def measure(self, outputs: Array, labels: Array, losses: Array) -> dict[str, Array]:
@@ -149,6 +149,7 @@ class Task:
             y = labels[..., 0].astype(np.int64)
             found["circular_error"] = circular.circular_error(guess, y, self.residues, "residue")
             found["accuracy_within"] = circular.accuracy_within(guess, y, self.residues, self.tau, "residue")
+            found["chance_within"] = circular.constant_within(y, self.residues, self.tau)
         return {name: np.where(finite, found[name], np.nan) for name in self.metric_names}
 
     def _bit_accuracy(self, outputs: Array, labels: Array, pair: tuple[float, float]) -> Array:
