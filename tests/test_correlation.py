@@ -134,3 +134,35 @@ def test_weighted_energy_refuses_what_it_cannot_read_safely():
     with pytest.raises(TypeError):
         _core.weighted_energy(np.ones(4), np.ones((4, 1)))
     assert _core.weighted_energy(np.empty(0), np.empty((0, 2), dtype=complex)).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+@pytest.mark.parametrize("columns", [None, 3])
+def test_rows_in_logarithmic_order_are_weighted_and_added(repeats, columns, monkeypatch):
+    monkeypatch.setattr("barren.classes.correlation._ANY_ORDER", 1 << 20)  # several pieces
+    random = np.random.default_rng(3)
+    logarithms = random.integers(-1, 40, 90) if repeats else random.permutation(np.arange(-1, 40))
+    rows, weights = random.random((len(logarithms), columns or 1)), random.random(len(logarithms))
+    rows = rows if columns else rows[:, 0]
+    expected = np.zeros((40, *rows.shape[1:]))
+    for logarithm, weight, row in zip(logarithms, weights, rows, strict=True):
+        if logarithm >= 0:
+            expected[logarithm] += weight * row
+    found = in_logarithmic_order(rows, logarithms, 40, weights)
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
+    plain = in_logarithmic_order(weights.reshape(-1, *[1] * (rows.ndim - 1)) * rows, logarithms, 40)
+    np.testing.assert_array_equal(plain, found)
+
+
+def test_long_columns_are_transformed_few_at_a_time(backend, monkeypatch):
+    """A length with a large prime factor takes three times as long, and half of the frequencies are not half of it."""
+    m, columns, stops = 400_009, 12, []
+    monkeypatch.setattr(_core, "checkpoint", lambda: stops.append(1))
+    x = np.random.default_rng(0).standard_normal((m, columns))
+    spectrum = _fft.rfft(x)
+    assert len(stops) > columns // 4
+    np.testing.assert_allclose(spectrum[:, 5], np.fft.rfft(x[:, 5]), atol=1e-9)
+    stops.clear()
+    again = _fft.irfft(spectrum, m)
+    assert len(stops) > columns // 4
+    np.testing.assert_allclose(again, x, atol=1e-12)

@@ -17,8 +17,9 @@ from barren import _core
 
 # A length without a prime factor as large as this is transformed factor by factor.
 _BLUESTEIN = 100
-# Numbers that one call transforms: a tenth of a second, or three where the length has a large prime factor.
-_NUMBERS = 1 << 22
+# Doubles that one call transforms: a tenth of a second; the fewer where the length has a large prime factor.
+_NUMBERS, _FEWER_NUMBERS = 1 << 22, 1 << 21
+# Columns that the libraries take together: no fewer, but half of them where the length has a large prime factor.
 _VECTOR = 8
 
 
@@ -107,10 +108,11 @@ def _in_pieces(
 ) -> np.ndarray:
     """The transforms of some columns after the other, so that Ctrl-C need not wait for all; `length` of the result."""
     _core.checkpoint()
-    if x.ndim == 1 or x.size <= _NUMBERS:
+    if x.ndim == 1:
         return transform(x, out)
-    # Whole vectors of columns, as the libraries take them.
-    columns, step = x.shape[1 - axis], max(_VECTOR, _NUMBERS // x.shape[axis] // _VECTOR * _VECTOR)
+    columns, step = x.shape[1 - axis], _columns_a_piece(x, length, axis, dtype)
+    if columns <= step:
+        return transform(x, out)
     if out is None:
         out = np.empty((length, columns) if axis == 0 else (columns, length), dtype)
     for start in range(0, columns, step):
@@ -121,6 +123,24 @@ def _in_pieces(
         if not np.may_share_memory(found, out):
             out[place] = found
     return out
+
+
+def _columns_a_piece(x: np.ndarray, length: int, axis: int, dtype: Any) -> int:
+    """How many columns one call transforms: whole vectors of them, as the libraries take them."""
+    longest = max(x.shape[axis], length)  # of the two one may have only half of the frequencies
+    doubles = max(x.shape[axis] * (2 if np.iscomplexobj(x) else 1), length * (2 if dtype == np.complex128 else 1))
+    smooth = longest < _BLUESTEIN or _largest_factor(longest) < _BLUESTEIN
+    limit, least = (_NUMBERS, _VECTOR) if smooth else (_FEWER_NUMBERS, _VECTOR // 2)
+    step: int = max(least, limit // doubles // least * least)
+    return step
+
+
+@lru_cache(maxsize=64)
+def _largest_factor(n: int) -> int:
+    import sympy
+
+    factors: list[int] = sympy.primefactors(n)
+    return max(factors, default=1)
 
 
 def working_bytes(n: int, *, real: bool) -> int:
@@ -137,9 +157,7 @@ def working_bytes(n: int, *, real: bool) -> int:
     >>> working_bytes(2**20, real=False) // 2**20
     33
     """
-    import sympy
-
-    largest = max(sympy.primefactors(n), default=1)
+    largest = _largest_factor(n)
     smooth = largest < _BLUESTEIN
     if not _has_ducc0():
         times = 3.1 if smooth else (19.1 if real else 9.1)

@@ -23,6 +23,8 @@ from barren.classes.modular import ModularMultiplication
 
 # A half of ψ below this, relative to the other, is rounding.
 _ROUNDING = 8.0 * np.finfo(np.float64).eps
+# What a row costs that is fetched from anywhere, in rows that follow each other.
+_ANY_ORDER = 4
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,9 @@ class _Half:
     def add(self, part: np.ndarray, out: np.ndarray) -> None:
         """Adds this half, of length m, to both halves of `out`."""
         m = self.transform.m
-        out[:m] += part
-        out[m:] += self.sign * part
+        for rows in pieces(m, out[:1].size):
+            out[:m][rows] += part[rows]
+            out[m:][rows] += self.sign * part[rows]
 
 
 class Correlation:
@@ -217,13 +220,14 @@ def halves_of(cls: ModularMultiplication) -> int:
     return sum(float(np.abs(psi + sign * psi[::-1]).max()) > 2.0 * _ROUNDING * largest for sign in (1.0, -1.0))
 
 
-def in_logarithmic_order(rows: np.ndarray, logarithms: Integers, order: int) -> Floats:
+def in_logarithmic_order(rows: np.ndarray, logarithms: Integers, order: int, weights: Floats | None = None) -> Floats:
     """f(i) = Σ of the rows whose point has the logarithm i; rows of the point 0 (logarithm −1) are left out.
 
     Args:
         rows: shape (n,) or (n, b).
         logarithms: of the points, int64, shape (n,).
         order: p − 1.
+        weights: of the rows, shape (n,); each counts once without them.
 
     Returns:
         float64, shape (order,) or (order, b).
@@ -231,13 +235,29 @@ def in_logarithmic_order(rows: np.ndarray, logarithms: Integers, order: int) -> 
     out = np.zeros((order, *rows.shape[1:]))
     units = np.flatnonzero(logarithms >= 0)
     target = logarithms[units]
-    apart = len(np.unique(target)) == len(target)
-    for part in pieces(len(units), out[:1].size):
+    apart = all_differ(target, order)
+    for part in pieces(len(units), _ANY_ORDER * out[:1].size):
+        found = rows[units[part]]
+        if weights is not None:
+            found = _column(weights[units[part]], rows.ndim) * found
         if apart:
-            out[target[part]] = rows[units[part]]
+            out[target[part]] = found
         else:
-            np.add.at(out, target[part], rows[units[part]])
+            np.add.at(out, target[part], found)
     return out
+
+
+def in_their_order(by_logarithm: np.ndarray, logarithms: Integers) -> Floats:
+    """The rows of these logarithms, whatever they are for −1: float64, shape (n, b)."""
+    out = np.empty((len(logarithms), by_logarithm.shape[1]))
+    for part in pieces(len(out), _ANY_ORDER * out.shape[1]):
+        out[part] = by_logarithm[logarithms[part]]
+    return out
+
+
+def all_differ(logarithms: Integers, order: int) -> bool:
+    """Whether no logarithm occurs twice; each lies in 0..order−1."""
+    return int(np.bincount(logarithms, minlength=order).max(initial=0)) <= 1
 
 
 def _take_out_mean(folded: np.ndarray, transform: HalfTransform) -> None:

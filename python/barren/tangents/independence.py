@@ -6,8 +6,9 @@ inputs. docs/exactness tells what each of them sees.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
@@ -26,6 +27,9 @@ MIXED = "its forward takes the samples in another order, or lets them act on eac
 # Gradients of so many times a cotangent are so many times as large, and for a power of two without any rounding; what
 # clips shows in the size, and what cuts off at zero in the sign.
 _SCALE = -(2.0**20)
+
+# A backward pass that is no derivative is so in float64 too; a gap that is smaller there by this factor was rounding.
+_ROUNDING_SHARE = 1e-3
 
 # A forward of the model on a few samples: (features, what they are) -> what it returns.
 _Forward = Callable[[Tensor, str], Any]
@@ -70,13 +74,55 @@ def check_linear(snapshot: Snapshot, probe: Tensor) -> None:
     """The backward pass must be linear, and that of a batch the sum of those of its samples.
 
     A hook on a tensor that clips, and an `autograd.Function` whose backward normalises, are no derivatives: the
-    gradient of a loss is then not Σ_x (∂ℓ/∂N) J(x), whatever J is.
+    gradient of a loss is then not Σ_x (∂ℓ/∂N) J(x), whatever J is. Where large terms inside the model cancel, rounding
+    looks the same; it is told apart in float64, where it goes away. A warning says then what is left, or the model is
+    refused where that is little.
 
     Raises:
-        ValueError: If it is not.
+        ValueError: If it is not, or rounding leaves too little of it.
+
+    Cost: a forward of three samples, of each alone, and their backward passes; on a suspicion once more in float64.
     """
     samples = probe[_picks(len(probe))]
-    z = apart(len(samples), probe)
+    if (found := _nonlinearity(snapshot, samples)) is None:
+        return
+    cause = "a hook on a tensor in its forward, or an autograd.Function, changes gradients. Take it out"
+    if snapshot.dtype == torch.float64:
+        cause += "; or it is rounding, of terms in the model that cancel: then scale them down"
+    else:
+        try:
+            confirmed = _nonlinearity(Snapshot(snapshot.model, torch.float64, cast=True), samples.double())
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError:  # something in the model is not of the dtype of its weights: no second opinion
+            cause += '; or it is rounding, of terms in the model that cancel: then pass dtype="float64"'
+        else:
+            if confirmed is None or confirmed.share < _ROUNDING_SHARE * found.share:
+                if found.share <= float(torch.finfo(snapshot.dtype).eps) ** 0.25:
+                    _warn_of_rounding(found)
+                    return
+                cause = 'in float64 it does not: this is rounding, of terms that cancel. Pass dtype="float64"'
+    raise ValueError(
+        f"model must have a backward pass that is its derivative; the gradient in {found.name!r} {found.what} "
+        f"(it differs by {found.gap:.3g} where gradients are up to {found.scale:.3g}): {cause}"
+    )
+
+
+class _Nonlinear(NamedTuple):
+    """The gradient in a parameter that is not linear in the cotangent: how, by how much, of what size."""
+
+    name: str
+    what: str
+    gap: float
+    scale: float
+
+    @property
+    def share(self) -> float:
+        return self.gap / self.scale
+
+
+def _nonlinearity(snapshot: Snapshot, samples: Tensor) -> _Nonlinear | None:
+    z = apart(len(samples), samples)
     together = snapshot.outputs(samples)
     whole = snapshot.gradients(together, snapshot.trainable, z, keep_graph=True)
     large = snapshot.gradients(together, snapshot.trainable, _SCALE * z)
@@ -99,11 +145,18 @@ def check_linear(snapshot: Snapshot, probe: Tensor) -> None:
             # What is not finite is told by another check.
             gap = float((gradient - other).abs().nan_to_num(nan=0.0, posinf=0.0).max())
             if gap > rounding * scale:
-                raise ValueError(
-                    f"model must have a backward pass that is its derivative; the gradient in {name!r} {what} "
-                    f"(it differs by {gap:.3g}): a hook on a tensor in its forward, or an autograd.Function, changes "
-                    "gradients. Take it out"
-                )
+                return _Nonlinear(name, what, gap, scale)
+    return None
+
+
+def _warn_of_rounding(found: _Nonlinear) -> None:
+    warnings.warn(
+        f"gradients of the model have few digits: that in {found.name!r} {found.what} (it differs by {found.gap:.3g} "
+        f"where gradients are up to {found.scale:.3g}), and in float64 it does not: terms in the model cancel, or "
+        'are of a shorter type (autocast). Pass dtype="float64" to keep the digits',
+        UserWarning,
+        stacklevel=2,
+    )
 
 
 def check_alone(snapshot: Snapshot, features: Tensor, outputs: Tensor) -> None:

@@ -211,7 +211,8 @@ class _Combined(nn.Module):
         self.model, self.coefficients = model, coefficients
 
     def forward(self, features: Tensor) -> Tensor:
-        combined: Tensor = self.model(features) @ self.coefficients
+        outputs = self.model(features)
+        combined: Tensor = outputs @ self.coefficients.to(outputs.dtype)
         return combined
 
 

@@ -184,6 +184,8 @@ class Routes:
                 continue
             if isinstance(place, str):
                 raise NoRuleError(place)
+            if gradient.dtype != self.snapshot.dtype:  # under autocast
+                raise NoRuleError(f"it is computed in {str(gradient.dtype).removeprefix('torch.')}")
             layout = Layout(place.axis, n)
             if omega is not None:
                 gradient = _weighted(gradient, layout, omega)

@@ -107,7 +107,7 @@ class Columns(ByCorrelation):
         """The variance of every column over "units" or "all", float64, shape (b,)."""
         rows, order, weights = block, self.order, self.weights
         if self.repeats:
-            rows = in_logarithmic_order(self.weights[:, None] * block, self.logarithms, self.correlation.order)
+            rows = in_logarithmic_order(block, self.logarithms, self.correlation.order, self.weights)
             order, weights = np.arange(len(rows)), np.ones(len(rows))
 
         def fold(sign: float, out: np.ndarray) -> None:

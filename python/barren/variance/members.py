@@ -13,7 +13,7 @@ import numpy as np
 from barren import _core
 from barren._validate import Integers
 from barren.classes import Frequencies, ModularMultiplication, Parity, scattered
-from barren.classes.correlation import Correlation, in_logarithmic_order
+from barren.classes.correlation import Correlation, in_logarithmic_order, in_their_order
 from barren.classes.group import unit_group
 from barren.variance import direct
 from barren.variance.problem import Problem
@@ -56,10 +56,10 @@ class ByCorrelation:
     def responses(self, block: np.ndarray) -> np.ndarray:
         """See `Members`."""
         correlation = self.correlation
-        ordered = in_logarithmic_order(self.weights[:, None] * block, self.logarithms, correlation.order)
+        ordered = in_logarithmic_order(block, self.logarithms, correlation.order, self.weights)
         by_logarithm = correlation.responses(ordered)
         # Relative to the mean over the units; the multiplier 0 sees ψ(0) wherever a unit would see ψ's mean.
-        response = by_logarithm[self.member_logarithms]
+        response = in_their_order(by_logarithm, self.member_logarithms)
         response[self.member_logarithms < 0] = correlation.zero_excess * ordered.sum(axis=0)
         response -= response.mean(axis=0)
         return response
@@ -68,7 +68,7 @@ class ByCorrelation:
         """See `Members`; ψ̃ less a constant in a gives the same, since `block` has mean zero."""
         correlation, zero = self.correlation, self.member_logarithms < 0
         by_logarithm = correlation.responses(in_logarithmic_order(block, self.member_logarithms, correlation.order))
-        out: np.ndarray = by_logarithm[self.logarithms]
+        out = in_their_order(by_logarithm, self.logarithms)
         out += correlation.zero_excess * block[zero].sum(axis=0)
         out[self.logarithms < 0] = 0.0  # every member has the value ψ(0) at x = 0
         out /= len(block)
