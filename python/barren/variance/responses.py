@@ -19,8 +19,7 @@ def pairing_of(passes: Passes, respond: Respond) -> Pairing:
     deviations, shares = np.zeros(problem.cls.size), Shares(problem)
     for layer, block in passes.blocks():
         response = respond(block)
-        # The rounded mean of equal numbers may be none of them: then a class that does not vary would have a variance.
-        mean = np.clip(response.mean(axis=0), response.min(axis=0), response.max(axis=0))
+        mean = np.where(_are_equal(response), response[0], response.mean(axis=0))
         squares = np.zeros(response.shape[1])
         for rows in pieces(*response.shape):
             part = response[rows]
@@ -31,3 +30,13 @@ def pairing_of(passes: Passes, respond: Respond) -> Pairing:
         shares.add(layer, squares / problem.cls.size)
         del block, response, part  # before the next ones are made
     return shares.pairing(deviations)
+
+
+def _are_equal(response: np.ndarray) -> np.ndarray:
+    """Which columns have equal entries: their rounded mean may be none of them, and would leave a variance."""
+    equal: np.ndarray = response[0] == response[-1]
+    for rows in pieces(*response.shape):
+        if not equal.any():  # as a rule from the start
+            break
+        equal &= (response[rows] == response[0]).all(axis=0)
+    return equal
