@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tangent_cases import MIXED, RULED, SLOW, Convolution, Routed, Transformer, columns, features, oracle, seeded
 from test_tangents import check_against
+from torch import nn
 
 from barren.tangents import columns as columns_module
 from barren.tangents import model as model_module
@@ -168,3 +169,18 @@ def test_a_vmap_that_differs_from_reverse_mode_is_not_used(monkeypatch, no_rules
     with pytest.warns(UserWarning, match="differ"):
         tangent = tangent_of_model(model, x)
     np.testing.assert_allclose(columns(tangent)[0], oracle(model, x), atol=1e-13)
+
+
+class Recurrent(nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.cell, self.last = kind(1, 3, batch_first=True), nn.Linear(3, 1)
+
+    def forward(self, x):
+        return self.last(self.cell(x[:, :, None])[0][:, -1])
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [(nn.GRU, "float32"), (nn.GRU, "float64"), (nn.LSTM, "float64")])
+def test_recurrent_networks_are_told_in_words_that_they_run_one_by_one(kind, dtype):
+    with pytest.warns(UserWarning, match=r"vectorised over samples \(an operation of its forward works in place, as"):
+        tangent_of_model(seeded(Recurrent, kind), features(), dtype=dtype)

@@ -192,3 +192,17 @@ def all_wait_for_zero(m, x):
 def test_what_zero_does_to_the_units_is_seen(deviations):
     with pytest.raises(ValueError, match=MESSAGE):
         run(seeded(Mixing, all_wait_for_zero), targets.Bit(0), "kernel", deviations=deviations)
+
+
+def test_a_forward_that_branches_on_the_input_asking_for_gradients_hears_of_it():
+    class Asking(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(6, 1)
+
+        def forward(self, x):
+            return self.first(x) * (2.0 if x.requires_grad else 1.0)
+
+    tangent = tangent_of_model(seeded(Asking), FEATURES)
+    with pytest.raises(ValueError, match=r"branches on x\.requires_grad"):
+        tangent.squared_norms()

@@ -170,5 +170,8 @@ def test_refusals():
     refused("got float", lambda n, y: 0.5)
     refused("differentiable", lambda n, y: (n.detach() - y) ** 2)
     refused("finite derivative", lambda n, y: torch.sqrt((n - n.detach()) * y))
+    refused("finite values; got NaN or infinite ones at labels", lambda n, y: torch.log(n - 5.0) + y)
+    refused(r"called as loss\(outputs, labels\) with two tensors of shape .*TypeError", lambda n: n)
+    refused("fails at label .*IndexError", lambda n, y: n[:, 0] - y)
     refused("loss must be", "huber")
     refused("loss must be", 3, kind=TypeError)

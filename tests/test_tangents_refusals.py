@@ -9,6 +9,7 @@ from tangent_cases import Attention, BatchNormEval, Recurrent, Transformer, feat
 from torch import nn
 from torch.nn import functional
 
+import barren
 from barren.tangents import tangent_of_model
 
 
@@ -291,3 +292,11 @@ def test_a_device_without_float64():
     model = seeded(mlp).float()
     model[0].weight = OnMps(model[0].weight.detach())
     refused(model, r'device with float64, .* got parameters on MPS, .* call model.to\("cpu"\)')
+
+
+def test_jacobians_whose_squares_underflow_are_refused():
+    cls = barren.ModularMultiplication(11)
+    with pytest.raises(ValueError, match=r"the largest is 1e-200, whose square underflows: scale it up"):
+        barren.gradient_variance(cls, jacobian=np.full((11, 1), -1e-200))
+    assert float(barren.gradient_variance(cls, jacobian=np.zeros((11, 1)))) == 0.0
+    assert float(barren.gradient_variance(cls, jacobian=1e-140 * np.eye(11))) > 0.0

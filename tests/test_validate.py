@@ -287,3 +287,17 @@ def test_array_takes_the_axes_that_are_named():
         _validate.array("history", [[1.0, np.nan]], dimensions=(1, 2))
     with pytest.raises(TypeError, match="history must be an array of numbers"):
         _validate.array("history", ["a"], dimensions=(1,), finite=False)
+
+
+def test_masked_arrays_are_refused_where_something_is_masked():
+    masked = np.ma.masked_greater([0.25, 0.75], 0.5)
+    for check, options in [
+        (_validate.vector, {}),
+        (_validate.weights, {"length": 2}),
+        (_validate.array, {"dimensions": (1,)}),
+    ]:
+        with pytest.raises(ValueError, match=r"w must be .*; got a masked array, some of it masked"):
+            check("w", masked, **options)
+    with pytest.raises(ValueError, match=r"J must be .*; got a masked array"):
+        _validate.matrix("J", masked[:, None])
+    np.testing.assert_array_equal(_validate.vector("w", np.ma.array([0.25, 0.75])), [0.25, 0.75])

@@ -20,6 +20,8 @@ _SCAN = 1 << 20  # entries looked at together when searching for one that is not
 
 def _array(name: str, value: object, expected: str, kinds: str) -> NDArray[Any]:
     """``value`` as an array of one of the dtype ``kinds`` (numpy's letters)."""
+    if np.ma.is_masked(value):  # NumPy would take what lies under the mask
+        refuse(ValueError, name, expected, "a masked array, some of it masked")
     try:
         array = np.asarray(value)
     except (

@@ -20,6 +20,9 @@ _SAMPLES = 128
 # Samples on which vmap is compared with plain reverse mode.
 _COMPARED = 3
 
+# What torch says where a batched tensor is written into one that has no batch.
+_IN_PLACE = "doesn't match the broadcast shape"
+
 # A slice of a parameter tensor, flattened: (layer, parameter name, first column, end).
 _Piece: TypeAlias = tuple[str, str, int, int]
 
@@ -137,6 +140,8 @@ class Columns:
     def _loop(self, reason: Exception | str) -> None:
         """Changes to one backward pass a sample, and says so."""
         text = " ".join(str(reason).split()) or type(reason).__name__
+        if _IN_PLACE in text:
+            text = "an operation of its forward works in place, as in nn.LSTM and nn.GRU, which vmap cannot follow"
         self.loop_reason = text if len(text) <= 200 else text[:199] + "…"
         warnings.warn(
             f"the model cannot be vectorised over samples ({self.loop_reason}): one backward pass each",

@@ -19,6 +19,8 @@ _Given = TypeVar("_Given", "GivenJacobian", "GivenNTK")
 _ROWS, _ROWS_BYTES = 1024, 1 << 25
 # Columns that are centred and packed together take about so many bytes.
 _SLAB_BYTES = 1 << 25
+# A Jacobian of which every entry is smaller has squares that are no numbers with all digits, or zero.
+_LEAST = 1e-150
 _NO_COLUMNS = "Jacobian columns are needed here, and an NTK does not determine them: give jacobian="
 
 
@@ -49,6 +51,19 @@ class GivenJacobian(Tangent):
         self._threads = 0
         rows, columns = matrix.shape
         super().__init__(rows, {"jacobian": columns}, matrix.dtype, note="Jacobian given by the caller")
+
+    def check_squares(self) -> None:
+        """A Jacobian must not be so small that all its squares underflow: its variance would be 0.
+
+        Raises:
+            ValueError: If it is.
+        """
+        largest = max(float(self._jacobian.max()), -float(self._jacobian.min()))
+        if 0.0 < largest < _LEAST:
+            raise ValueError(
+                f"jacobian must have entries whose squares are float64 numbers; the largest is {largest:.3g}, whose "
+                "square underflows: scale it up"
+            )
 
     def squared_norms(self) -> Doubles:
         """‖J(x_i)‖², float64 of shape (n,)."""

@@ -290,5 +290,6 @@ def _shown(value: Any) -> str:
 def _refuse(came: str) -> NoReturn:
     raise ValueError(
         f"model must treat each sample by itself; got an output that depends on the rest of the batch "
-        f"({came}): {ONE_SAMPLE}. Replace batch statistics by fixed ones, and read dimension 0 as the batch"
+        f"({came}): {ONE_SAMPLE}. Replace batch statistics by fixed ones, and read dimension 0 as the batch; a "
+        "forward that branches on x.requires_grad shows the same"
     )

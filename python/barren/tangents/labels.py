@@ -46,8 +46,8 @@ def loss_slopes(
 
     Raises:
         ValueError: If the loss fails at a label, does not return one number a sample, is not differentiable in the
-            outputs, its derivative is not finite, or it is no function of one sample's output and label (a mean over
-            the batch, random numbers or a state enter).
+            outputs, it or its derivative is not finite, or it is no function of one sample's output and label (a mean
+            over the batch, random numbers or a state enter).
 
     Cost: one evaluation of the loss at all outputs, and its derivative, a label; two or three more in all.
 
@@ -61,38 +61,49 @@ def loss_slopes(
 
     from barren.tangents.snapshot import plain_autograd, random_state
 
-    slopes = np.empty((len(outputs), len(labels)))
+    slopes, defined = np.empty((len(outputs), len(labels))), np.ones(len(labels), dtype=bool)
     with plain_autograd(torch.device(device)):
         leaf = torch.tensor(outputs, dtype=getattr(torch, np.dtype(dtype).name), device=device)
         leaf.requires_grad_()
         before = random_state(leaf.device)
         for column, label in enumerate(labels):
-            slopes[:, column] = _slope(loss, leaf, float(label))
+            slopes[:, column], defined[column] = _slope(loss, leaf, float(label))
         if not all(map(torch.equal, before, random_state(leaf.device))):
             raise ValueError(f"{_POINTWISE}; it draws random numbers: take them out")
-    finite = np.isfinite(slopes).all(axis=0)
-    if not finite.all():
-        wrong = ", ".join(f"{float(labels[k]):g}" for k in np.flatnonzero(~finite)[:4])
-        raise ValueError(
-            f"loss must have a finite derivative in the outputs; got NaN or infinite ones at labels {wrong} (a loss on "
-            "probabilities needs a model that ends in a sigmoid)"
-        )
+    # A formula may have a finite derivative where it has no value: log(N) at N < 0.
+    for what, finite in (
+        ("a finite derivative in the outputs", np.isfinite(slopes).all(axis=0)),
+        ("finite values", defined),
+    ):
+        if not finite.all():
+            wrong = ", ".join(f"{float(labels[k]):g}" for k in np.flatnonzero(~finite)[:4])
+            raise ValueError(
+                f"loss must have {what}; got NaN or infinite ones at labels {wrong} (a loss on "
+                "probabilities needs a model that ends in a sigmoid)"
+            )
     with plain_autograd(torch.device(device)):
         _check_pointwise(loss, np.asarray(labels, dtype=np.float64), leaf.detach(), slopes)
     return slopes
 
 
-def _slope(loss: PointwiseLoss, leaf: torch.Tensor, label: float) -> Doubles:
-    """The derivative at one label. The loss of a sample sees its own output alone, so one sum gives every sample's."""
+def _slope(loss: PointwiseLoss, leaf: torch.Tensor, label: float) -> tuple[Doubles, bool]:
+    """The derivative at one label, and whether every loss is finite.
+
+    The loss of a sample sees its own output alone, so one sum gives every sample's.
+    """
     import torch
 
     try:
         losses = loss(leaf, torch.full_like(leaf, label, requires_grad=False))
     except torch.OutOfMemoryError:
         raise
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(f"loss must be defined at every label; it fails at label {label:g}: {error}") from error
-    return _gradient(_checked(losses, leaf), leaf)
+    except Exception as error:
+        raise ValueError(
+            f"loss must be defined at every label; it fails at label {label:g}, called as loss(outputs, labels) with "
+            f"two tensors of shape {tuple(leaf.shape)}: {type(error).__name__}: {error}"
+        ) from error
+    losses = _checked(losses, leaf)
+    return _gradient(losses, leaf), bool(torch.isfinite(losses).all())
 
 
 def _checked(losses: object, leaf: torch.Tensor) -> torch.Tensor:
@@ -160,7 +171,9 @@ def _among_others(
         losses = loss(leaf, torch.tensor(labels).to(leaf))
     except torch.OutOfMemoryError:
         raise
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{_POINTWISE}; it fails on {len(leaf)} samples of several labels: {error}") from error
+    except Exception as error:
+        raise ValueError(
+            f"{_POINTWISE}; it fails on {len(leaf)} samples of several labels: {type(error).__name__}: {error}"
+        ) from error
     losses = _checked(losses, leaf)
     return _gradient(losses, leaf), _gradient(losses, leaf, torch.tensor(weights).to(leaf))

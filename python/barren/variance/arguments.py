@@ -266,7 +266,9 @@ def _tangent(
                 raise ValueError(f"{name} goes with a model; got it with {given[0]}")
         n = len(points)
         if jacobian is not None:
-            return GivenJacobian(jacobian, n)
+            tangent = GivenJacobian(jacobian, n)
+            tangent.check_squares()
+            return tangent
         assert ntk is not None
         return GivenNTK(ntk, n)
     from barren.tangents import tangent_of_model
