@@ -13,7 +13,7 @@ import numpy as np
 
 from barren import _core, _fft
 from barren._pool import in_order
-from barren.classes.correlation import halves_of
+from barren.classes.correlation import all_differ, halves_of
 from barren.classes.group import unit_group
 from barren.tangents.base import Tangent
 from barren.variance.problem import Pairing, Problem, accumulate
@@ -37,7 +37,7 @@ def rows_by_logarithm(problem: Problem) -> tuple[np.ndarray, np.ndarray] | None:
     """
     logarithms = unit_group(problem.cls.p).logarithms[problem.points]
     units = np.flatnonzero(logarithms >= 0)
-    if len(np.unique(logarithms[units])) < len(units):
+    if not all_differ(logarithms[units], problem.cls.p - 1):
         return None
     rows, weights = np.zeros(problem.cls.p - 1, dtype=np.int64), np.zeros(problem.cls.p - 1)
     rows[logarithms[units]] = units

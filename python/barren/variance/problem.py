@@ -10,6 +10,7 @@ import numpy as np
 
 from barren._validate import WORD_LIMIT
 from barren.classes import ModularMultiplication
+from barren.classes.correlation import all_differ
 from barren.inputs import Law, RealLaw
 from barren.tangents.base import Tangent
 
@@ -90,7 +91,7 @@ class Problem:
             return False
         units = self.points != 0
         weights = self.weights[units]
-        if len(weights) != cls.p - 1 or len(np.unique(self.points[units])) != len(weights):
+        if len(weights) != cls.p - 1 or not all_differ(self.points[units], cls.p):
             return False
         return bool((weights == weights[0]).all())
 
