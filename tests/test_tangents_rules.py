@@ -10,7 +10,7 @@ from test_tangents import check_against
 from torch import nn
 from torch.nn import functional
 
-from barren.tangents import GivenJacobian, rules, tangent_of_model
+from barren.tangents import GivenJacobian, gram, rules, tangent_of_model
 from barren.tangents import model as model_module
 from barren.tangents.gram import LayerGram
 from barren.tangents.parts import OuterPart
@@ -252,3 +252,26 @@ def test_samples_come_in_chunks(monkeypatch):
 def test_one_sample_and_layers_of_many_columns():
     model, x = prepared("attention"), features(1)
     np.testing.assert_allclose(columns(tangent_of_model(model, x))[0], oracle(model, x), atol=1e-14)
+
+
+@pytest.mark.parametrize("positions", [1, 2])
+@pytest.mark.parametrize("kind", ["factors", "gradients"])
+def test_reduced_blocks_of_torch_are_those_of_the_core(monkeypatch, kind, positions):
+    """On a device torch makes the products; u_i + v_j is left out in the same way, and symmetrically."""
+    generator = torch.Generator().manual_seed(0)
+    left, right = (3.0 + torch.randn(40, positions, w, generator=generator, dtype=torch.float64) for w in (5, 7))
+    part = OuterPart(("w", "b"), "w", left, right, torch.tensor([1.0, 0.0]).double()[:positions], 5)
+    everything, made = slice(0, 40), []
+    for packed in (True, False):
+        monkeypatch.setattr(gram, "_is_packed", lambda part, packed=packed: packed)
+        own = part.having([tensor.clone() for tensor in part.tensors])
+        layer = LayerGram(own.as_rows() if kind == "gradients" else own)
+        made.append((layer.block(everything, everything), layer.block(everything, everything, reduced=True)))
+    (whole, reduced), (plain, other) = made
+    np.testing.assert_allclose(plain, whole, rtol=1e-12)
+    np.testing.assert_allclose(other, reduced, atol=1e-12 * np.abs(whole).max())
+    np.testing.assert_allclose(reduced, reduced.T, atol=1e-12 * np.abs(whole).max())
+    rest = whole - reduced
+    rest = rest - rest.mean(axis=0) - rest.mean(axis=1, keepdims=True) + rest.mean()
+    assert np.abs(rest).max() <= 1e-12 * np.abs(whole).max()
+    assert np.abs(reduced).max() < 0.9 * np.abs(whole).max()

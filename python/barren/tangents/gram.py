@@ -97,7 +97,7 @@ class LayerGram:
             for matrix in matrices[1:]:
                 self._factors.append(OneHotFactor(matrix) if matrix.ndim == 2 else CentredFactor.of(matrix))
 
-    def block(self, rows: slice, columns: slice, reduced: bool) -> Block:
+    def block(self, rows: slice, columns: slice, *, reduced: bool = False) -> Block:
         """Θ[rows, columns] in float64, reduced as in `Tangent.ntk`; slices with both ends given."""
         shape = rows.stop - rows.start, columns.stop - columns.start
         if self._packed:

@@ -235,7 +235,7 @@ class ModelTangent(Tangent):
         rows, columns = (slice(*span.indices(self.n)[:2]) for span in (rows, columns))
         for layer in self.layers:
             if layer in grams:
-                yield layer, grams[layer].block(rows, columns, reduced)
+                yield layer, grams[layer].block(rows, columns, reduced=reduced)
             else:
                 yield layer, self._of_columns(layer, rows, columns, _CHUNK_BYTES, reduced)
 
@@ -244,7 +244,7 @@ class ModelTangent(Tangent):
         grams, everything = self._kept(), slice(0, self.n)
         for layer in self.layers:
             if layer in grams:
-                yield layer, grams[layer].block(everything, everything, reduced)
+                yield layer, grams[layer].block(everything, everything, reduced=reduced)
             else:
                 yield layer, self._of_columns(layer, everything, everything, bytes_limit, reduced)
 
