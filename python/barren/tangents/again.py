@@ -11,15 +11,14 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, fields
 
-import torch
 from torch import Tensor, nn
 
 from barren.tangents.base import Tangent
-from barren.tangents.inspect import check_finite, outputs_now
+from barren.tangents.inspect import outputs_now
 from barren.tangents.model import ModelTangent
-from barren.tangents.parts import Part, make_part
-from barren.tangents.recording import record, signature
-from barren.tangents.routes import ChangedCallsError, Routes
+from barren.tangents.parts import Part
+from barren.tangents.recording import deltas
+from barren.tangents.routes import Routes
 from barren.tangents.snapshot import Snapshot
 
 
@@ -67,24 +66,6 @@ class _KnownRoutes(Routes):
 
     def parts(self, snapshot: Snapshot, features: Tensor, omega: Tensor | None) -> tuple[Tensor, dict[str, Part]]:
         """See `Routes.parts`; one backward pass."""
-        outputs, uses = record(snapshot, features)
-        same = len(uses) == len(self._layouts) and self._signature == signature(uses, self._layouts, len(features))
-        if not same:
-            raise ChangedCallsError(dict.fromkeys(self.rules, "its forward makes other calls at other weights"))
-        if reasons := self._past_the_calls(snapshot, outputs, uses, list(self.rules)):
-            raise ChangedCallsError({layer: f"{reason} at other weights" for layer, reason in reasons.items()})
-        check_finite("outputs", outputs)
-        edges = [use.edge for use in uses if use.edge is not None]
-        found = iter(torch.autograd.grad(outputs, edges, torch.ones_like(outputs), allow_unused=True))
-        gradients = []
-        for use in uses:
-            gradient = next(found) if use.edge is not None else None
-            gradients.append(use.like.new_zeros(use.shape) if gradient is None else gradient)
-        pieces = self._pieces(uses, gradients, len(features), omega, list(self.rules))
-        parts = {}
-        for layer in self.rules:
-            part = make_part(self._parameters(layer), pieces[layer], len(features), as_rows=self._as_rows[layer])
-            for tensor in part.tensors:
-                check_finite(f"the gradient in layer {layer!r}", tensor)
-            parts[layer] = part
-        return outputs.detach(), parts
+        outputs, uses = self._watched(snapshot, features, "at other weights", "at other weights")
+        gradients, _ = deltas(outputs, uses, features)
+        return outputs.detach(), self._made(uses, gradients, len(features), omega)

@@ -91,23 +91,10 @@ class Routes:
             return self._parts(snapshot, features, omega)
 
     def _parts(self, snapshot: Snapshot, features: Tensor, omega: Tensor | None) -> tuple[Tensor, dict[str, Part]]:
-        outputs, uses = record(snapshot, features)
-        same = len(uses) == len(self._layouts) and self._signature == signature(uses, self._layouts, len(features))
-        if not same:
-            raise ChangedCallsError(dict.fromkeys(self.rules, "its forward makes other calls for other inputs"))
-        reasons = self._past_the_calls(snapshot, outputs, uses, list(self.rules))
-        if reasons:
-            raise ChangedCallsError({layer: f"{reason} at some inputs" for layer, reason in reasons.items()})
-        check_finite("outputs", outputs)
+        outputs, uses = self._watched(snapshot, features, "for other inputs", "at some inputs")
         check_company(snapshot, features.detach(), outputs)
         gradients, slope = deltas(outputs, uses, features, keep_graph=True)
-        found = self._pieces(uses, gradients, len(features), omega, list(self.rules))
-        parts = {}
-        for layer in self.rules:
-            part = make_part(self._parameters(layer), found[layer], len(features), as_rows=self._as_rows[layer])
-            for tensor in part.tensors:
-                check_finite(f"the gradient in layer {layer!r}", tensor)
-            parts[layer] = part
+        parts = self._made(uses, gradients, len(features), omega)
         z = apart(len(outputs), outputs)
         weighted, other = deltas(outputs, uses, features, z, keep_graph=True)
         check_slopes(outputs, features, torch.ones_like(outputs), slope, other, z)
@@ -115,6 +102,36 @@ class Routes:
             check_alone(snapshot, features.detach(), outputs)
             raise ChangedCallsError(dict.fromkeys(self.rules, MIXED))
         return outputs.detach(), parts
+
+    def _watched(self, snapshot: Snapshot, features: Tensor, elsewhere: str, here: str) -> tuple[Tensor, list[Use]]:
+        """A forward that makes the calls of the probe, and uses no parameter of a rule past them, or is refused.
+
+        Args:
+            snapshot: The model.
+            features: A batch.
+            elsewhere: Where other calls are made, in words.
+            here: Where a parameter is used past its calls, in words.
+        """
+        outputs, uses = record(snapshot, features)
+        same = len(uses) == len(self._layouts) and self._signature == signature(uses, self._layouts, len(features))
+        if not same:
+            raise ChangedCallsError(dict.fromkeys(self.rules, f"its forward makes other calls {elsewhere}"))
+        reasons = self._past_the_calls(snapshot, outputs, uses, list(self.rules))
+        if reasons:
+            raise ChangedCallsError({layer: f"{reason} {here}" for layer, reason in reasons.items()})
+        check_finite("outputs", outputs)
+        return outputs, uses
+
+    def _made(self, uses: list[Use], gradients: list[Tensor], n: int, omega: Tensor | None) -> dict[str, Part]:
+        """Every layer with a rule at n samples, all of it finite."""
+        found = self._pieces(uses, gradients, n, omega, list(self.rules))
+        parts = {}
+        for layer in self.rules:
+            part = make_part(self._parameters(layer), found[layer], n, as_rows=self._as_rows[layer])
+            for tensor in part.tensors:
+                check_finite(f"the gradient in layer {layer!r}", tensor)
+            parts[layer] = part
+        return parts
 
     def abandon(self, reasons: Mapping[str, str]) -> None:
         """Sends these layers through Jacobian columns from now on."""
