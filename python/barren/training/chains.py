@@ -65,55 +65,29 @@ def _relu(module: Any) -> _Activation:
     )
 
 
-def _sigmoid(module: Any) -> _Activation:
+def _by_value(name: str) -> _Activation:
+    """An activation of torch whose derivative is told by its value."""
+    forward, backward = getattr(_aten, name).out, getattr(_aten, f"{name}_backward").grad_input
+    return _Activation(lambda x, y: forward(x, out=y), lambda g, x, y: backward(g, y, grad_input=g), forgets=True)
+
+
+def _by_input(name: str, **options: Any) -> _Activation:
+    """One whose derivative is told by what goes into it."""
+    forward, backward = getattr(_aten, name).out, getattr(_aten, f"{name}_backward").grad_input
     return _Activation(
-        lambda x, y: _aten.sigmoid.out(x, out=y),
-        lambda g, x, y: _aten.sigmoid_backward.grad_input(g, y, grad_input=g),
-        forgets=True,
-    )
-
-
-def _tanh(module: Any) -> _Activation:
-    return _Activation(
-        lambda x, y: _aten.tanh.out(x, out=y),
-        lambda g, x, y: _aten.tanh_backward.grad_input(g, y, grad_input=g),
-        forgets=True,
-    )
-
-
-def _gelu(module: Any) -> _Activation:
-    kind = module.approximate
-    return _Activation(
-        lambda x, y: _aten.gelu.out(x, approximate=kind, out=y),
-        lambda g, x, y: _aten.gelu_backward.grad_input(g, x, approximate=kind, grad_input=g),
-        forgets=False,
-    )
-
-
-def _silu(module: Any) -> _Activation:
-    return _Activation(
-        lambda x, y: _aten.silu.out(x, out=y),
-        lambda g, x, y: _aten.silu_backward.grad_input(g, x, grad_input=g),
-        forgets=False,
-    )
-
-
-def _softplus(module: Any) -> _Activation:
-    shape = module.beta, module.threshold
-    return _Activation(
-        lambda x, y: _aten.softplus.out(x, *shape, out=y),
-        lambda g, x, y: _aten.softplus_backward.grad_input(g, x, *shape, grad_input=g),
+        lambda x, y: forward(x, **options, out=y),
+        lambda g, x, y: backward(g, x, **options, grad_input=g),
         forgets=False,
     )
 
 
 _ACTIVATIONS: dict[type[nn.Module], Callable[[Any], _Activation]] = {
     nn.ReLU: _relu,
-    nn.Sigmoid: _sigmoid,
-    nn.Tanh: _tanh,
-    nn.GELU: _gelu,
-    nn.SiLU: _silu,
-    nn.Softplus: _softplus,
+    nn.Sigmoid: lambda module: _by_value("sigmoid"),
+    nn.Tanh: lambda module: _by_value("tanh"),
+    nn.GELU: lambda module: _by_input("gelu", approximate=module.approximate),
+    nn.SiLU: lambda module: _by_input("silu"),
+    nn.Softplus: lambda module: _by_input("softplus", beta=module.beta, threshold=module.threshold),
 }
 
 
