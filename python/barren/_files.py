@@ -17,14 +17,17 @@ def replace(path: Path, data: bytes) -> None:
     os.replace(temporary, path)
 
 
-def lock(file: IO[bytes]) -> bool:
-    """Takes an open file for this process; False if another has it. The lock goes with the file, by a kill too."""
+def lock(file: IO[bytes], *, wait: bool = False) -> bool:
+    """Takes an open file for this process; False if another has it and it does not `wait`.
+
+    The lock goes with the file, by a kill too. On systems without such locks every process has it.
+    """
     try:
         import fcntl
     except ImportError:  # not on every system
         return True
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -218,12 +218,7 @@ class Store:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         with (self.path / _LOCK).open("ab") as file:
-            try:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX)
-            except ImportError:
-                pass
+            _files.lock(file, wait=True)
             yield
 
     def _leave(self) -> None:
