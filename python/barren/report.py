@@ -23,7 +23,6 @@ def variance_report(answer: GradientVariance, top: int) -> dict[str, Any]:
         answer: with its deviations, where the members can be listed.
         top: how many of the easiest multipliers.
     """
-    by_probability = answer.mean_squared_norm_of_probability
     try:
         sharp, no_bound = sharp_bound(answer.cls, answer.inputs), None
     except ValueError as reason:  # the class kernel of this problem does not fit; the variance needed none
@@ -33,6 +32,19 @@ def variance_report(answer: GradientVariance, top: int) -> dict[str, Any]:
         "version": __version__,
         "members": answer.cls.size,
         "variance": answer.value,
+        **sizes(answer, sharp),
+        "no_bound_because": no_bound,
+        "per_layer": {name: float(share) for name, share in answer.per_layer.items()},
+        "easiest": [{"a": int(a), "share": float(share)} for a, share in easiest],
+        "method": answer.method,
+        "plan": answer.explain(),
+    }
+
+
+def sizes(answer: GradientVariance, sharp: float | None) -> dict[str, float | None]:
+    """The error of a variance, what it is measured by, and its bound where λ is to be had."""
+    by_probability = answer.mean_squared_norm_of_probability
+    return {
         "standard_error": answer.standard_error,
         "mean_squared_norm": answer.mean_squared_norm,
         "mean_squared_norm_of_probability": by_probability,
@@ -40,11 +52,6 @@ def variance_report(answer: GradientVariance, top: int) -> dict[str, Any]:
         "normalised_by_probability": None if by_probability is None else answer.normalised_by_probability,
         "sharp_bound": sharp,
         "bound": None if sharp is None else sharp * answer.mean_squared_norm,
-        "no_bound_because": no_bound,
-        "per_layer": {name: float(share) for name, share in answer.per_layer.items()},
-        "easiest": [{"a": int(a), "share": float(share)} for a, share in easiest],
-        "method": answer.method,
-        "plan": answer.explain(),
     }
 
 

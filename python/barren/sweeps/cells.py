@@ -18,6 +18,7 @@ from barren._canonical import array_digest
 from barren.bounds import bounds, one_hot_bound, sharp_bound
 from barren.classes import Frequencies, ModularMultiplication, TargetClass
 from barren.encodings import Angular, Encoding, Scalar
+from barren.report import sizes
 from barren.sweeps import axes
 from barren.sweeps.parts import row_of
 from barren.sweeps.provenance import of_weights, peak_memory, provenance
@@ -166,18 +167,10 @@ def _variance(cell: Cell, threads: int | None, memory_limit: int) -> dict[str, A
         memory_limit=memory_limit,
         threads=threads,
     )
-    sharp = _sharp(cell)
-    by_probability = answer.mean_squared_norm_of_probability
     return {
         "value": answer.value,
-        "standard_error": answer.standard_error,
         "method_used": answer.method,
-        "mean_squared_norm": answer.mean_squared_norm,
-        "mean_squared_norm_of_probability": by_probability,
-        "normalised": answer.normalised,
-        "normalised_by_probability": None if by_probability is None else answer.normalised_by_probability,
-        "sharp_bound": sharp,
-        "bound": None if sharp is None else sharp * answer.mean_squared_norm,
+        **sizes(answer, _sharp(cell)),
         "layer_names": list(answer.per_layer),
         "layer_variances": [float(share) for share in answer.per_layer.values()],
         **(_easiest(answer) if cell["deviations"] and answer.is_listed else {}),
