@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import random
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -26,7 +24,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import psutil
-from sweep_cases import child, events, stored, wait_for
+from sweep_cases import child, events, free_port, scheduler, stored, wait_for
 
 import barren
 from barren.sweeps import Grid, log, parts, upkeep
@@ -36,14 +34,6 @@ p = { primes = [300, 1000], count = 24 }
 seed = { range = [0, 4] }
 encoding = "bits:10"
 model = "mlp:200x200:sigmoid"
-"""
-SCHEDULER = """\
-import sys, time
-from distributed import LocalCluster
-with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, scheduler_port=int(sys.argv[1]),
-                  dashboard_address=":0", memory_limit=0):
-    print("ready", flush=True)
-    time.sleep(3600)
 """
 
 
@@ -94,23 +84,14 @@ def workers_killed(grid: Path, out: Path, losses: int, cells: int) -> None:
 
 def scheduler_killed(grid: Path, out: Path, cells: int) -> None:
     """The scheduler, and another one at its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-
-    def start() -> subprocess.Popen[str]:
-        started = subprocess.Popen([sys.executable, "-c", SCHEDULER, str(port)], stdout=subprocess.PIPE, text=True)
-        assert started.stdout is not None
-        assert started.stdout.readline() == "ready\n"
-        return started
-
-    running = [start()]
+    port = free_port()
+    running = [scheduler(port)]
 
     def work() -> None:
         wait_for(lambda: done(out) >= cells // 3, 600)
         running[0].kill()
         running[0].wait()
-        running.append(start())
+        running.append(scheduler(port))
         print("  scheduler killed and started anew", flush=True)
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -65,3 +66,30 @@ def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.005)
+
+
+# A scheduler with two workers in one process, which one signal kills.
+SCHEDULER = """\
+import sys, time
+from distributed import LocalCluster
+with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, scheduler_port=int(sys.argv[1]),
+                  dashboard_address=":0", memory_limit=0):
+    print("ready", flush=True)
+    time.sleep(3600)
+"""
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def scheduler(port: int) -> subprocess.Popen[str]:
+    """A scheduler of Dask at this port, in a process of its own, once it is there."""
+    started = subprocess.Popen([sys.executable, "-c", SCHEDULER, str(port)], stdout=subprocess.PIPE, text=True)
+    assert started.stdout is not None
+    assert started.stdout.readline() == "ready\n"
+    return started

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,23 +12,13 @@ from typing import Any
 
 import psutil
 import pytest
-from sweep_cases import SLOW, SLOW_TOML, child, events, stored, wait_for
+from sweep_cases import SLOW, SLOW_TOML, child, events, free_port, scheduler, stored, wait_for
 
 import barren
 from barren.sweeps import LostError, executors
 
 COUNT = 40
 MIXED: dict[str, Any] = {"p": [31, 37], "seed": [0, 1], "model": "mlp:9:relu", "method": ["kernel", "direct"]}
-
-# A scheduler with two workers in one process, which one signal kills.
-SCHEDULER = """\
-import sys, time
-from distributed import LocalCluster
-with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, scheduler_port=int(sys.argv[1]),
-                  dashboard_address=":0", memory_limit=0):
-    print("ready", flush=True)
-    time.sleep(600)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -153,15 +141,7 @@ def test_dask_on_this_machine_survives_killed_workers(
 def test_a_scheduler_that_is_started_anew(
     tmp_path: Path, grid: Path, undisturbed: dict[str, list[dict[str, Any]]]
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-
-    def start() -> subprocess.Popen[str]:
-        started = subprocess.Popen([sys.executable, "-c", SCHEDULER, str(port)], stdout=subprocess.PIPE, text=True)
-        assert started.stdout is not None
-        assert started.stdout.readline() == "ready\n"
-        return started
+    port = free_port()
 
     def stop(process: subprocess.Popen[str]) -> None:
         process.kill()
@@ -169,13 +149,13 @@ def test_a_scheduler_that_is_started_anew(
         assert process.stdout is not None
         process.stdout.close()
 
-    running = [start()]
+    running = [scheduler(port)]
 
     def restart() -> None:
         wait_for(lambda: len(events(tmp_path / "slow", "cell")) >= 10)
         stop(running[0])
         time.sleep(0.5)
-        running.append(start())
+        running.append(scheduler(port))
 
     try:
         address = f"tcp://127.0.0.1:{port}"
