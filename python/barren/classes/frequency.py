@@ -47,7 +47,7 @@ class Frequencies(TargetClass):
         A: the largest frequency or the radius, None where frequencies are given.
         target: ψ.
         kind: ``"integers"``, ``"interval"``, ``"sphere"`` or ``"set"``.
-        dimension: d.
+        dimension: d, 1 for the line.
 
     Raises:
         TypeError: an argument of another kind.
