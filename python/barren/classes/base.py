@@ -14,6 +14,8 @@ class TargetClass(ABC):
     """A family h_a of functions of x, with the multiplier a drawn uniformly from the members.
 
     To the gradient variance a class is its kernel K(x, y) = Cov_a(h_a(x), h_a(y)) (docs/theory, section 1).
+
+    Source: docs/theory, section 1.
     """
 
     @property

@@ -54,6 +54,8 @@ class Frequencies(TargetClass):
         ValueError: A is not positive, a target that has no meaning on the circle, both or none of A and frequencies,
             frequencies that are none or not finite.
 
+    Source: docs/theory, section 5.
+
     >>> cls = Frequencies(3)
     >>> cls
     Frequencies(3, target=Sawtooth())

@@ -43,6 +43,8 @@ class ModularMultiplication(OnIntegers):
         ValueError: p < 3, a target that does not fit p, another word, or multipliers that are out of range,
             repeated or none.
 
+    Source: docs/theory, section 2.
+
     >>> from barren import targets
     >>> cls = ModularMultiplication(7, target=targets.Bit(0))
     >>> cls

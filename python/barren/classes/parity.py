@@ -53,6 +53,8 @@ class Parity(OnIntegers):
         TypeError: n or size are not integers, signed not a bool.
         ValueError: n or size out of range.
 
+    Source: docs/theory, section 6.
+
     >>> cls = Parity(3, signed=True)
     >>> cls.size, Parity(3, size=2).members
     (8, array([3, 5, 6]))

@@ -56,6 +56,8 @@ class Grid:
 
     Cost: O(sum of the lengths of the axes).
 
+    Source: docs/sweeps, on the grid.
+
     Example:
         >>> grid = Grid({"kind": "bounds", "p": [5, 7], "target": ["bit:0", "sawtooth"]})
         >>> len(grid), grid.cell(3)["p"], grid.cell(3)["target"]

@@ -29,7 +29,10 @@ _BLOCK = 1 << 18  # residues evaluated together in a table: intermediate arrays 
 
 
 class Target(ABC):
-    """A function ψ on the residues 0..p-1, for every modulus p >= 3 that it fits."""
+    """A function ψ on the residues 0..p-1, for every modulus p >= 3 that it fits.
+
+    Source: docs/theory, sections 2 and 5.
+    """
 
     _name: ClassVar[str]
     _off_circle: ClassVar[str] = "is defined on residues only"

@@ -49,7 +49,10 @@ class Stream(ABC):
 
 @dataclass(frozen=True)
 class Protocol(ABC):
-    """Where the points come from; `stream` makes the data of one seed."""
+    """Where the points come from; `stream` makes the data of one seed.
+
+    Source: docs/experiments, on data and their hashes.
+    """
 
     @property
     def is_drawn(self) -> bool:
@@ -102,6 +105,8 @@ class Population(Protocol):
     Raises:
         TypeError: test is not an integer.
         ValueError: test < 1.
+
+    Source: docs/experiments, on data and their hashes.
     """
 
     test: int = 1000
@@ -131,6 +136,8 @@ class FixedSample(Protocol):
     Raises:
         TypeError: not numbers.
         ValueError: m < 2, or no point left on a side.
+
+    Source: docs/experiments, on data and their hashes.
     """
 
     m: int
@@ -174,6 +181,8 @@ class GivenSets(Protocol):
 
     Raises:
         ValueError: not numbers, an empty set, points of another shape in each, or a point in both.
+
+    Source: docs/experiments, on data and their hashes.
     """
 
     def __init__(self, train: ArrayLike, test: ArrayLike) -> None:

@@ -97,6 +97,8 @@ def gradient_variance(
 
     Cost: see docs/theory, section 3; `v.explain()` tells the method and its memory.
 
+    Source: docs/theory, section 1 (the quantity); 3, 5 and 6.3 (how it is computed).
+
     Example:
         >>> import numpy as np
         >>> import barren
@@ -192,6 +194,10 @@ def plan(*arguments: Any, **options: Any) -> Plan:
 
     All arguments are those of `gradient_variance`, which describes them.
 
+    Args:
+        *arguments: those of `gradient_variance`, which describes them.
+        **options: the same.
+
     Returns:
         A `Plan`: `plan.method`, `plan.seconds`, `plan.memory` (bytes), `plan.candidates`; `print(plan)` explains it.
 
@@ -199,6 +205,8 @@ def plan(*arguments: Any, **options: Any) -> Plan:
         TypeError, ValueError: as `gradient_variance`.
 
     Cost: the checks of the model, and the timing: about a second at most, or a few passes over one sample.
+
+    Source: docs/performance, on what a method costs.
 
     Example:
         >>> import numpy as np

@@ -34,6 +34,8 @@ class GradientVariance:
         plan: the candidates and the reason for the choice.
         is_listed: whether the members, and so their deviations, can be listed.
         estimate: what is known of an estimate by probes (how many, which part is exact), None of an exact value.
+
+    Source: docs/theory, section 1.
     """
 
     value: float
