@@ -17,10 +17,12 @@ import typer.cli
 from barren.cli import app
 
 PAGE = Path(__file__).parent.parent / "docs" / "command-line.md"
-ABOUT = """Written by `python scripts/make_command_line.py` from the commands themselves; `barren COMMAND --help` shows the same.
+ABOUT = """\
+Written from the commands themselves by `python scripts/make_command_line.py`; `barren COMMAND --help` says the same.
 
-A command ends with status 0; 1 if an engine disagrees or a cell failed; 2 with one line on standard error where the call has a
-mistake; 130 when it was interrupted. `--json` prints one JSON object, in which a number that is not finite is `null`.
+A command ends with status 0; 1 if an engine disagrees or a cell failed; 2 with one line on standard error where the
+call has a mistake; 130 when it was interrupted. `--json` prints one JSON object, in which a number that is not finite
+is `null`.
 """
 
 
@@ -39,7 +41,11 @@ def page() -> str:
     context = root.make_context("barren", [], resilient_parsing=True)
     text = typer.cli.get_docs_for_click(obj=root, ctx=context, name="barren", title="Command line")
     helps = commands(root)
-    text = re.sub(r"^\* `(\w[\w-]*)`: .*$", lambda line: f"* `{line[1]}`: {helps.get(line[1], line[0])}", text, flags=re.MULTILINE)
+
+    def whole(line: re.Match[str]) -> str:  # lists of commands have their help cut short; arguments stay as they are
+        return f"* `{line[1]}`: {helps[line[1]]}" if line[1] in helps else line[0]
+
+    text = re.sub(r"^\* `(\w[\w-]*)`: .*$", whole, text, flags=re.MULTILINE)
     title, rest = text.split("\n", 1)
     return f"{title}\n\n{ABOUT}{rest.rstrip()}\n"
 

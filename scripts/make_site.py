@@ -3,7 +3,7 @@
     python scripts/make_site.py                 # into build/site/html
     python scripts/make_site.py --out FOLDER
 
-Needs the package with `.[all,docs]`. Nothing is fetched, neither now nor when the pages are read: they open from the disk.
+Needs the package with `.[all,docs]`. Nothing is fetched, neither now nor when the pages are read, from the disk or not.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def make(out: Path) -> int:
 def main() -> int:
     """Builds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "site", help="default build/site, which git ignores")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "site", help="default build/site")
     out = parser.parse_args().out.resolve()
     status = make(out)
     if status == 0:

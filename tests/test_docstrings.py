@@ -59,10 +59,10 @@ def test_what_is_missing_is_found(monkeypatch, cut, fault):
     assert fault in list(check_docstrings.of_function(whole))
 
 
-@pytest.mark.parametrize(("source", "fault"), [("docs/nowhere", "not there"), ("docs/theory, section 9.9", "not there")])
-def test_sources_must_exist(monkeypatch, source, fault):
+@pytest.mark.parametrize("source", ["docs/nowhere", "docs/theory, section 9.9"])
+def test_sources_must_exist(monkeypatch, source):
     monkeypatch.setattr(whole, "__doc__", whole.__doc__.replace("docs/theory, section 2.1", source))
-    assert any(fault in found for found in check_docstrings.of_function(whole))
+    assert any("not there" in found for found in check_docstrings.of_function(whole))
 
 
 class Pair:

@@ -124,6 +124,11 @@ def gpt(
 class GPT(nn.Module):
     """The module that `gpt` builds.
 
+    Raises nothing of its own: `gpt` checks.
+
+    Args:
+        length, layers, width, heads, vocabulary, outputs: as for `gpt`.
+
     Source: Radford et al., Language models are unsupervised multitask learners (2019).
     """
 
@@ -142,7 +147,11 @@ class GPT(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Tokens (n, length), integers of any dtype, to outputs (n, outputs)."""
+        """Tokens (n, length), integers of any dtype, to outputs (n, outputs).
+
+        Args:
+            x: tokens.
+        """
         positions = torch.arange(x.shape[1], device=x.device).expand(len(x), -1)
         stream = self.tokens(x.long()) + self.positions(positions)
         outputs: Tensor = self.head(self.norm(self.blocks(stream)[:, -1]))

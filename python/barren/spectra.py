@@ -48,7 +48,10 @@ class Spectrum:
 
     @property
     def shares(self) -> Floats:
-        """The share of each in the energy other than the trivial one's; 0 at index 0, zeros if there is none."""
+        """The share of each in the energy other than the trivial one's; 0 at index 0, zeros if there is none.
+
+        float64 of the shape of `energy`.
+        """
         out = np.array(self.energy)
         out[0] = 0.0
         total = float(out.sum())
@@ -60,7 +63,11 @@ class Spectrum:
         return gini(self.energy[1:])
 
     def largest(self, count: int = 10) -> list[tuple[int, float]]:
-        """The indices with the largest shares, and these, the largest first; equal ones by index."""
+        """The indices with the largest shares, and these, the largest first; equal ones by index.
+
+        Args:
+            count: how many, at least 0.
+        """
         count = _validate.integer("count", count, low=0)
         shares = self.shares
         order = np.argsort(-shares[1:], kind="stable")[:count] + 1

@@ -24,16 +24,21 @@ from documentation import surface
 CODE = re.compile(r"(``.+?``|`[^`]+`)")
 SPECIAL = re.compile(r"((?<!^)[*](?! )|(?<=\S)[*]|[|\\]|_(?=\W|$))")
 LABELLED = re.compile(r"^(Cost|Source): ")
-LAYOUT = Config(napoleon_use_rtype=False, napoleon_use_ivar=True, napoleon_attr_annotations=False, napoleon_numpy_docstring=False)
+LAYOUT = Config(
+    napoleon_use_rtype=False,
+    napoleon_use_ivar=True,
+    napoleon_attr_annotations=False,
+    napoleon_numpy_docstring=False,
+)
 # Short names in signatures that have no page here: types of Python, NumPy and torch, and inner ones of the package.
 ALIASES = frozenset(
-    "Any AnyCircle ArrayLike Booleans Callable Candidate Canvas Cell Circle CircleSum Doubles Executor Floats Fraction Integers "
-    "Iterable Iterator Limits Mapping NDArray Path Progress Row Sequence Settings Shown Stream Tensor Twofold ndarray".split()
+    "Any AnyCircle ArrayLike Booleans Callable Candidate Canvas Cell Circle CircleSum Doubles Executor Floats Fraction "
+    "Integers Iterable Iterator Limits Mapping NDArray Path Progress Row Sequence Settings Shown Stream Tensor Twofold "
+    "ndarray".split()
 )
 LIBRARIES = frozenset(
-    {"arguments", "collections", "concurrent", "fractions", "nn", "np", "numpy", "os", "pa", "pathlib", "pyarrow", "torch"}
+    "arguments collections concurrent fractions nn np numpy os pa pathlib pyarrow torch".split()  # and what they have
 )
-
 
 
 def plain(line: str) -> str:

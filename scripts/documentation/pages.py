@@ -1,7 +1,7 @@
 """The pages of the site: README.md is the first, then docs/*.md and what else of Markdown the root has.
 
-Pages stay as they are read on a code host; only their links are turned to where the files lie in the site. A page that is
-not named in `ORDER` is found all the same and stands in the last group.
+Pages stay as they are read on a code host; only their links are turned to where the files lie in the site. A page that
+is not named in `ORDER` is found all the same and stands in the last group.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import inspect
 from types import ModuleType
 from typing import Any
 
-# Title of a page -> its modules. A name is documented where it is met first, so `barren` comes before what it takes from.
+# Title of a page -> its modules. A name is described where it is met first, so `barren` comes before its modules.
 PAGES: dict[str, tuple[str, ...]] = {
     "barren": ("barren",),
     "barren.classes": ("barren.classes",),

@@ -162,7 +162,15 @@ class Parity(OnIntegers):
         return signed if self.signed else 0.5 - 0.5 * signed
 
     def signed_mean(self, x: Integers, threads: int = 0) -> Floats:
-        """E_v χ_v(x) for points that have been checked."""
+        """E_v χ_v(x) for points that have been checked.
+
+        Args:
+            x: points, shape (n,).
+            threads: how many; 0 for all that may be used.
+
+        Returns:
+            float64 of shape (n,).
+        """
         ones = _core.distances(np.zeros(1, dtype=np.int64), x, threads)[0]
         mean: Floats = self._correlations[ones]
         return mean

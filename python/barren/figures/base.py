@@ -49,6 +49,10 @@ class Figure:
 class Made:
     """What a run wrote: the files by their ending ("parquet", "png", "svg", "json"), and the record as a dict.
 
+    Attributes:
+        files: "parquet", "png", "svg" and "json" -> the file.
+        record: settings, versions, seeds and hashes, as in the JSON file.
+
     Source: docs/experiments, on the figures.
     """
 

@@ -25,11 +25,18 @@ class Law(ABC):
 
     @abstractmethod
     def size(self, p: int) -> int:
-        """How many points there are; nothing is built, so p may be of any size."""
+        """How many points there are; nothing is built, so p may be of any size.
+
+        Args:
+            p: the modulus, 3 or more.
+        """
 
     @abstractmethod
     def points(self, p: int) -> NDArray[Any]:
         """The points, int64 of shape ``(size(p),)``; for p >= 2**63 Python integers (dtype object).
+
+        Args:
+            p: the modulus, 3 or more.
 
         Raises:
             TypeError: p is not an integer.
@@ -39,6 +46,9 @@ class Law(ABC):
     @abstractmethod
     def weights(self, p: int) -> Floats:
         """The weight of every point, float64 of shape ``(size(p),)``.
+
+        Args:
+            p: the modulus, 3 or more.
 
         Raises:
             TypeError: p is not an integer.

@@ -114,6 +114,9 @@ class Store:
     def add(self, row: Row) -> None:
         """Keeps a finished cell, unless it is there.
 
+        Args:
+            row: with every column of `barren.sweeps.schema.COLUMNS`.
+
         Raises:
             StoreError: it cannot be written; the cell is not in the store then.
         """
@@ -163,7 +166,11 @@ class Store:
         return count
 
     def keep_grid(self, description: dict[str, Any]) -> None:
-        """Writes down what is swept, for whoever asks how far it is."""
+        """Writes down what is swept, for whoever asks how far it is.
+
+        Args:
+            description: of the grid, as JSON values.
+        """
         with _writing(self.path):
             folder = self.path / _GRIDS
             folder.mkdir(exist_ok=True)

@@ -75,7 +75,7 @@ def phases(
             (after an early stop). None: those with a record that is not finite.
 
     Returns:
-        strings of shape () or (R,).
+        Text, dtype str, of shape () or (R,).
 
     Raises:
         TypeError: an argument of another kind.

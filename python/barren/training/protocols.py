@@ -61,7 +61,17 @@ class Protocol(ABC):
 
     @abstractmethod
     def stream(self, cls: TargetClass, law: Any, seed: int, batch_size: int) -> Stream:
-        """The data of one seed, the same whatever else is trained beside it."""
+        """The data of one seed, the same whatever else is trained beside it.
+
+        Args:
+            cls: the class of targets.
+            law: of x.
+            seed: of the data.
+            batch_size: points of a step.
+
+        Returns:
+            The `Stream`: what each step sees, and the test set.
+        """
 
     @abstractmethod
     def claims(self) -> tuple[str, str]:
@@ -73,12 +83,19 @@ class Protocol(ABC):
         return None
 
     def epoch(self, batch_size: int) -> int | None:
-        """⌈training points / batch⌉ steps, or None where there are no epochs."""
+        """⌈training points / batch⌉ steps, or None where there are no epochs.
+
+        Args:
+            batch_size: points of a step.
+        """
         points = self.training_points
         return None if points is None else -(-points // batch_size)
 
     def check(self, batch_size: int) -> None:
         """Refuses a batch that the training set cannot fill.
+
+        Args:
+            batch_size: points of a step.
 
         Raises:
             ValueError: it cannot.
@@ -89,6 +106,9 @@ class Protocol(ABC):
 
     def check_points(self, cls: TargetClass) -> None:  # noqa: B027  (what is drawn from the law of x fits)
         """Refuses points that are none of the class.
+
+        Args:
+            cls: the class of targets.
 
         Raises:
             TypeError, ValueError: There are some.
