@@ -15,9 +15,12 @@ def write(folder: Path) -> list[str]:
     for title, modules in surface.PAGES.items():
         parts = [f"{title}\n{'=' * len(title)}\n"]
         for number, module in enumerate(modules):
+            if not public[module]:
+                continue
             if number:
                 parts.append(f"{module}\n{'-' * len(module)}\n")
-            parts.append(f".. automodule:: {module}\n   :no-members:\n")
+            if module != "barren.bounds":  # whose name is that of a function too
+                parts.append(f".. automodule:: {module}\n   :no-members:\n")
             for name, value in public[module].items():
                 kind = "function"
                 if inspect.isclass(value):

@@ -9,7 +9,7 @@ from typing import Any
 
 # Title of a page -> its modules. A name is described where it is met first, so `barren` comes before its modules.
 PAGES: dict[str, tuple[str, ...]] = {
-    "barren": ("barren",),
+    "barren": ("barren", "barren.bounds", "barren.variance", "barren.config"),
     "barren.classes": ("barren.classes",),
     "barren.targets": ("barren.targets",),
     "barren.inputs": ("barren.inputs",),
