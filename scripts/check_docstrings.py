@@ -27,7 +27,7 @@ from documentation import surface
 
 ROOT = Path(__file__).parent.parent
 ARRAY = re.compile(r"\b(NDArray|ndarray|ArrayLike|Floats|Integers|Doubles|Booleans)\b")
-SHAPE = re.compile(r"shape|a row (?:a|of|for)|one (?:a|for each)|\([A-Za-z0-9_+−·, ]+,\s?[A-Za-z0-9_+−· ]*\)")
+SHAPE = re.compile(r"shape|as for `|those of `|a row (?:a|of|for)|one (?:a|for each)|\([A-Za-z0-9_+−·, ]+,\s?[A-Za-z0-9_+−· ]*\)")
 DTYPE = re.compile(r"float64|float32|int64|uint64|bool|dtype")
 SECTION = re.compile(
     r"^(Args|Returns|Yields|Raises|Warns|Attributes|Example|Cost|Source):(?: (?P<rest>.*))?$", flags=re.MULTILINE
@@ -110,8 +110,9 @@ def of_class(value: type) -> Iterator[str]:
     doc = Described(value.__doc__)
     if issubclass(value, BaseException):
         return
-    made = "Args" in doc.sections or not ("Attributes" in doc.sections or inspect.isabstract(value))
-    given = [] if inspect.isabstract(value) or not made else parameters(value)
+    is_abstract = inspect.isabstract(value) or getattr(value, "_is_protocol", False)
+    made = "Args" in doc.sections or not ("Attributes" in doc.sections or is_abstract)
+    given = parameters(value) if made and not is_abstract else []
     for parameter in given:
         said = doc.entry("Args", parameter.name)
         if said is None:
@@ -121,7 +122,7 @@ def of_class(value: type) -> Iterator[str]:
     if given and not doc.sections.get("Raises", "").strip() and "Raises nothing" not in doc.text:
         yield "no Raises"
     if not made:
-        for name, annotation in value.__dict__.get("__annotations__", {}).items():
+        for name, annotation in inspect.get_annotations(value).items():
             said = doc.entry("Attributes", name)
             if not name.startswith("_") and said is None and "ClassVar" not in str(annotation):
                 yield f"Attributes do not name {name}"

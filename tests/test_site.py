@@ -36,9 +36,10 @@ def project(tmp_path):
 def test_links_lead_to_pages_and_copies(project, tmp_path):
     source = tmp_path / "source"
     pages.assemble(project, source, ["barren"])
-    assert "[q](quickstart.md#part) [c](changelog.md) [e](files/examples/one.py) [w](https://a.b/c.md)" in (
-        source / "index.md"
-    ).read_text()
+    assert (
+        "[q](quickstart.md#part) [c](changelog.md) [e](files/examples/one.py) [w](https://a.b/c.md)"
+        in (source / "index.md").read_text()
+    )
     second = (source / "quickstart.md").read_text()
     assert "![p](pictures/a.png) [r](index.md)" in second
     assert "x = y[0](docs)" in second
@@ -58,7 +59,7 @@ def test_every_page_is_in_the_navigation_and_none_that_is_missing(project, tmp_p
 
 def test_a_link_to_nowhere_is_refused(project, tmp_path):
     (project / "docs" / "new-page.md").write_text("[no](missing.md)\n")
-    with pytest.raises(ValueError, match="missing.md leads to no file"):
+    with pytest.raises(ValueError, match=r"missing\.md leads to no file"):
         pages.assemble(project, tmp_path / "source", [])
 
 

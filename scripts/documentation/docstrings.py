@@ -12,14 +12,13 @@ import re
 import sys
 from typing import Any
 
+from documentation import surface
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.domains.python._object import PyObject
 from sphinx.environment import BuildEnvironment
 from sphinx.ext.napoleon import Config, GoogleDocstring
-
-from documentation import surface
 
 CODE = re.compile(r"(``.+?``|`[^`]+`)")
 SPECIAL = re.compile(r"((?<!^)[*](?! )|(?<=\S)[*]|[|\\]|_(?=\W|$))")
@@ -31,14 +30,12 @@ LAYOUT = Config(
     napoleon_numpy_docstring=False,
 )
 # Short names in signatures that have no page here: types of Python, NumPy and torch, and inner ones of the package.
-ALIASES = frozenset(
-    "Any AnyCircle ArrayLike Booleans Callable Candidate Canvas Cell Circle CircleSum Doubles Executor Floats Fraction "
-    "Integers Iterable Iterator Limits Mapping NDArray Path Progress Row Sequence Settings Shown Stream Tensor Twofold "
-    "ndarray".split()
+ALIASES = re.compile(
+    "Any|AnyCircle|ArrayLike|Booleans|Callable|Candidate|Canvas|Cell|Circle|CircleSum|Doubles|Executor|Floats|Fraction|"
+    "Integers|Iterable|Iterator|Limits|Mapping|NDArray|Path|Progress|Row|Sequence|Settings|Shown|Stream|Tensor|Twofold|"
+    "ndarray"
 )
-LIBRARIES = frozenset(
-    "arguments collections concurrent fractions nn np numpy os pa pathlib pyarrow torch".split()  # and what they have
-)
+LIBRARIES = re.compile(r"(arguments|collections|concurrent|fractions|nn|np|npt|numpy|os|pa|pathlib|pyarrow|torch)\..*")
 
 
 def plain(line: str) -> str:
@@ -135,8 +132,8 @@ def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: no
     if place is not None:
         return env.get_domain("py").resolve_xref(env, str(node["refdoc"]), app.builder, "obj", place, node, contnode)
     module, _, name = target.rpartition(".")
-    exists = hasattr(sys.modules.get(module), name) if module.startswith("barren") else target in ALIASES
-    return contnode if exists or target.partition(".")[0] in LIBRARIES else None
+    exists = hasattr(sys.modules.get(module), name) if module.startswith("barren") else ALIASES.fullmatch(target)
+    return contnode if exists or LIBRARIES.fullmatch(target) else None
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

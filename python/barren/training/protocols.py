@@ -197,7 +197,7 @@ class GivenSets(Protocol):
 
     Args:
         train: training points, shape (m,) or (m, d).
-        test: test points.
+        test: test points, of the same shape but for their number.
 
     Raises:
         ValueError: not numbers, an empty set, points of another shape in each, or a point in both.
