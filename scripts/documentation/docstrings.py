@@ -31,7 +31,7 @@ LAYOUT = Config(
 )
 # Short names in signatures that have no page here: types of Python, NumPy and torch, and inner ones of the package.
 ALIASES = re.compile(
-    "Any|AnyCircle|ArrayLike|Booleans|Callable|Candidate|Canvas|Cell|Circle|CircleSum|Doubles|Executor|Floats|Fraction|"
+    "AbstractContextManager|Any|AnyCircle|ArrayLike|Block|Booleans|Callable|Candidate|Canvas|Cell|Circle|CircleSum|Doubles|Executor|Floats|Fraction|"
     "Integers|Iterable|Iterator|Limits|Mapping|NDArray|Path|Progress|Row|Sequence|Settings|Shown|Stream|Tensor|Twofold|"
     "ndarray"
 )
@@ -44,7 +44,8 @@ def plain(line: str) -> str:
     parts = CODE.split(line)
     for number, part in enumerate(parts):
         if number % 2:
-            parts[number] = f"``{part.strip('`')}``"
+            joined = re.match(r"\w", parts[number + 1])  # markup ends where a word does
+            parts[number] = f"``{part.strip('`')}``" + ("\\ " if joined else "")
         else:
             parts[number] = SPECIAL.sub(r"\\\1", part)
     return "".join(parts).replace("\0", "**")
