@@ -27,7 +27,9 @@ from documentation import surface
 
 ROOT = Path(__file__).parent.parent
 ARRAY = re.compile(r"\b(NDArray|ndarray|ArrayLike|Floats|Integers|Doubles|Booleans)\b")
-SHAPE = re.compile(r"shape|as for `|those of `|a row (?:a|of|for)|one (?:a|for each)|\([A-Za-z0-9_+−·, ]+,\s?[A-Za-z0-9_+−· ]*\)")
+SHAPE = re.compile(
+    r"shape|as for `|those of `|a row (?:a|of|for)|one (?:a|for each)|\([A-Za-z0-9_+−·, ]+,\s?[A-Za-z0-9_+−· ]*\)"
+)
 DTYPE = re.compile(r"float64|float32|int64|uint64|bool|dtype")
 SECTION = re.compile(
     r"^(Args|Returns|Yields|Raises|Warns|Attributes|Example|Cost|Source):(?: (?P<rest>.*))?$", flags=re.MULTILINE

@@ -31,9 +31,9 @@ LAYOUT = Config(
 )
 # Short names in signatures that have no page here: types of Python, NumPy and torch, and inner ones of the package.
 ALIASES = re.compile(
-    "AbstractContextManager|Any|AnyCircle|ArrayLike|Block|Booleans|Callable|Candidate|Canvas|Cell|Circle|CircleSum|Doubles|Executor|Floats|Fraction|"
-    "Integers|Iterable|Iterator|Limits|Mapping|NDArray|Path|Progress|Row|Sequence|Settings|Shown|Stream|Tensor|Twofold|"
-    "ndarray"
+    "AbstractContextManager|Any|AnyCircle|ArrayLike|Block|Booleans|Callable|Candidate|Canvas|Cell|Circle|CircleSum|"
+    "Doubles|Executor|Floats|Fraction|Integers|Iterable|Iterator|Limits|Mapping|NDArray|Path|Progress|Row|Sequence|"
+    "Settings|Shown|Stream|Tensor|Twofold|ndarray"
 )
 LIBRARIES = re.compile(r"(arguments|collections|concurrent|fractions|nn|np|npt|numpy|os|pa|pathlib|pyarrow|torch)\..*")
 
