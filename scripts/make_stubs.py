@@ -14,7 +14,7 @@ STUB = Path(__file__).parent.parent / "python" / "barren" / "_core.pyi"
 
 
 def generate() -> str:
-    """The stub as text: what belongs to one build (version, compiler, commit) left out, imports sorted, long lines broken."""
+    """The stub as text: without what belongs to one build (its version, say), imports sorted, long lines broken."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pybind11_stubgen", "barren._core", "-o", folder, "--exit-code"]
         subprocess.run(command, check=True, capture_output=True)
