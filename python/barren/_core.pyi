@@ -17,6 +17,7 @@ __all__: list[str] = [
     "available_threads",
     "checkpoint",
     "common_ones",
+    "commit",
     "compiler",
     "correlations",
     "dedekind_ratios",
@@ -678,4 +679,5 @@ def weighted_energy(
     """
 
 __version__: str
+commit: str
 compiler: str
