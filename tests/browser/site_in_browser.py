@@ -14,7 +14,7 @@ import pytest
 from chromium import Page, browser
 
 SITE = Path(os.environ.get("BARREN_SITE", Path(__file__).parent.parent.parent / "build" / "site" / "html"))
-PAGES = sorted(path for path in SITE.rglob("*.html") if "_static" not in path.parts)
+PAGES = sorted(path for path in SITE.rglob("*.html") if not {"_static", "_downloads"} & set(path.parts))
 
 # What is wider than the window and cannot be scrolled within a box of its own.
 WIDER = """
