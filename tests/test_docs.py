@@ -70,7 +70,8 @@ def test_the_blocks_of_a_page_run_and_print_what_they_show(page, tmp_path, monke
 
 def test_blocks_are_found_and_failures_seen(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    page = "<!-- file: a.txt -->\n```\none\n```\n\n```python\nimport pathlib\nprint(pathlib.Path('a.txt').read_text(), end='')\n```\n```\none\n```\n"
+    file, shown = "<!-- file: a.txt -->\n```\none\n```\n\n", "```\none\n```\n"
+    page = f"{file}```python\nimport pathlib\nprint(pathlib.Path('a.txt').read_text(), end='')\n```\n{shown}"
     assert [block.language for block in doc_pages.blocks(page)] == ["", "python"]
     doc_pages.run(page, tmp_path)
     for wrong in (
