@@ -102,5 +102,6 @@ def command_lines(text: str) -> list[str]:
     lines = []
     for block in blocks(text):
         if block.language in ("", "console", "bash") and not is_usage(block):
-            lines += [line.removeprefix("$ ").split(" > ")[0] for line in block.text.splitlines()]  # > FILE is the shell's
+            # What goes to a file is a matter of the shell.
+            lines += [line.removeprefix("$ ").split(" > ")[0] for line in block.text.splitlines()]
     return [line for line in lines if line.startswith("barren ") and " as " not in line]
