@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -45,7 +46,9 @@ def stored(path: Path) -> list[schema.Row]:
 def child(*arguments: str | Path) -> subprocess.Popen[str]:
     """`barren sweep` in a process of its own."""
     command = [sys.executable, "-m", "barren", "sweep", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": paths}  # the models of the tests
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def events(path: Path, name: str) -> list[dict[str, Any]]:

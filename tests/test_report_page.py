@@ -16,6 +16,7 @@ from scipy.stats import gmean
 from barren.sweeps.report import html, page
 from barren.sweeps.report.layout import Limits
 from barren.sweeps.report.overview import rows_digest
+from barren.sweeps.store import name_of
 
 PRIMES = (101, 211, 401, 809, 1601)
 STORES = {
@@ -38,7 +39,7 @@ STORES = {
 
 @pytest.mark.parametrize("rows", STORES.values(), ids=STORES)
 def test_a_page_stands_alone_and_is_well_formed(rows):
-    made = html(rows, title=EVIL, grids=[{"p": [11], "target": EVIL}])
+    made = html(rows, title=EVIL, grids=[{"p": [11], "target": EVIL}], commands=[{"grid": EVIL, "command": EVIL}])
     tags = Tags(made).found
     names = [name for name, _ in tags]
     assert (names.count("script"), names.count("style"), names.count("img"), names.count("iframe")) == (1, 1, 0, 0)
@@ -254,6 +255,17 @@ def test_large_moduli_keep_all_their_digits():
     tables = Tables(html([variance_row(p, 0, 0.5), variance_row(p - 30, 0, 0.5), train_row(p, 1, 0, 0.5, "fails")]))
     assert [entry["p"][0] for entry in tables["Geometric means"]] == [str(p - 30), str(p)]
     assert [entry["p"][0] for entry in tables["Means over the runs"]] == [str(p)]
+
+
+def test_the_provenance_says_what_was_run():
+    grid = {"p": [11]}
+    commands = [{"grid": name_of(grid), "command": f"barren sweep run a.toml --shard {i}/2"} for i in (2, 1)]
+    made = html([variance_row(11, 0, 1.0)], grids=[grid], commands=commands)
+    found = Tables(made)["What was run"]
+    assert [entry["command"][0][-3:] for entry in found] == ["1/2", "2/2"]
+    assert f"grid {found[0]['grid'][0]}</summary>" in made
+    assert html([variance_row(11, 0, 1.0)], grids=[grid], commands=commands[::-1]) == made
+    assert "What was run" not in html([variance_row(11, 0, 1.0)], grids=[grid])
 
 
 def test_the_provenance_parts_cells_by_what_computed_them():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import time
@@ -8,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -18,6 +20,7 @@ import barren
 from barren.sweeps import LostError, executors
 
 COUNT = 40
+WORKERS = {"processes": "--workers", "dask": "--dask"}
 MIXED: dict[str, Any] = {"p": [31, 37], "seed": [0, 1], "model": "mlp:9:relu", "method": ["kernel", "direct"]}
 
 
@@ -108,6 +111,13 @@ def test_any_executor_of_concurrent_futures(tmp_path: Path, undisturbed: dict[st
     assert stored(tmp_path / "mixed") == undisturbed["mixed"]
 
 
+def test_workers_that_cannot_live_at_all_fail_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "_end_with_parent", os.abort)  # what a process does when it starts
+    with pytest.raises(LostError, match="workers died 9 times in a row"):
+        barren.sweep({"kind": "bounds", "p": [5, 7, 11]}, tmp_path, executor="processes", workers=1)
+    assert not stored(tmp_path)
+
+
 def test_workers_that_die_again_and_again_end_the_sweep_in_words() -> None:
     lane = executors.Processes(1, 1, 2**30)
 
@@ -124,6 +134,19 @@ def test_workers_that_die_again_and_again_end_the_sweep_in_words() -> None:
             die(1)
     finally:
         lane.close()
+
+
+@pytest.mark.parametrize("executor", ["processes", "dask"])
+def test_a_cell_that_kills_its_worker_has_failed_and_the_others_go_on(executor: str, tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_text('p = 7\nseed = [1, 2, 3, 4]\nmodel = "sweep_models:die"\n')
+    process = child("run", tmp_path / "grid.toml", "--out", tmp_path / "out", WORKERS[executor], "1")
+    said, told = process.communicate()
+    assert process.returncode == 1, told
+    assert "4 cells: 0 were there, 4 computed, 2 failed" in said
+    rows = {row["seed"]: row for row in stored(tmp_path / "out")}
+    assert rows[2]["error"].startswith("WorkerDied: the worker died while it computed this cell")
+    assert rows[3]["error"] == "ValueError: no network for this seed"
+    assert rows[1]["status"] == rows[4]["status"] == "done"
 
 
 def test_dask_on_this_machine_survives_killed_workers(
@@ -169,6 +192,20 @@ def test_a_scheduler_that_is_started_anew(
     assert process.returncode == 0
     assert f"{COUNT} cells: 0 were there, {COUNT} computed, 0 failed" in said
     assert stored(tmp_path / "slow") == undisturbed["slow"]
+
+
+def test_workers_that_come_later_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = [{}, {"a": {"nthreads": 1}, "b": {"nthreads": 3}}]
+    client = SimpleNamespace(scheduler_info=lambda n_workers: {"workers": there.pop(0)}, close=lambda timeout: None)
+    monkeypatch.setattr(executors.Dask, "_connected", lambda *_: client)
+    monkeypatch.setattr(executors, "_RECOUNT", 0.0)
+    lane = executors.Dask("tcp://127.0.0.1:9", None, 1, 2**30)
+    assert lane.workers == 1
+    lane.landed()
+    assert lane.workers == 4
+    lane.landed()  # nobody answers
+    assert lane.workers == 4
+    lane.close()
 
 
 def test_no_scheduler_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
