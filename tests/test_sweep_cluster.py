@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -101,6 +102,19 @@ def test_workers_of_a_killed_sweep_end_with_it(tmp_path: Path, grid: Path) -> No
     assert left
     process.kill()
     process.communicate()
+    assert not psutil.wait_procs(left, timeout=30)[1]
+
+
+@pytest.mark.parametrize("executor", ["processes", "dask"])
+def test_an_interrupt_of_all_processes_of_a_terminal_is_one_line(executor: str, tmp_path: Path, grid: Path) -> None:
+    out = tmp_path / "slow"
+    process = child("run", grid, "--out", out, WORKERS[executor], "1", "--quiet", start_new_session=True)
+    wait_for(lambda: events(out, "cell"))
+    left = workers(process.pid)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == "interrupted: what was finished is kept, the same command goes on from there\n"
     assert not psutil.wait_procs(left, timeout=30)[1]
 
 
