@@ -150,7 +150,10 @@ def test_workers_that_die_again_and_again_end_the_sweep_in_words() -> None:
 
 
 @pytest.mark.parametrize("executor", ["processes", "dask"])
-def test_a_cell_that_kills_its_worker_has_failed_and_the_others_go_on(executor: str, tmp_path: Path) -> None:
+def test_a_cell_that_kills_its_worker_has_failed_and_the_others_go_on(
+    executor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")  # it would try three times more
     (tmp_path / "grid.toml").write_text('p = 7\nseed = [1, 2, 3, 4]\nmodel = "sweep_models:die"\n')
     process = child("run", tmp_path / "grid.toml", "--out", tmp_path / "out", WORKERS[executor], "1")
     said, told = process.communicate()

@@ -272,7 +272,7 @@ class Dask(Lane):
     def _threads_there(self) -> int:
         """Of all workers that the scheduler has now; those of a cluster come and go."""
         found = self._client.scheduler_info(n_workers=-1)["workers"]
-        return max(1, sum(one["nthreads"] for one in found.values()))
+        return max(1, sum(int(one["nthreads"]) for one in found.values()))
 
     def _answers(self) -> bool:
         """Whether the client has a scheduler that answers."""
