@@ -179,6 +179,16 @@ def test_estimates_and_missing_bounds_are_said():
     assert "All variances are exact." in html(rows[1:])
 
 
+def test_long_texts_are_folded_and_short_ones_are_not():
+    long = "package.module_with_a_long_name:make_a_network_that_has_one_too"
+    rows = [variance_row(p, 0, 1.0 / p, axes={"model": model}) for p in (11, 13) for model in (long, "linear")]
+    tags = Tags(html(rows)).found
+    assert [a.get("class") for name, a in tags if name == "th" and a.get("class") == "wide"]
+    folded = html(rows).count(f'<td class="wide">{long}</td>')
+    assert folded == html(rows).count(f">{long}</td>") > 2
+    assert 'class="wide">linear' not in html([variance_row(p, 0, 1.0, axes={"model": "linear"}) for p in (11, 13)])
+
+
 def test_a_table_says_what_it_leaves_out():
     rows = [variance_row(p, seed, 1.0) for p in range(11, 111) for seed in range(2)]
     made = html(rows, limits=Limits(rows=30, points=10, panels=1))
