@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -42,10 +43,13 @@ def stored(path: Path) -> list[schema.Row]:
     return plain(rows_of(path))
 
 
-def child(*arguments: str | Path) -> subprocess.Popen[str]:
-    """`barren sweep` in a process of its own."""
+def child(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
+    """`barren sweep` in a process of its own; options of `subprocess.Popen`."""
     command = [sys.executable, "-m", "barren", "sweep", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": paths}  # the models of the tests
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, text=True, env=environment, **pipes, **options)
 
 
 def events(path: Path, name: str) -> list[dict[str, Any]]:

@@ -1,6 +1,11 @@
-"""A model for grids that name "sweep_models:make"."""
+"""Models for grids that name them, such as "sweep_models:make"."""
 
 from __future__ import annotations
+
+import os
+import signal
+import sys
+from multiprocessing import parent_process
 
 from torch import nn
 
@@ -10,3 +15,19 @@ def make(width: int, seed: int, outputs: int) -> nn.Module:
     if seed == 3:
         raise ValueError("no network for this seed")
     return nn.Sequential(nn.Linear(width, 5), nn.Tanh(), nn.Linear(5, outputs))
+
+
+def leave(width: int, seed: int, outputs: int) -> nn.Module:
+    """Ends the process that asks for it, in Python's way; for others fails with a text that is none."""
+    if seed == 0:
+        sys.exit("enough")
+    if seed == 2:
+        raise OSError(f"no file {os.fsdecode(bytes([110, 255]))}")
+    return make(width, seed, outputs)
+
+
+def die(width: int, seed: int, outputs: int) -> nn.Module:
+    """Kills the worker that asks for the second seed, as the system does where memory ends."""
+    if seed == 2 and parent_process() is not None:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return make(width, seed, outputs)

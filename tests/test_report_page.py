@@ -16,6 +16,7 @@ from scipy.stats import gmean
 from barren.sweeps.report import html, page
 from barren.sweeps.report.layout import Limits
 from barren.sweeps.report.overview import rows_digest
+from barren.sweeps.store import name_of
 
 PRIMES = (101, 211, 401, 809, 1601)
 STORES = {
@@ -38,7 +39,7 @@ STORES = {
 
 @pytest.mark.parametrize("rows", STORES.values(), ids=STORES)
 def test_a_page_stands_alone_and_is_well_formed(rows):
-    made = html(rows, title=EVIL, grids=[{"p": [11], "target": EVIL}])
+    made = html(rows, title=EVIL, grids=[{"p": [11], "target": EVIL}], commands=[{"grid": EVIL, "command": EVIL}])
     tags = Tags(made).found
     names = [name for name, _ in tags]
     assert (names.count("script"), names.count("style"), names.count("img"), names.count("iframe")) == (1, 1, 0, 0)
@@ -178,6 +179,16 @@ def test_estimates_and_missing_bounds_are_said():
     assert "All variances are exact." in html(rows[1:])
 
 
+def test_long_texts_are_folded_and_short_ones_are_not():
+    long = "package.module_with_a_long_name:make_a_network_that_has_one_too"
+    rows = [variance_row(p, 0, 1.0 / p, axes={"model": model}) for p in (11, 13) for model in (long, "linear")]
+    tags = Tags(html(rows)).found
+    assert [a.get("class") for name, a in tags if name == "th" and a.get("class") == "wide"]
+    folded = html(rows).count(f'<td class="wide">{long}</td>')
+    assert folded == html(rows).count(f">{long}</td>") > 2
+    assert 'class="wide">linear' not in html([variance_row(p, 0, 1.0, axes={"model": "linear"}) for p in (11, 13)])
+
+
 def test_a_table_says_what_it_leaves_out():
     rows = [variance_row(p, seed, 1.0) for p in range(11, 111) for seed in range(2)]
     made = html(rows, limits=Limits(rows=30, points=10, panels=1))
@@ -254,6 +265,17 @@ def test_large_moduli_keep_all_their_digits():
     tables = Tables(html([variance_row(p, 0, 0.5), variance_row(p - 30, 0, 0.5), train_row(p, 1, 0, 0.5, "fails")]))
     assert [entry["p"][0] for entry in tables["Geometric means"]] == [str(p - 30), str(p)]
     assert [entry["p"][0] for entry in tables["Means over the runs"]] == [str(p)]
+
+
+def test_the_provenance_says_what_was_run():
+    grid = {"p": [11]}
+    commands = [{"grid": name_of(grid), "command": f"barren sweep run a.toml --shard {i}/2"} for i in (2, 1)]
+    made = html([variance_row(11, 0, 1.0)], grids=[grid], commands=commands)
+    found = Tables(made)["What was run"]
+    assert [entry["command"][0][-3:] for entry in found] == ["1/2", "2/2"]
+    assert f"grid {found[0]['grid'][0]}</summary>" in made
+    assert html([variance_row(11, 0, 1.0)], grids=[grid], commands=commands[::-1]) == made
+    assert "What was run" not in html([variance_row(11, 0, 1.0)], grids=[grid])
 
 
 def test_the_provenance_parts_cells_by_what_computed_them():

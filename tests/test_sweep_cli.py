@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import barren
 from barren import encodings
 from barren.__main__ import main
 from barren.figures import variance_vs_modulus
-from barren.sweeps import Grid, parts, progress, rows_of
+from barren.sweeps import Grid, LostError, executors, parts, progress, rows_of
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "published_figure.toml"
 SMALL_TOML = 'kind = "bounds"\np = [5, 7]\ntarget = ["bit:0", "sawtooth"]\n'
@@ -77,6 +78,7 @@ def test_a_failed_cell_is_status_1(tmp_path: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["run", "GRID", "--out", "OUT", "--threads", "4000"], "workers × threads must be at most"),
         (["plan", "none.toml"], "grid must be a file that can be read"),
         (["run", "GRID", "--out", "OUT", "--shard", "3"], "shard must be written I/N"),
         (["run", "GRID", "--out", "OUT", "--shard", "4/3"], "shard must be an integer in 1..3"),
@@ -95,6 +97,18 @@ def test_mistakes_are_one_line(
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
+
+
+def test_a_scheduler_that_does_not_answer_is_one_line(
+    tmp_path: Path, grid: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> None:
+        raise LostError("no Dask scheduler answers")
+
+    monkeypatch.setattr(executors, "Dask", lost)
+    arguments = ["run", str(grid), "--out", str(tmp_path / "out"), "--scheduler", "tcp://127.0.0.1:9", "--quiet"]
+    assert main(["sweep", *arguments]) == 2
+    assert capsys.readouterr().err == "barren: no Dask scheduler answers\n"
 
 
 def test_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
@@ -123,6 +137,22 @@ def test_the_time_that_is_left_is_by_predicted_cost(capsys: pytest.CaptureFixtur
     said = capsys.readouterr().err.splitlines()
     assert said[1] == "sweep: 3 of 4 cells, 1 failed, about 3.3 min left"
     assert len(said) == 3
+
+
+def test_a_line_comes_while_a_long_cell_is_computed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_LOOK", 0.01)
+    now, said = [0.0], ""
+    shown = progress.Lines(clock=lambda: now[0])
+    shown.begin(cells=2, kept=0, cost=300.0)
+    now[0] = 61.0
+    deadline = time.monotonic() + 60.0
+    while "0 of 2" not in said and time.monotonic() < deadline:
+        time.sleep(0.01)
+        said += capsys.readouterr().err
+    shown.end()
+    assert said.splitlines()[1:] == ["sweep: 0 of 2 cells, about 5.0 min by prediction"]
 
 
 def test_a_bar_leaves_the_terminal_free(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

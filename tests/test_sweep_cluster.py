@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -8,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -18,6 +21,7 @@ import barren
 from barren.sweeps import LostError, executors
 
 COUNT = 40
+WORKERS = {"processes": "--workers", "dask": "--dask"}
 MIXED: dict[str, Any] = {"p": [31, 37], "seed": [0, 1], "model": "mlp:9:relu", "method": ["kernel", "direct"]}
 
 
@@ -101,11 +105,30 @@ def test_workers_of_a_killed_sweep_end_with_it(tmp_path: Path, grid: Path) -> No
     assert not psutil.wait_procs(left, timeout=30)[1]
 
 
+def test_an_interrupt_of_all_processes_of_a_terminal_is_one_line(tmp_path: Path, grid: Path) -> None:
+    out = tmp_path / "slow"
+    process = child("run", grid, "--out", out, "--workers", "1", "--quiet", start_new_session=True)
+    wait_for(lambda: events(out, "cell"), 180)
+    left = workers(process.pid)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=180)
+    assert process.returncode == 130
+    assert said == "interrupted: what was finished is kept, the same command goes on from there\n"
+    assert not psutil.wait_procs(left, timeout=30)[1]
+
+
 def test_any_executor_of_concurrent_futures(tmp_path: Path, undisturbed: dict[str, list[dict[str, Any]]]) -> None:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         barren.sweep(MIXED, tmp_path / "mixed", executor=pool)
         assert pool.submit(sum, [1, 2]).result() == 3  # left open
     assert stored(tmp_path / "mixed") == undisturbed["mixed"]
+
+
+def test_workers_that_cannot_live_at_all_fail_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "_end_with_parent", os.abort)  # what a process does when it starts
+    with pytest.raises(LostError, match="workers died 9 times in a row"):
+        barren.sweep({"kind": "bounds", "p": [5, 7, 11]}, tmp_path, executor="processes", workers=1)
+    assert not stored(tmp_path)
 
 
 def test_workers_that_die_again_and_again_end_the_sweep_in_words() -> None:
@@ -124,6 +147,22 @@ def test_workers_that_die_again_and_again_end_the_sweep_in_words() -> None:
             die(1)
     finally:
         lane.close()
+
+
+@pytest.mark.parametrize("executor", ["processes", "dask"])
+def test_a_cell_that_kills_its_worker_has_failed_and_the_others_go_on(
+    executor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")  # it would try three times more
+    (tmp_path / "grid.toml").write_text('p = 7\nseed = [1, 2, 3, 4]\nmodel = "sweep_models:die"\n')
+    process = child("run", tmp_path / "grid.toml", "--out", tmp_path / "out", WORKERS[executor], "1")
+    said, told = process.communicate()
+    assert process.returncode == 1, told
+    assert "4 cells: 0 were there, 4 computed, 2 failed" in said
+    rows = {row["seed"]: row for row in stored(tmp_path / "out")}
+    assert rows[2]["error"].startswith("WorkerDied: the worker died while it computed this cell")
+    assert rows[3]["error"] == "ValueError: no network for this seed"
+    assert rows[1]["status"] == rows[4]["status"] == "done"
 
 
 def test_dask_on_this_machine_survives_killed_workers(
@@ -169,6 +208,20 @@ def test_a_scheduler_that_is_started_anew(
     assert process.returncode == 0
     assert f"{COUNT} cells: 0 were there, {COUNT} computed, 0 failed" in said
     assert stored(tmp_path / "slow") == undisturbed["slow"]
+
+
+def test_workers_that_come_later_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = [{}, {"a": {"nthreads": 1}, "b": {"nthreads": 3}}]
+    client = SimpleNamespace(scheduler_info=lambda n_workers: {"workers": there.pop(0)}, close=lambda timeout: None)
+    monkeypatch.setattr(executors.Dask, "_connected", lambda *_: client)
+    monkeypatch.setattr(executors, "_RECOUNT", 0.0)
+    lane = executors.Dask("tcp://127.0.0.1:9", None, 1, 2**30)
+    assert lane.workers == 1
+    lane.landed()
+    assert lane.workers == 4
+    lane.landed()  # nobody answers
+    assert lane.workers == 4
+    lane.close()
 
 
 def test_no_scheduler_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,8 @@ def test_a_file_is_data_with_the_same_content(tmp_path: Path) -> None:
     given = {"p": [5, 7, 11], "seed": [0, 1], "deviations": True}
     written = Grid({**given, "zip": [{"target": ["bit:0", "sawtooth"], "loss": ["bce", "mse"]}]})
     assert list(Grid.from_file(path)) == list(written)
+    path.write_text(path.read_text().replace("\n", "\r\n"), encoding="utf-8-sig")  # as editors on Windows write it
+    assert list(Grid.from_file(path)) == list(written)
     assert list(Grid(json.loads(json.dumps(written.description)))) == list(written)
 
 
@@ -133,6 +135,7 @@ def test_a_file_is_data_with_the_same_content(tmp_path: Path) -> None:
         ({"p": 5, "inputs": "uniformm"}, ValueError, r"axis inputs: .*did you mean 'uniform'"),
         ({"p": 5, "encoding": 3}, TypeError, "axis encoding: encoding must be a text"),
         ({"p": 5, "model": "mlp:10:relo"}, ValueError, "axis model: model must be"),
+        ({"p": 5, "model": "mine.make"}, ValueError, 'is written "package.module:function"'),
         ({"p": 5, "loss": "bec"}, ValueError, r"axis loss must be .*'bec' \(did you mean 'bce'\?\)"),
         ({"p": 5, "method": "kernal"}, ValueError, r"did you mean 'kernel'"),
         ({"p": 5, "deviations": 1}, TypeError, "axis deviations must be True or False"),
@@ -141,6 +144,15 @@ def test_a_file_is_data_with_the_same_content(tmp_path: Path) -> None:
         ({"p": 5, "zip": [{"seed": [1, 2], "loss": ["bce"]}]}, ValueError, "seed has 2, loss has 1"),
         ({"p": 5, "zip": [{"seed": [1, 1], "loss": ["bce", "bce"]}]}, ValueError, "must have different settings"),
         ({"p": 5, "seed": 0, "zip": [{"seed": [1]}]}, ValueError, "axis seed must be named once"),
+        ({"p": 5, "zip": [{}]}, ValueError, "got one without an axis"),
+        ({"p": 5, "zip": [{"seed": [1], "kind": "train"}]}, ValueError, "kind must stand outside of zip"),
+        ({"p": 5, 7: [1]}, TypeError, "names of axes to values; got the key 7"),
+        ({"p": b"\x07"}, TypeError, "axis p must be a value, a list of values, or a range"),
+        ({"p": {"primes": [3, 10**18]}}, ValueError, "axis p must have at most 10000000 values; got about 2.41e"),
+        ({"p": {"range": [3, 10**12]}}, ValueError, "axis p must have at most 10000000 values; got about 1e"),
+        ({"p": {"range": [3, 10**15], "count": 10**12}}, ValueError, "axis p must have at most 10000000 values"),
+        ({"p": range(3, 10**12)}, ValueError, "axis p must have at most 10000000 values"),
+        ({"p": range(3, 4000), "seed": range(4000)}, ValueError, "grid must have at most 10000000 cells; got 15988000"),
     ],
 )
 def test_mistakes_name_the_axis_what_was_expected_and_what_came(
@@ -148,6 +160,14 @@ def test_mistakes_name_the_axis_what_was_expected_and_what_came(
 ) -> None:
     with pytest.raises(kind, match=message):
         Grid(description)
+
+
+def test_a_grid_does_not_change_with_what_made_it() -> None:
+    given: dict[str, Any] = {"p": [5, 7], "zip": [{"seed": [0, 1], "loss": ["bce", "mse"]}]}
+    grid = Grid(given)
+    given["p"].append(11)
+    grid.description["zip"][0]["seed"].append(2)
+    assert grid.description == {"p": [5, 7], "zip": [{"seed": [0, 1], "loss": ["bce", "mse"]}]}
 
 
 def test_a_file_that_is_no_grid(tmp_path: Path) -> None:
@@ -192,7 +212,8 @@ def test_prices_say_what_cannot_be_computed() -> None:
 def test_prices_of_bounds_and_training() -> None:
     assert prices.price(Grid({"kind": "bounds", "p": [5, 101, 997]})).seconds.shape == (3,)
     longer = prices.price(
-        Grid({"kind": "train", "p": 11, "member": [1, 2], "steps": [10, 10_000], "model": "mlp:4:relu"})
+        Grid({"kind": "train", "p": 11, "member": [1, 2], "steps": [10, 10_000], "model": "mlp:4:relu"}),
+        budget=600.0,  # both families are priced, however busy the machine is
     )
     short, long = longer.seconds.reshape(2, 2).mean(axis=0)
     assert long > 5 * short

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from sweep_cases import NETWORKS, SMALL, events, stored
 
 import barren
 from barren import models
-from barren.sweeps import Grid, Outcome, cells, executors, rows_of, run, upkeep
+from barren.sweeps import Grid, Outcome, cells, executors, progress, rows_of, run, upkeep
 from barren.sweeps.provenance import of_weights
 
 
@@ -124,6 +125,47 @@ def test_a_model_by_its_callable(tmp_path: Path) -> None:
             barren.sweep({"p": 7, "model": model}, tmp_path)
 
 
+def test_a_model_that_ends_its_process_or_says_what_is_no_text(tmp_path: Path) -> None:
+    done = barren.sweep({"p": 7, "seed": [0, 1, 2], "model": "sweep_models:leave"}, tmp_path)
+    assert (done.computed, done.failed) == (3, 2)
+    rows = {row["seed"]: row for row in rows_of(tmp_path)}
+    assert rows[0]["error"] == "SystemExit: enough"
+    assert rows[1]["status"] == "done"
+    assert rows[2]["error"] == "OSError: no file n\\udcff"
+
+
+def test_only_failed_cells_of_the_grid_and_the_shard_are_retried(tmp_path: Path) -> None:
+    grid = {"p": [9, 15, 21, 25], "model": "mlp:4", "method": "character"}
+    other = {**grid, "p": 27}
+    for one in (grid, other):
+        barren.sweep(one, tmp_path)
+    before = stored(tmp_path)
+    assert len(before) == 5
+    for shard in ((1, 2), (2, 2)):
+        again = barren.sweep(grid, tmp_path, retry_failed=True, shard=shard)
+        assert (again.cells, again.kept, again.computed, again.failed) == (2, 0, 2, 2)
+        assert stored(tmp_path) == before
+
+
+def test_a_shown_may_be_used_again(tmp_path: Path) -> None:
+    shown = progress.Shown()
+    for kept, computed in ((0, 8), (8, 0)):
+        done = barren.sweep(SMALL, tmp_path, progress=shown)
+        assert (done.kept, done.computed) == (kept, computed)
+
+
+def test_what_waits_in_an_executor_is_not_computed_for_nobody() -> None:
+    ended = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(ended.wait, 60)
+        lane = executors.Given(pool, 1, 1, 2**30)
+        waits = lane.submit([])
+        lane.close()
+        assert waits.cancelled()
+        ended.set()
+        assert pool.submit(sum, [1, 2]).result() == 3  # left open
+
+
 def test_long_cells_come_first_and_those_of_a_class_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order = []
     real = cells.compute
@@ -163,6 +205,7 @@ def test_shards_are_the_whole_grid_each_cell_once(tmp_path: Path) -> None:
         ({"executor": "processes", "workers": 0}, ValueError, "workers must be an integer"),
         ({"executor": "processes", "workers": 2, "threads": 4000}, ValueError, "workers × threads must be at most"),
         ({"executor": "processes", "workers": 4000}, ValueError, "workers × threads must be at most"),
+        ({"threads": 4000}, ValueError, "workers × threads must be at most"),
         ({"retry_failed": 1}, TypeError, "retry_failed must be True or False"),
         ({"progress": 1}, TypeError, "progress must be True or False"),
         ({"memory_limit": 0}, ValueError, "memory_limit must be an integer"),

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import pytest
 from sweep_cases import SMALL, plain, stored
 
 import barren
+from barren import _files
 from barren.sweeps import Store, log, parts, provenance, rows_of, schema, upkeep
+from barren.sweeps.store import commands_of, grids_of, name_of
 
 
 def made(path: Path, count: int, *, status: str = schema.DONE, first: int = 3) -> Path:
@@ -141,6 +144,25 @@ def test_a_store_is_open_once_in_a_process(tmp_path: Path) -> None:
         pass
 
 
+def test_many_processes_may_make_a_store_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the jobs of an array do: files of one name are written under the lock; a store half made is not refused."""
+    out, held, real = tmp_path / "out", [], _files.replace
+
+    def replace(path: Path, data: bytes) -> None:
+        with (out / "lock").open("ab") as file:
+            held.append(not _files.lock(file))
+        real(path, data)
+
+    monkeypatch.setattr(_files, "replace", replace)
+    out.mkdir()
+    for name in ("sweep.json.tmp", "lock"):
+        (out / name).write_text("")
+    with Store(out) as store:
+        store.keep_grid({"p": 5})
+        store.keep_command({"grid": "x", "command": "y"})
+    assert held == [True] * 3
+
+
 def test_other_folders_and_other_schemas_are_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(ValueError, match="out must be a store or an empty folder"):
@@ -185,10 +207,97 @@ def test_verify_sees_keys_that_are_not_theirs_and_cells_held_twice(tmp_path: Pat
     made(tmp_path, 2)
     rows = rows_of(tmp_path)
     assert not upkeep.verify(tmp_path)
-    parts.write(tmp_path, [{**rows[0], "value": 2.0}, {**rows[1], "key": "{}"}])
+    parts.write(tmp_path, [{**rows[0], "value": 2.0}])
+    parts.write(tmp_path, [{**rows[1], "key": "{}"}])
     texts = " ".join(finding.text for finding in upkeep.verify(tmp_path))
     assert "holds a cell that" in texts
     assert "hash is not that of its key" in texts
+
+
+def test_repair_sets_aside_whatever_is_damaged(tmp_path: Path) -> None:
+    barren.sweep(SMALL, tmp_path)
+    before = stored(tmp_path)
+    rows = rows_of(tmp_path)
+    parts.write(tmp_path, [{**rows[0], "seconds": 2.0}])
+    parts.write(tmp_path, [{**rows[1], "key": "{}"}])
+    parts.write(tmp_path, [{**rows[2], "cell_sha256": "0" * 64, "key": "x"}] * 2)
+    parts.write(tmp_path, [parts.row_of({"kind": "bounds", "p": 99}, status="done")] * 2)
+    (grid,) = (tmp_path / "grids").iterdir()
+    grid.write_text(grid.read_text().replace("5", "6"))
+    (tmp_path / "commands" / "0123456789abcdef.json").write_text("{")
+    for work in (upkeep.status, lambda store: upkeep.merge(tmp_path / "other", [store])):
+        with pytest.raises(ValueError, match=r"grids/.* is damaged; 'barren sweep verify --repair' sets it aside"):
+            work(tmp_path)
+    found = upkeep.verify(tmp_path)
+    texts = " ".join(finding.text for finding in found)
+    assert len(found) == 6
+    for expected in ("holds a cell twice", "holds a cell that", "hash is not that of its key", grid.name, "0123456789"):
+        assert expected in texts
+    assert not upkeep.verify(tmp_path, repair=True)
+    assert not upkeep.verify(tmp_path)
+    barren.sweep(SMALL, tmp_path)
+    assert stored(tmp_path) == before
+    assert [one.done for one in upkeep.status(tmp_path)] == [8, 8]
+
+
+def test_an_export_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(tmp_path / "store", 3)
+
+    def full(*_: Any) -> None:
+        (tmp_path / "all.csv.tmp").write_text("half")
+        raise OSError("No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(upkeep, "_write_csv", full)
+        with pytest.raises(OSError, match="No space left"):
+            upkeep.export(tmp_path / "store", tmp_path / "all.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+    with pytest.raises(ValueError, match="out must be a file in a folder that is there"):
+        upkeep.export(tmp_path / "store", tmp_path / "none" / "all.csv")
+
+
+def test_lines_of_json_have_no_nan(tmp_path: Path) -> None:
+    with Store(tmp_path / "store") as store:
+        row = parts.row_of(
+            {"kind": "train", "p": 5}, status="done", value=float("nan"), bound_values=[float("inf"), 1.0]
+        )
+        store.add(row)
+    upkeep.export(tmp_path / "store", tmp_path / "all.jsonl")
+    with duckdb.connect() as connection:
+        found = connection.sql(f"select value, bound_values from '{tmp_path}/all.jsonl'").fetchall()
+    assert found == [(None, [None, 1.0])]
+
+
+def test_a_store_says_how_it_was_swept(tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_text('kind = "bounds"\np = [5, 7]\n')
+    barren.sweep(tmp_path / "grid.toml", tmp_path / "store", shard=(1, 2), retry_failed=True)
+    for _ in range(2):
+        with ThreadPoolExecutor(1) as pool:
+            barren.sweep({"kind": "bounds", "p": [5, 7]}, tmp_path / "store", executor=pool, threads=1)
+    upkeep.merge(tmp_path / "other", [tmp_path / "store"])
+    for path in (tmp_path / "store", tmp_path / "other"):
+        (grid,) = grids_of(path)
+        said = commands_of(path)
+        assert {one["grid"] for one in said} == {name_of(grid)}
+        assert sorted(one["command"] for one in said) == [
+            "barren sweep run grid.toml --out STORE --shard 1/2 --retry-failed",
+            "barren.sweep(grid, STORE, executor=ThreadPoolExecutor(), threads=1)",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"grid": "my grid.toml", "threads": 2}, "barren sweep run 'my grid.toml' --out STORE --threads 2"),
+        ({"grid": "g.toml", "executor": "dask", "workers": 2}, "barren sweep run g.toml --out STORE --dask 2"),
+        ({"grid": "g.toml", "executor": "tcp://host:1"}, "barren sweep run g.toml --out STORE --scheduler ADDRESS"),
+        ({"grid": "g.toml", "executor": "dask"}, "barren.sweep('g.toml', STORE, executor='dask')"),
+        ({"grid": {}, "executor": "tcp://host:1"}, "barren.sweep(grid, STORE, executor='ADDRESS')"),
+        ({"grid": {}, "shard": (1, 2)}, "barren.sweep(grid, STORE, shard=(1, 2))"),
+    ],
+)
+def test_commands_in_words(given: dict[str, Any], expected: str) -> None:
+    assert provenance.command_of(**given) == expected
 
 
 def test_export(tmp_path: Path) -> None:
@@ -222,6 +331,8 @@ def test_merge_takes_each_cell_once_whatever_the_order(tmp_path: Path) -> None:
     assert found[0] == found[1]
     assert {row["status"] for row in found[0]} == {"done"}
     assert upkeep.merge(tmp_path / "out0", [tmp_path / "a"])[0] == 0
+    assert upkeep.merge(tmp_path / "c", [tmp_path / "a"]) == (4, [])  # finished rows in place of failed ones
+    assert stored(tmp_path / "c") == stored(tmp_path / "a")
     parts.write(tmp_path / "c", [{**rows_of(tmp_path / "a")[0], "value": 9.0}])
     shutil.rmtree(tmp_path / "c" / "parts")
     parts.write(tmp_path / "c", [{**rows_of(tmp_path / "a")[0], "value": 9.0}])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import sys
 import warnings
 from collections.abc import Callable
@@ -12,6 +11,8 @@ from typing import Any, ParamSpec
 
 import typer
 from rich.console import Console
+
+from barren._canonical import finite
 
 _Params = ParamSpec("_Params")
 _MISTAKE = 2
@@ -59,16 +60,7 @@ def _stop(message: str) -> typer.Exit:
 
 def print_json(value: dict[str, Any]) -> None:
     """One object, indented."""
-    typer.echo(json.dumps(_finite(value), ensure_ascii=False, indent=2))
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no nan and no infinity: null stands for them."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    typer.echo(json.dumps(finite(value), ensure_ascii=False, indent=2))
 
 
 def console() -> Console:

@@ -7,7 +7,6 @@ side by side: on several threads its sums would join in another order each time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -45,22 +44,7 @@ def to_modes(x: Floats, columns: np.ndarray, largest: int, workers: int = 1) -> 
     Returns:
         complex128, shape (b, 2·largest + 1).
     """
-    out = np.empty((len(columns), 2 * largest + 1), dtype=np.complex128)
-    phases = 2.0 * np.pi * x
-    if _name() == "ducc0":
-        from ducc0 import nufft
-
-        def transform(column: np.ndarray, modes: np.ndarray) -> None:
-            how = {"forward": False, "epsilon": _ACCURACY, "nthreads": 1}
-            nufft.nu2u(points=column, coord=phases[:, None], out=modes, **how)
-    else:
-        import finufft
-
-        def transform(column: np.ndarray, modes: np.ndarray) -> None:
-            finufft.nufft1d1(phases, column, out=modes, eps=_ACCURACY, isign=1, nthreads=1)
-
-    _row_by_row(transform, columns, out, workers)
-    return out
+    return _transformed(x, columns, 2 * largest + 1, workers, to_modes=True)
 
 
 def to_points(x: Floats, modes: np.ndarray, workers: int = 1) -> np.ndarray:
@@ -74,30 +58,35 @@ def to_points(x: Floats, modes: np.ndarray, workers: int = 1) -> np.ndarray:
     Returns:
         complex128, shape (b, n).
     """
-    out = np.empty((len(modes), len(x)), dtype=np.complex128)
+    return _transformed(x, modes, len(x), workers, to_modes=False)
+
+
+def _transformed(x: Floats, rows: np.ndarray, width: int, workers: int, *, to_modes: bool) -> np.ndarray:
+    """The transform of every row, side by side; complex128, shape (b, width)."""
+    out = np.empty((len(rows), width), dtype=np.complex128)
     phases = 2.0 * np.pi * x
     if _name() == "ducc0":
         from ducc0 import nufft
 
-        def transform(row: np.ndarray, values: np.ndarray) -> None:
-            how = {"forward": False, "epsilon": _ACCURACY, "nthreads": 1}
-            nufft.u2nu(grid=row, coord=phases[:, None], out=values, **how)
+        how = {"coord": phases[:, None], "forward": False, "epsilon": _ACCURACY, "nthreads": 1}
+
+        def transform(row: np.ndarray, made: np.ndarray) -> None:
+            if to_modes:
+                nufft.nu2u(points=row, out=made, **how)
+            else:
+                nufft.u2nu(grid=row, out=made, **how)
     else:
         import finufft
 
-        def transform(row: np.ndarray, values: np.ndarray) -> None:
-            finufft.nufft1d2(phases, row, out=values, eps=_ACCURACY, isign=1, nthreads=1)
+        library = finufft.nufft1d1 if to_modes else finufft.nufft1d2
 
-    _row_by_row(transform, modes, out, workers)
-    return out
+        def transform(row: np.ndarray, made: np.ndarray) -> None:
+            library(phases, row, out=made, eps=_ACCURACY, isign=1, nthreads=1)
 
-
-def _row_by_row(
-    transform: Callable[[np.ndarray, np.ndarray], None], rows: np.ndarray, out: np.ndarray, workers: int
-) -> None:
     def one(index: int) -> None:
         _core.checkpoint()
         transform(rows[index], out[index])
 
     for _ in in_order(one, iter(range(len(rows))), min(workers, len(rows))):
         pass
+    return out

@@ -150,7 +150,10 @@ def _model(name: str, value: Any) -> Scalar:
         return value
     from barren import models
 
-    return _read(models.maker)(name, value)
+    try:
+        return _read(models.maker)(name, value)
+    except ValueError as error:
+        raise ValueError(f'{error}; a function that builds it is written "package.module:function"') from None
 
 
 def _data(name: str, value: Any) -> Scalar:

@@ -127,14 +127,15 @@ def _row(cell: Cell, work: Callable[..., dict[str, Any]], *options: Any) -> Row:
         start = time.perf_counter()
         try:
             found = {"status": DONE, **work(cell, *options)}
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a model may call sys.exit
             found = _failure(error)
         return _finished(cell, found, time.perf_counter() - start, options[0])
 
 
-def _failure(error: Exception) -> dict[str, Any]:
+def _failure(error: BaseException) -> dict[str, Any]:
     text = " ".join(f"{type(error).__name__}: {error}".split())
-    return {"status": FAILED, "error": text[:_LONGEST_ERROR]}
+    # Names of files may have bytes that are no text, which Python shows as lone surrogates.
+    return {"status": FAILED, "error": text[:_LONGEST_ERROR].encode("utf-8", "backslashreplace").decode()}
 
 
 def _finished(cell: Cell, found: dict[str, Any], seconds: float, threads: int | None) -> Row:
@@ -204,7 +205,7 @@ def _trained(cells: list[Cell], threads: int | None) -> Iterator[Row]:
         start = time.perf_counter()
         try:
             found = _train(cells, threads)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             found = [_failure(error)]
         seconds = (time.perf_counter() - start) / len(cells)
     if len(found) < len(cells):

@@ -27,27 +27,27 @@ class Claims:
 
     def take(self, cell: bytes) -> bool:
         """Whether the cell of this hash is now this process's."""
-        try:
-            import fcntl
-        except ImportError:
-            return True
-        try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(cell))
-        except (BlockingIOError, PermissionError):
-            return False
-        return True
+        return self._lock(cell, "LOCK_EX", "LOCK_NB")
 
     def drop(self, cell: bytes) -> None:
         """Gives a cell free."""
-        try:
-            import fcntl
-        except ImportError:
-            return
-        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _place(cell))
+        self._lock(cell, "LOCK_UN")
 
     def close(self) -> None:
         """Gives all cells free."""
         os.close(self._file)
+
+    def _lock(self, cell: bytes, *how: str) -> bool:
+        """Changes the lock of a cell's byte; False if another process has it."""
+        try:
+            import fcntl
+        except ImportError:  # not on every system
+            return True
+        try:
+            fcntl.lockf(self._file, sum(getattr(fcntl, name) for name in how), 1, _place(cell))
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
 
 
 def _place(cell: bytes) -> int:

@@ -11,7 +11,7 @@ from rich.table import Table
 from barren._command import INTERRUPTED, console, plainly, print_json
 from barren.sweeps import prices, run, upkeep
 from barren.sweeps.cells import MEMORY_LIMIT
-from barren.sweeps.executors import lane_of
+from barren.sweeps.executors import LostError, lane_of
 from barren.sweeps.progress import shown_on_terminal
 from barren.sweeps.store import rows_of
 from barren.variance.plan import readable_bytes, readable_seconds
@@ -85,6 +85,9 @@ def run_command(
             retry_failed=retry_failed,
             progress=shown_on_terminal(quiet),
         )
+    except LostError as error:
+        typer.echo(f"barren: {error}", err=True)
+        raise typer.Exit(2) from None
     except KeyboardInterrupt:
         typer.echo("interrupted: what was finished is kept, the same command goes on from there", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -133,16 +136,16 @@ def export_command(
 def verify_command(
     store: _Store,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Set damaged parts aside; the next run computes their cells again.")
+        bool, typer.Option("--repair", help="Set what is damaged aside; the next run computes its cells again.")
     ] = False,
 ) -> None:
-    """Checks every part and log of a store; status 1 if something is damaged."""
+    """Checks every file of a store; status 1 if something is damaged."""
     found = upkeep.verify(store, repair=repair)
     for finding in found:
         typer.echo(finding.text)
     damaged = sum(finding.is_damage for finding in found)
     if damaged:
-        typer.echo(f"{damaged} damaged; --repair sets damaged parts aside, and the next run computes their cells again")
+        typer.echo(f"{damaged} damaged; --repair sets it aside, and the next run computes its cells again")
         raise typer.Exit(1)
     typer.echo(f"{len(rows_of(store))} rows, all as they were written")
 

@@ -1,15 +1,17 @@
 """Where cells are computed: here, in processes of this machine, by any executor of concurrent.futures, or by Dask.
 
-A lane takes batches of cells and gives futures of rows. What is lost with a worker is computed again; rows do not
-depend on where they were computed.
+A lane takes batches of cells and gives futures of rows; this process itself gives rows one by one. What is lost with
+a worker is computed again; rows do not depend on where they were computed.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -27,6 +29,8 @@ __all__ = ["Dask", "Given", "Here", "Lane", "LostError", "Processes", "lane_of"]
 _MOST_LOSSES = 8
 # Seconds that a scheduler may take to answer, and to come back.
 _PATIENCE, _RECONNECT = 10.0, 60.0
+# Seconds between two looks at how many workers a scheduler has.
+_RECOUNT = 5.0
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -40,7 +44,11 @@ def rows_of(cells: Sequence[Cell], threads: int | None, memory_limit: int) -> li
 
 
 def _end_with_parent() -> None:
-    """In a worker: it ends when the process that started it does, by a kill too; it would wait for work for ever."""
+    """In a worker: it ends when the process that started it does, by a kill too; it would wait for work for ever.
+
+    Ctrl-C goes to all processes of a terminal; the one that started the others ends them.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -51,41 +59,64 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-class Lane:
-    """Takes batches; the base of the others.
+class Here:
+    """This process: a batch is computed when it is its turn, and its rows come one by one.
+
+    Args:
+        threads: of a batch.
+        memory_limit: of a cell.
+    """
+
+    workers = 1
+
+    def __init__(self, threads: int | None, memory_limit: int) -> None:
+        self.threads, self.memory_limit = threads, memory_limit
+
+    def rows(self, cells: Sequence[Cell]) -> Iterator[Row]:
+        """The rows of a batch."""
+        return compute(cells, threads=self.threads, memory_limit=self.memory_limit)
+
+    def close(self) -> None:
+        """There is nothing to stop."""
+
+
+class Lane(ABC):
+    """Takes batches and gives futures of their rows; the base of what computes elsewhere.
 
     Args:
         workers: batches that are computed at once.
         threads: of a batch.
         memory_limit: of a cell.
+
+    Attributes:
+        most_kills: how often `killed` is said of a batch before its cells are computed one by one, nothing beside them.
     """
+
+    most_kills = 2
 
     def __init__(self, workers: int, threads: int | None, memory_limit: int) -> None:
         self.workers, self.threads, self.memory_limit = workers, threads, memory_limit
         self._losses = 0  # in a row
 
+    @abstractmethod
     def submit(self, cells: Sequence[Cell]) -> Future[list[Row]]:
         """The rows of a batch, in time."""
-        raise NotImplementedError
 
     def lost(self, error: BaseException) -> bool:
         """Whether an error says that workers or their batch were lost, and batches can be submitted again."""
+        return False
+
+    def killed(self, error: BaseException) -> bool:
+        """Whether an error says that the worker died which computed the batch, or one beside it."""
         return False
 
     def landed(self) -> None:
         """A batch has come back."""
         self._losses = 0
 
+    @abstractmethod
     def close(self) -> None:
         """Stops what has been begun."""
-
-
-class Here(Lane):
-    """This process: a batch is computed when it is submitted, and rows come one by one."""
-
-    def rows(self, cells: Sequence[Cell]) -> Iterator[Row]:
-        """The rows of a batch."""
-        return compute(cells, threads=self.threads, memory_limit=self.memory_limit)
 
 
 class Given(Lane):
@@ -94,10 +125,19 @@ class Given(Lane):
     def __init__(self, executor: Executor, workers: int, threads: int | None, memory_limit: int) -> None:
         super().__init__(workers, threads, memory_limit)
         self._executor = executor
+        self._waiting: set[Future[list[Row]]] = set()
 
     def submit(self, cells: Sequence[Cell]) -> Future[list[Row]]:
         """See `Lane.submit`."""
-        return self._executor.submit(rows_of, cells, self.threads, self.memory_limit)
+        found = self._executor.submit(rows_of, cells, self.threads, self.memory_limit)
+        self._waiting.add(found)
+        found.add_done_callback(self._waiting.discard)
+        return found
+
+    def close(self) -> None:
+        """See `Lane.close`: what waits in the executor would be computed for nobody."""
+        for future in list(self._waiting):
+            future.cancel()
 
 
 class Processes(Lane):
@@ -132,6 +172,10 @@ class Processes(Lane):
             self._pool = self._made()
         return True
 
+    def killed(self, error: BaseException) -> bool:
+        """See `Lane.killed`."""
+        return isinstance(error, BrokenProcessPool)
+
     def close(self) -> None:
         """See `Lane.close`: processes that compute are ended."""
         processes = list((getattr(self._pool, "_processes", None) or {}).values())
@@ -159,8 +203,10 @@ class Dask(Lane):
         memory_limit: of a cell.
 
     Raises:
-        ValueError: no scheduler answers at the address.
+        LostError: no scheduler answers at the address.
     """
+
+    most_kills = 1  # the scheduler has tried several times by then
 
     def __init__(self, address: str | None, workers: int | None, threads: int, memory_limit: int) -> None:
         import dask
@@ -175,8 +221,8 @@ class Dask(Lane):
                 )
         self._address = self._cluster.scheduler_address if self._cluster is not None else address
         self._client = self._connected(_PATIENCE)
-        found = self._client.scheduler_info(n_workers=-1)["workers"]
-        super().__init__(max(1, sum(one["nthreads"] for one in found.values())), threads, memory_limit)
+        super().__init__(self._threads_there(), threads, memory_limit)
+        self._counted = time.monotonic()
 
     def submit(self, cells: Sequence[Cell]) -> Future[list[Row]]:
         """See `Lane.submit`."""
@@ -189,7 +235,7 @@ class Dask(Lane):
         """See `Lane.lost`."""
         from distributed.client import FutureCancelledError
 
-        killed = isinstance(error, self._distributed.scheduler.KilledWorker)
+        killed = self.killed(error)
         if not (killed or isinstance(error, CancelledError | FutureCancelledError | OSError | LostError)):
             return False
         self._losses += 1
@@ -204,12 +250,29 @@ class Dask(Lane):
             self._client = self._connected(_RECONNECT)
         return True
 
+    def landed(self) -> None:
+        """See `Lane.landed`."""
+        super().landed()
+        if time.monotonic() - self._counted > _RECOUNT:
+            with suppress(Exception):  # a scheduler that is gone is told where batches are lost
+                self.workers = self._threads_there()
+            self._counted = time.monotonic()
+
+    def killed(self, error: BaseException) -> bool:
+        """See `Lane.killed`."""
+        return isinstance(error, self._distributed.scheduler.KilledWorker)
+
     def close(self) -> None:
         """See `Lane.close`."""
         with suppress(Exception):
             self._client.close(timeout=5)
         if self._cluster is not None:
             self._cluster.close(timeout=10)
+
+    def _threads_there(self) -> int:
+        """Of all workers that the scheduler has now; those of a cluster come and go."""
+        found = self._client.scheduler_info(n_workers=-1)["workers"]
+        return max(1, sum(int(one["nthreads"]) for one in found.values()))
 
     def _answers(self) -> bool:
         """Whether the client has a scheduler that answers."""
@@ -257,7 +320,7 @@ def cores() -> int:
 
 def lane_of(
     executor: str | Executor | None, workers: int | None, threads: int | None, memory_limit: int
-) -> tuple[Callable[[], Lane], int]:
+) -> tuple[Callable[[], Here | Lane], int]:
     """What opens the lane that was asked for, and the threads of a cell there.
 
     Raises:
@@ -271,7 +334,8 @@ def lane_of(
     if executor is None:
         if count not in (None, 1):
             raise ValueError(f"workers go with an executor such as 'processes'; got {count} without one")
-        return lambda: Here(1, each, memory_limit), each or available
+        _check_threads(1, each or available, available)
+        return lambda: Here(each, memory_limit), each or available
     if isinstance(executor, str) and "://" in executor:
         return lambda: Dask(executor, None, each or 1, memory_limit), each or 1
     if isinstance(executor, Executor):
@@ -282,13 +346,19 @@ def lane_of(
         kind = ValueError if isinstance(executor, str) else TypeError
         _validate.refuse(kind, "executor", expected, _validate.came(executor))
     share = each or max(1, available // many)
+    if isinstance(executor, ProcessPoolExecutor) or not isinstance(executor, Executor):
+        _check_threads(many, share, available)
     if isinstance(executor, Executor):
         return lambda: Given(executor, many, share, memory_limit), share
-    if share * many > available:
-        raise ValueError(f"workers × threads must be at most the {available} cores; got {many} × {share}")
     if executor == "dask":
         return lambda: Dask(None, many, share, memory_limit), share
     return lambda: Processes(many, share, memory_limit), share
+
+
+def _check_threads(workers: int, threads: int, available: int) -> None:
+    """Of what computes on this machine."""
+    if workers * threads > available:
+        raise ValueError(f"workers × threads must be at most the {available} cores; got {workers} × {threads}")
 
 
 _environment_lock = threading.Lock()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from functools import cache, partial
 from math import prod
 from pathlib import Path
@@ -19,6 +20,9 @@ from barren.sweeps.schema import Cell
 from barren.sweeps.values import Scalar, expand
 
 __all__ = ["Block", "Grid"]
+
+# Cells of a grid at most: a plan holds some hundred bytes of each.
+_MOST = 10**7
 
 
 class Block:
@@ -52,7 +56,7 @@ class Grid:
     Raises:
         TypeError: something of the wrong kind.
         ValueError: an unknown axis or key (the nearest is suggested), no class, an axis without a value, zipped axes of
-            different lengths, or a value that is none of the axis.
+            different lengths, a value that is none of the axis, or more than 10^7 cells.
 
     Cost: O(sum of the lengths of the axes).
 
@@ -74,17 +78,24 @@ class Grid:
         zipped = given.pop("zip", [])
         if not isinstance(zipped, Sequence) or not all(isinstance(one, Mapping) for one in zipped):
             _validate.refuse(TypeError, "zip", "a list of mappings of axes, [[zip]] in a file", _validate.came(zipped))
+        for one in zipped:
+            _check_zipped(one)
         if not given and not zipped:
             raise ValueError("grid must have at least one cell; got no axis: name p, frequencies or parity")
         names = [*given, *(name for one in zipped for name in one)]
         for name in names:
+            if not isinstance(name, str):
+                _validate.refuse(TypeError, "grid", "a mapping of names of axes to values", f"the key {name!r}")
             if names.count(name) > 1:
                 raise ValueError(f"axis {name} must be named once; got it {names.count(name)} times")
         self.family = axes.check_names(self.kind, names)
         self.blocks = [self._block({name: values}) for name, values in given.items()]
         self.blocks += [self._block(one) for one in zipped]
         self.fixed: Cell = {"kind": self.kind, "class": self.family, **axes.defaults(self.kind, self.family, names)}
-        self._description = description
+        self._description = _plain(description)
+        cells = prod(len(block) for block in self.blocks)
+        if cells > _MOST:
+            raise ValueError(f"grid must have at most {_MOST} cells; got {cells}: make several grids of it")
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Grid:
@@ -101,7 +112,7 @@ class Grid:
         else:
             import tomli as tomllib
         try:
-            description = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            description = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise ValueError(f"grid must be a file that can be read; got {str(path)!r} ({error.strerror})") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -149,7 +160,7 @@ class Grid:
     @property
     def description(self) -> dict[str, Any]:
         """What made it, as JSON values."""
-        found: dict[str, Any] = _plain(self._description)
+        found: dict[str, Any] = deepcopy(self._description)
         return found
 
     def _block(self, given: Mapping[str, Any]) -> Block:
@@ -169,6 +180,16 @@ class Grid:
         if (len(given) > 1 or "parity" in given) and len(set(settings)) < len(settings):
             raise ValueError(f"axes {', '.join(given)} must have different settings; got one twice")
         return Block(tuple(given), settings)
+
+
+def _check_zipped(axes_of_it: Mapping[Any, Any]) -> None:
+    if not axes_of_it:
+        raise ValueError("zip must be a list of mappings of axes; got one without an axis")
+    for name in ("kind", "zip"):
+        if name in axes_of_it:
+            raise ValueError(
+                f"{name} must stand outside of zip; got it within (in a file, what follows [[zip]] is within)"
+            )
 
 
 def _repeated(name: str, values: Any) -> list[Any]:

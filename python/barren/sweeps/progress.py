@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,7 +18,7 @@ from barren.variance.plan import readable_seconds
 __all__ = ["EVENTS", "Bar", "Events", "Lines", "Shown", "shown_on_terminal"]
 
 EVENTS = "events.jsonl"
-_INTERVAL = 60.0
+_INTERVAL, _LOOK = 60.0, 5.0
 
 
 class Shown:
@@ -37,6 +38,8 @@ class Shown:
     def begin(self, cells: int, kept: int, cost: float) -> None:
         """`kept` of `cells` cells are in the store; the others are predicted to cost so many seconds."""
         self.cells, self.kept, self._total = cells, kept, cost
+        self.done = self.failed = 0
+        self._cost = 0.0
         self._start = self._clock()
 
     def advance(self, row: Row, cost: float) -> None:
@@ -60,26 +63,39 @@ class Shown:
 
 
 class Lines(Shown):
-    """A plain line at the start, once a minute, and at the end."""
+    """A plain line at the start, once a minute, also while a long cell is computed, and at the end."""
 
     def begin(self, cells: int, kept: int, cost: float) -> None:
         """See `Shown.begin`."""
         super().begin(cells, kept, cost)
-        self._said = self._start
+        self._said, self._saying, self._ended = self._start, threading.Lock(), threading.Event()
         before = f", {kept} of them in the store already" if kept else ""
         rest = f"; the rest takes {_about(cost)} by prediction" if kept < cells else ""
         self.notice(f"sweep: {cells} cells{before}{rest}")
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def advance(self, row: Row, cost: float) -> None:
         """See `Shown.advance`."""
         super().advance(row, cost)
-        if self._clock() - self._said >= _INTERVAL:
-            self._said = self._clock()
-            self.notice(f"sweep: {self._where()}, {_about(self.left() or 0.0)} left")
+        self._say_if_due()
 
     def end(self) -> None:
         """See `Shown.end`."""
-        self.notice(f"sweep: {self._where()} in {readable_seconds(self._clock() - self._start)}")
+        self._ended.set()
+        with self._saying:
+            self.notice(f"sweep: {self._where()} in {readable_seconds(self._clock() - self._start)}")
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_LOOK):
+            self._say_if_due()
+
+    def _say_if_due(self) -> None:
+        with self._saying:
+            if self._ended.is_set() or self._clock() - self._said < _INTERVAL:
+                return
+            self._said, left = self._clock(), self.left()
+            rest = f"{_about(self._total)} by prediction" if left is None else f"{_about(left)} left"
+            self.notice(f"sweep: {self._where()}, {rest}")
 
     def _where(self) -> str:
         failed = f", {self.failed} failed" if self.failed else ""

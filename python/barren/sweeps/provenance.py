@@ -1,8 +1,10 @@
-"""Where numbers come from: versions, commit, processor, and the hashes of data and weights."""
+"""Where numbers come from: what was run, versions, commit, processor, and the hashes of data and weights."""
 
 from __future__ import annotations
 
+import os
 import platform
+import shlex
 import subprocess
 import sys
 from functools import lru_cache
@@ -15,7 +17,58 @@ from barren._canonical import array_digest
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["of_weights", "peak_memory", "provenance"]
+__all__ = ["command_of", "of_weights", "peak_memory", "provenance"]
+
+
+def command_of(
+    grid: object,
+    executor: object = None,
+    workers: int | None = None,
+    threads: int | None = None,
+    shard: tuple[int, int] | None = None,
+    retry_failed: bool = False,
+    memory_limit: int | None = None,
+) -> str:
+    """What does the same as this call of `barren.sweep`: a command line if there is one, else the call in Python.
+
+    Args:
+        grid: the path of a file, of which its name is told, or anything else.
+        executor: as `barren.sweep` takes it; of a scheduler it is not told where it is.
+        workers: as `barren.sweep` takes it.
+        threads: as `barren.sweep` takes it.
+        shard: as `barren.sweep` takes it.
+        retry_failed: as `barren.sweep` takes it.
+        memory_limit: None for the default.
+
+    Example:
+        >>> command_of("grids/all.toml", "processes", workers=2, shard=(1, 4))
+        'barren sweep run all.toml --out STORE --workers 2 --shard 1/4'
+        >>> command_of({"p": 5}, memory_limit=1024)
+        'barren.sweep(grid, STORE, memory_limit=1024)'
+    """
+    name = Path(grid).name if isinstance(grid, str | os.PathLike) else None
+    where = f"{type(executor).__name__}()"
+    if isinstance(executor, str):
+        where = repr("ADDRESS" if "://" in executor else executor)
+    options: dict[str, list[str]] = {"'ADDRESS'": ["--scheduler", "ADDRESS"], "NoneType()": []}
+    if workers is not None:
+        options |= {"'processes'": ["--workers", str(workers)], "'dask'": ["--dask", str(workers)]}
+    if name is not None and memory_limit is None and where in options:
+        words = ["barren", "sweep", "run", name, "--out", "STORE", *options[where]]
+        words += [] if threads is None else ["--threads", str(threads)]
+        words += [] if shard is None else ["--shard", f"{shard[0]}/{shard[1]}"]
+        words += ["--retry-failed"] if retry_failed else []
+        return " ".join(map(shlex.quote, words))
+    given = {
+        "executor": None if executor is None else where,
+        "workers": workers,
+        "threads": threads,
+        "shard": shard,
+        "retry_failed": retry_failed or None,
+        "memory_limit": memory_limit,
+    }
+    named = "".join(f", {key}={value}" for key, value in given.items() if value is not None)
+    return f"barren.sweep({'grid' if name is None else repr(name)}, STORE{named})"
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,10 +17,11 @@ from barren.sweeps import axes, prices
 from barren.sweeps.cells import MEMORY_LIMIT, maker_of
 from barren.sweeps.executors import Here, Lane, lane_of
 from barren.sweeps.grid import Grid
-from barren.sweeps.parts import identity, key_of
+from barren.sweeps.parts import identity, key_of, row_of
 from barren.sweeps.progress import Events, Shown, shown_on_terminal
+from barren.sweeps.provenance import command_of
 from barren.sweeps.schema import FAILED, Cell, Row
-from barren.sweeps.store import Store
+from barren.sweeps.store import Store, name_of
 
 _T = TypeVar("_T")
 
@@ -28,6 +29,7 @@ __all__ = ["Outcome", "grid_of", "sweep"]
 
 # Cells of one class go to a worker together until they take so long; training runs of one pack always do.
 _BATCH_SECONDS, _BATCH_CELLS, _PACK = 0.5, 256, 32
+_KILLED = "WorkerDied: the worker died while it computed this cell, for want of memory perhaps"
 _CLASS_AXES = ("p", "frequencies", "parity", "target", "multipliers", "inputs")
 # Seconds between two looks at cells that another process has claimed.
 _PAUSE = 0.2
@@ -107,7 +109,7 @@ def sweep(
         workers: how many of "processes" or "dask"; default as many as cores.
         threads: threads of a cell; default the cores over the workers, and 1 at a scheduler's address.
         shard: (i, n): only every n-th cell, from the i-th on, i in 1..n, for job arrays.
-        retry_failed: whether cells that failed are computed again.
+        retry_failed: whether cells of this grid, or of the shard, that failed are computed again.
         memory_limit: bytes that a cell may use beside its model; the same everywhere, for it decides in which pieces
             large sums are made.
         progress: whether to show how far it is, on standard error.
@@ -146,10 +148,10 @@ def sweep(
     start = time.perf_counter()
     with Store(out) as store:
         store.keep_grid(chosen.description)
-        if retry_failed:
-            store.forget_failed()
+        how = command_of(grid, executor, workers, threads, part, retry_failed, None if limit == MEMORY_LIMIT else limit)
+        store.keep_command({"grid": name_of(chosen.description), "command": how})
         found = prices.price(chosen, threads=share, memory_limit=limit, budget=2.0)
-        work = _Sweep(chosen, store, shown, found.seconds, part)
+        work = _Sweep(chosen, store, shown, found.seconds, part, retry_failed)
         work.run(opened)
         failed = work.failed()
     return Outcome(work.total, work.kept, shown.done, failed, time.perf_counter() - start)
@@ -159,7 +161,13 @@ class _Sweep:
     """One call of `sweep`, its store open."""
 
     def __init__(
-        self, grid: Grid, store: Store, shown: Shown, seconds: np.ndarray, shard: tuple[int, int] | None
+        self,
+        grid: Grid,
+        store: Store,
+        shown: Shown,
+        seconds: np.ndarray,
+        shard: tuple[int, int] | None,
+        retry_failed: bool,
     ) -> None:
         self.grid, self.store, self.shown, self.seconds = grid, store, shown, seconds
         self.event = Events(store.path, None if shard is None else f"{shard[0]}/{shard[1]}")
@@ -170,6 +178,9 @@ class _Sweep:
         order = _longest_first(grid, seconds, pack)
         self.order = order if shard is None else order[pack[order] % shard[1] == shard[0] - 1]
         self.total = len(self.order)
+        self._kills: dict[bytes, int] = {}
+        if retry_failed:
+            store.forget_failed(self._failed())
         if store.statuses:
             missing = [place for place in self.order.tolist() if _name(grid.cell(place)) not in store.statuses]
             self.pending = np.array(missing, np.int64)
@@ -184,7 +195,7 @@ class _Sweep:
         self.shown.begin(self.total, self.kept, cost)
         try:
             if len(self.pending):
-                lane: Lane = opened()
+                lane: Here | Lane = opened()
                 try:
                     self._drive(lane)
                 finally:
@@ -198,28 +209,42 @@ class _Sweep:
 
     def failed(self) -> int:
         """How many cells of the grid or shard have failed."""
-        if FAILED not in self.store.statuses.values():
-            return 0
-        statuses = self.store.statuses
-        return sum(statuses.get(_name(self.grid.cell(place))) == FAILED for place in self.order.tolist())
+        return len(self._failed())
 
-    def _drive(self, lane: Lane) -> None:
+    def _failed(self) -> list[bytes]:
+        statuses = self.store.statuses
+        if FAILED not in statuses.values():
+            return []
+        names = (_name(self.grid.cell(place)) for place in self.order.tolist())
+        return [name for name in names if statuses.get(name) == FAILED]
+
+    def _drive(self, lane: Here | Lane) -> None:
         waiting = self._batches()
-        refused: deque[_Batch] = deque()
-        flying: dict[Future[list[Row]], _Batch] = {}
         while True:
-            while len(flying) < 2 * lane.workers and (batch := self._next(waiting, refused)) is not None:
-                if isinstance(lane, Here):
+            refused: deque[_Batch] = deque()
+            if isinstance(lane, Here):
+                while (batch := self._next(waiting, refused)) is not None:
                     self._here(lane, batch)
-                else:
-                    flying[lane.submit(batch.cells)] = batch
+            else:
+                self._elsewhere(lane, waiting, refused)
+            if not refused:
+                return
+            time.sleep(_PAUSE)  # another process has them: they will be there, or free again
+            self.store.refresh()
+            waiting = iter(refused)
+
+    def _elsewhere(self, lane: Lane, waiting: Iterator[_Batch], refused: deque[_Batch]) -> None:
+        flying: dict[Future[list[Row]], _Batch] = {}
+        suspects: list[_Batch] = []
+        while True:
+            while (
+                not suspects and len(flying) < 2 * lane.workers and (batch := self._next(waiting, refused)) is not None
+            ):
+                flying[lane.submit(batch.cells)] = batch
             if flying:
-                self._landed(lane, flying)
-            elif refused:  # another process has them: they will be there, or free again
-                time.sleep(_PAUSE)
-                self.store.refresh()
-                waiting = iter(list(refused))
-                refused = deque()
+                self._landed(lane, flying, suspects)
+            elif suspects:
+                self._alone(lane, suspects.pop())
             else:
                 return
 
@@ -247,24 +272,51 @@ class _Sweep:
             self._free(batch)
             raise
 
-    def _landed(self, lane: Lane, flying: dict[Future[list[Row]], _Batch]) -> None:
+    def _landed(self, lane: Lane, flying: dict[Future[list[Row]], _Batch], suspects: list[_Batch]) -> None:
+        """Keeps what has come back; what was lost is submitted again, or suspected of killing its workers."""
         done, _ = wait(flying, timeout=1.0, return_when=FIRST_COMPLETED)
-        again = []
+        again: list[_Batch] = []
         for future in done:
             batch = flying.pop(future)
-            error = future.exception() if not future.cancelled() else None
-            if future.cancelled() or error is not None:
-                lost = error if error is not None else _cancelled()
-                if not lane.lost(lost):
-                    raise lost
-                again.append(batch)
+            error = self._back(lane, future, batch)
+            if error is None:
                 continue
+            kills = self._kills.get(batch.names[0], 0) + lane.killed(error)
+            self._kills[batch.names[0]] = kills
+            (suspects if kills >= lane.most_kills else again).append(batch)
+        for batch in again:
+            flying[lane.submit(batch.cells)] = batch
+
+    def _alone(self, lane: Lane, batch: _Batch) -> None:
+        """Cell by cell with nothing beside it: a cell whose worker dies, where one without work lives, has failed."""
+        for place in range(len(batch.cells)):
+            one = batch.only([place])
+            while (error := self._tried(lane, one)) is not None:
+                if lane.killed(error) and self._tried(lane, batch.only([])) is None:
+                    self._keep(row_of(one.cells[0], status=FAILED, error=_KILLED), one.names[0], one.costs[0])
+                    break
+
+    def _tried(self, lane: Lane, batch: _Batch) -> BaseException | None:
+        future = lane.submit(batch.cells)
+        wait([future])
+        return self._back(lane, future, batch)
+
+    def _back(self, lane: Lane, future: Future[list[Row]], batch: _Batch) -> BaseException | None:
+        """Keeps the rows of a batch; why it was lost, if it was.
+
+        Raises:
+            BaseException: an error that is no loss of workers.
+        """
+        error = CancelledError() if future.cancelled() else future.exception()
+        if error is None:
             lane.landed()
             for row, name, cost in zip(future.result(), batch.names, batch.costs, strict=True):
                 self._keep(row, name, cost)
-        for batch in again:
+        elif lane.lost(error):
             self.event("lost", cells=len(batch.cells))
-            flying[lane.submit(batch.cells)] = batch
+        else:
+            raise error
+        return error
 
     def _keep(self, row: Row, name: bytes, cost: float) -> None:
         self.store.add(row)
@@ -314,12 +366,6 @@ def _some(values: tuple[_T, ...], places: Sequence[int]) -> tuple[_T, ...]:
 
 def _name(cell: Cell) -> bytes:
     return bytes.fromhex(identity(key_of(cell)))
-
-
-def _cancelled() -> BaseException:
-    from concurrent.futures import CancelledError
-
-    return CancelledError()
 
 
 def _models(grid: Grid) -> list[str]:

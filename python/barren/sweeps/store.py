@@ -2,6 +2,7 @@
 
     sweep.json          the schema version
     grids/*.json        the grids that were swept into it
+    commands/*.json     how they were swept
     parts/*.parquet     rows, each file named by the SHA-256 of its bytes
     log/*.jsonl         rows of the writers at work, or of one that was killed, not yet in a part
     claims, lock        which cells are being computed; who changes the parts
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,11 +33,24 @@ from barren.sweeps.schema import Row
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["Store", "StoreError", "grids_of", "heading_of", "replaced_in", "rows_of", "table_of"]
+__all__ = [
+    "COMMANDS",
+    "GRIDS",
+    "Store",
+    "StoreError",
+    "commands_of",
+    "grids_of",
+    "heading_of",
+    "name_of",
+    "replaced_in",
+    "rows_of",
+    "said_in",
+    "table_of",
+]
 
 HEADING = "sweep.json"
 _LOCK = "lock"
-_GRIDS = "grids"
+GRIDS, COMMANDS = "grids", "commands"
 # Rows of a log at most, before they become a part: a part is read whole, and its rows wait in memory.
 _ROWS_A_PART = 20_000
 
@@ -145,16 +159,19 @@ class Store:
             self._log.close(remove=True)
             self._log = None
 
-    def forget_failed(self) -> int:
-        """Takes the rows of failed cells out, so that they are computed again; returns how many."""
-        count = 0
+    def forget_failed(self, cells: Collection[bytes]) -> int:
+        """Takes the rows of these cells out where they failed, so that they are computed again; returns how many."""
+        chosen, count = {cell.hex() for cell in cells}, 0
+        if not chosen:
+            return 0
         with _writing(self.path), self._locked():
             for path in parts.listed(self.path):
                 rows = parts.read(path).to_pylist()
-                failed = [row for row in rows if row["status"] == schema.FAILED]
+                failed = [row for row in rows if row["status"] == schema.FAILED and row["cell_sha256"] in chosen]
                 if not failed:
                     continue
-                kept = [row for row in rows if row["status"] != schema.FAILED]
+                taken = {row["cell_sha256"] for row in failed}
+                kept = [row for row in rows if row["cell_sha256"] not in taken]
                 if kept:
                     self._parts.add(parts.write(self.path, kept, replaces=[path.name]).name)
                 path.unlink()
@@ -171,19 +188,34 @@ class Store:
         Args:
             description: of the grid, as JSON values.
         """
-        with _writing(self.path):
-            folder = self.path / _GRIDS
-            folder.mkdir(exist_ok=True)
-            path = folder / f"{digest(description)[:16]}.json"
+        self._say(GRIDS, description)
+
+    def keep_command(self, command: dict[str, str]) -> None:
+        """Writes down how it is swept.
+
+        Args:
+            command: {"grid": `name_of` its description, "command": what was run}.
+        """
+        self._say(COMMANDS, command)
+
+    def _say(self, folder: str, said: dict[str, Any]) -> None:
+        with _writing(self.path), self._locked():  # or two processes would write the same file at once
+            (self.path / folder).mkdir(exist_ok=True)
+            path = self.path / folder / f"{name_of(said)}.json"
             if not path.exists():
-                _files.replace(path, (json.dumps(description, indent=2, ensure_ascii=False) + "\n").encode())
+                _files.replace(path, (json.dumps(said, indent=2, ensure_ascii=False) + "\n").encode())
 
     def _make(self) -> None:
-        if not (self.path / HEADING).exists():
-            if self.path.exists() and any(self.path.iterdir()):
-                raise ValueError(f"out must be a store or an empty folder; got {self.path.name!r}, which is neither")
-            self.path.mkdir(parents=True, exist_ok=True)
-            _files.replace(self.path / HEADING, (canonical({"barren_store": schema.VERSION}) + "\n").encode())
+        self.path.mkdir(parents=True, exist_ok=True)
+        heading = self.path / HEADING
+        # What another process has, which makes the store at this moment; the heading is there before anything else.
+        begun = {HEADING, f"{HEADING}.tmp", _LOCK}
+        if any(entry.name not in begun for entry in self.path.iterdir()) and not heading.exists():
+            raise ValueError(f"out must be a store or an empty folder; got {self.path.name!r}, which is neither")
+        if not heading.exists():
+            with self._locked():
+                if not heading.exists():
+                    _files.replace(heading, (canonical({"barren_store": schema.VERSION}) + "\n").encode())
         heading_of(self.path)
         (self.path / parts.FOLDER).mkdir(exist_ok=True)
 
@@ -271,8 +303,42 @@ def heading_of(path: Path) -> None:
 
 
 def grids_of(path: Path) -> list[dict[str, Any]]:
-    """The grids that were swept into a store."""
-    return [json.loads(file.read_text(encoding="utf-8")) for file in sorted((path / _GRIDS).glob("*.json"))]
+    """The grids that were swept into a store.
+
+    Raises:
+        ValueError: the file of one is damaged.
+    """
+    return [said_in(file) for file in sorted((path / GRIDS).glob("*.json"))]
+
+
+def commands_of(path: Path) -> list[dict[str, str]]:
+    """How they were swept, {"grid": its name, "command": what was run}, each once.
+
+    Raises:
+        ValueError: the file of one is damaged.
+    """
+    return [said_in(file) for file in sorted((path / COMMANDS).glob("*.json"))]
+
+
+def name_of(said: dict[str, Any]) -> str:
+    """The name of a grid or command in a store: the first 16 digits of its SHA-256."""
+    return digest(said)[:16]
+
+
+def said_in(file: Path) -> dict[str, Any]:
+    """What a file of a grid or command says.
+
+    Raises:
+        ValueError: it does not say what its name stands for.
+    """
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        found = {}
+    if name_of(found) != file.stem:
+        where = f"{file.parent.name}/{file.name}"
+        raise ValueError(f"{where} is damaged; 'barren sweep verify --repair' sets it aside")
+    return found
 
 
 def rows_of(path: str | os.PathLike[str]) -> list[Row]:

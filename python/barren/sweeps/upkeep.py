@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from barren import _validate
+from barren._canonical import finite
 from barren.sweeps import log, parts, schema
 from barren.sweeps.grid import Grid
 from barren.sweeps.parts import DamagedPartError, identity, key_of
 from barren.sweeps.schema import Row
-from barren.sweeps.store import Store, grids_of, heading_of, replaced_in, rows_of, table_of
+from barren.sweeps.store import (
+    COMMANDS,
+    GRIDS,
+    Store,
+    commands_of,
+    grids_of,
+    heading_of,
+    replaced_in,
+    rows_of,
+    said_in,
+    table_of,
+)
 
 __all__ = ["Finding", "Status", "export", "merge", "status", "verify"]
 
@@ -45,7 +58,7 @@ class Finding:
     """Something about a store that is not as it was written.
 
     Attributes:
-        name: the part or log.
+        name: the file, by its place in the store.
         text: what it is.
         is_damage: whether rows are lost by it; a log that ends in half a line is what a kill leaves.
     """
@@ -71,18 +84,17 @@ def status(store: str | os.PathLike[str]) -> list[Status]:
 def _status(description: dict[str, Any] | None, rows: dict[str, Row], cells: Sequence[str]) -> Status:
     there = [rows[cell] for cell in cells if cell in rows]
     failed = [row for row in there if row["status"] == schema.FAILED]
-    errors = [str(row["error"]) for row in failed]
-    counted = sorted(((text, errors.count(text)) for text in dict.fromkeys(errors)), key=lambda one: -one[1])
+    errors = Counter(str(row["error"]) for row in failed)
     seconds = sum(row["seconds"] or 0.0 for row in there)
-    return Status(description, len(cells), len(there) - len(failed), len(failed), seconds, tuple(counted))
+    return Status(description, len(cells), len(there) - len(failed), len(failed), seconds, tuple(errors.most_common()))
 
 
 def verify(store: str | os.PathLike[str], *, repair: bool = False) -> list[Finding]:
-    """What is not as it was written: damaged parts and log lines, rows whose key and hash disagree, cells held twice.
+    """What is not as it was written: damaged files and log lines, rows whose key and hash disagree, cells held twice.
 
     Args:
         store: the folder.
-        repair: whether to move damaged parts to the folder "aside": the next sweep computes their cells again.
+        repair: whether to move what is damaged to the folder "aside": the next sweep computes its cells again.
 
     Raises:
         ValueError: it is no store of this schema.
@@ -91,39 +103,70 @@ def verify(store: str | os.PathLike[str], *, repair: bool = False) -> list[Findi
     heading_of(path)
     if repair:
         _repair(path)
-    gone, seen = replaced_in(path), dict[str, str]()
-    found = []
+    return [*_in_parts(path), *_in_descriptions(path), *_in_logs(path)]
+
+
+def _in_parts(path: Path) -> list[Finding]:
+    gone, seen, found = replaced_in(path), dict[str, str](), list[Finding]()
     for part in parts.listed(path):
         if part.name in gone:
             continue
         try:
             rows = parts.read(part, ["cell_sha256", "key"]).to_pylist()
         except DamagedPartError as error:
-            found.append(Finding(part.name, str(error), True))
+            found.append(Finding(f"{parts.FOLDER}/{part.name}", str(error), True))
             continue
-        for row in rows:
-            if identity(row["key"]) != row["cell_sha256"]:
-                found.append(Finding(part.name, f"{part.name}: a row's hash is not that of its key", True))
-            other = seen.setdefault(row["cell_sha256"], part.name)
-            if other != part.name:
-                found.append(Finding(part.name, f"{part.name}: holds a cell that {other} holds too", True))
+        told = _told(rows, part.name, seen)
+        if told is not None:
+            found.append(Finding(f"{parts.FOLDER}/{part.name}", f"{part.name}: {told}", True))
+    return found
+
+
+def _told(rows: Sequence[Row], name: str, seen: dict[str, str]) -> str | None:
+    """What is wrong with the rows of a part; `seen` knows those of sound parts before it, cell -> part."""
+    cells, told = [row["cell_sha256"] for row in rows], []
+    if any(identity(row["key"]) != row["cell_sha256"] for row in rows):
+        told.append("a row's hash is not that of its key")
+    other = next((seen[cell] for cell in cells if cell in seen), None)
+    if other is not None:
+        told.append(f"holds a cell that {other} holds too")
+    if len(set(cells)) < len(cells):
+        told.append("holds a cell twice")
+    if not told:
+        seen.update(dict.fromkeys(cells, name))
+    return "; ".join(told) or None
+
+
+def _in_descriptions(path: Path) -> list[Finding]:
+    found = []
+    for folder in (GRIDS, COMMANDS):
+        for file in sorted((path / folder).glob("*.json")):
+            try:
+                said_in(file)
+            except ValueError:
+                name = f"{folder}/{file.name}"
+                found.append(Finding(name, f"{name} is damaged: it does not say what its name stands for", True))
+    return found
+
+
+def _in_logs(path: Path) -> list[Finding]:
+    found = []
     for file in log.listed(path):
+        name = f"{log.FOLDER}/{file.name}"
         _, end, damaged = log.read(file)
         if damaged:
-            found.append(Finding(file.name, f"{file.name}: {damaged} damaged lines; their cells are not there", True))
+            found.append(Finding(name, f"{file.name}: {damaged} damaged lines; their cells are not there", True))
         if end < file.stat().st_size:
-            found.append(Finding(file.name, f"{file.name}: ends in half a line, as after a kill", False))
+            found.append(Finding(name, f"{file.name}: ends in half a line, as after a kill", False))
     return found
 
 
 def _repair(path: Path) -> None:
-    """Sets damaged parts aside; opening the store then makes parts of what killed writers left."""
-    for part in parts.listed(path):
-        try:
-            parts.read(part, ["cell_sha256"])
-        except DamagedPartError:
-            (path / ASIDE).mkdir(exist_ok=True)
-            part.rename(path / ASIDE / part.name)
+    """Sets aside what is damaged; opening the store then makes parts of what killed writers left."""
+    for finding in [*_in_parts(path), *_in_descriptions(path)]:
+        (path / ASIDE).mkdir(exist_ok=True)
+        damaged = path / finding.name
+        damaged.rename(path / ASIDE / damaged.name)
     with Store(path):
         pass
 
@@ -133,7 +176,8 @@ def export(store: str | os.PathLike[str], out: str | os.PathLike[str]) -> int:
 
     Args:
         store: the folder.
-        out: a file that is not there yet; its ending says the format: .parquet, .csv (lists as JSON) or .jsonl.
+        out: a file that is not there yet; its ending says the format: .parquet, .csv (lists as JSON) or .jsonl (null
+            for NaN and infinities, which JSON does not have).
 
     Raises:
         ValueError: an unknown ending, a file that is there, or as for `rows_of`.
@@ -143,24 +187,32 @@ def export(store: str | os.PathLike[str], out: str | os.PathLike[str]) -> int:
         _validate.refuse(ValueError, "out", f"a file ending in {', '.join(_FORMATS)}", repr(str(out)))
     if path.exists():
         _validate.refuse(ValueError, "out", "a file that is not there yet", repr(str(out)))
+    if not path.parent.is_dir():
+        _validate.refuse(ValueError, "out", "a file in a folder that is there", repr(str(out)))
     table = table_of(store)
-    if path.suffix == ".parquet":
-        from pyarrow import parquet
+    half = path.with_name(path.name + ".tmp")
+    try:
+        if path.suffix == ".parquet":
+            from pyarrow import parquet
 
-        parquet.write_table(table, path)
-    elif path.suffix == ".jsonl":
-        _write_lines(table.to_pylist(), path)
-    else:
-        _write_csv(table, path)
+            parquet.write_table(table, half)
+        elif path.suffix == ".jsonl":
+            _write_lines(table.to_pylist(), half)
+        else:
+            _write_csv(table, half)
+        half.replace(path)
+    except BaseException:  # a file of the final name is whole
+        half.unlink(missing_ok=True)
+        raise
     return int(table.num_rows)
 
 
 def _write_lines(rows: Sequence[Row], path: Path) -> None:
     import json
 
-    with path.open("x", encoding="utf-8") as file:
+    with path.open("w", encoding="utf-8") as file:
         for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.write(json.dumps(finite(row), ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _write_csv(table: Any, path: Path) -> None:
@@ -181,7 +233,7 @@ def merge(out: str | os.PathLike[str], stores: Sequence[str | os.PathLike[str]])
     """Brings the rows of stores into one, each cell once: a finished row before a failed one, then the least as text.
 
     Args:
-        out: the store, made where there is none; what it holds stays.
+        out: the store, made where there is none; what it holds stays, but for failed rows that a finished one replaces.
         stores: the others.
 
     Returns:
@@ -199,9 +251,14 @@ def merge(out: str | os.PathLike[str], stores: Sequence[str | os.PathLike[str]])
         for store in stores:
             for description in grids_of(Path(store)):
                 target.keep_grid(description)
-        for row in log.first_of_each(rows):
+            for command in commands_of(Path(store)):
+                target.keep_command(command)
+        best = log.first_of_each(rows)
+        finished = {bytes.fromhex(row["cell_sha256"]) for row in best if row["status"] == schema.DONE}
+        replaced = target.forget_failed(finished)
+        for row in best:
             target.add(row)
-        return len(target.statuses) - before, differ
+        return len(target.statuses) - before + replaced, differ
 
 
 def _differing(rows: Sequence[Row]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import log
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ Scalar = str | int | float | bool
 _RANGES = ("primes", "range")
 _OPTIONS = ("count", "spacing", "step")
 _SPACINGS = ("linear", "log")
+# Values of an axis at most; a slip of the finger, 10^12 for 10^2, would fill the memory.
+_MOST = 10**7
 
 
 def expand(name: str, given: Any) -> list[Scalar]:
@@ -29,19 +32,22 @@ def expand(name: str, given: Any) -> list[Scalar]:
 
     Raises:
         TypeError: something else.
-        ValueError: an unknown key (the nearest is suggested), a repeat, or no value at all.
+        ValueError: an unknown key (the nearest is suggested), a repeat, no value at all, or more than 10^7.
 
     Example:
         >>> expand("p", {"primes": [300, 3000], "count": 4}), expand("seed", {"range": [0, 2]}), expand("loss", "bce")
         ([307, 647, 1399, 2999], [0, 1, 2], ['bce'])
     """
-    if isinstance(given, np.ndarray | range):
-        given = list(given) if isinstance(given, range) else given.tolist()
+    if isinstance(given, range):
+        _check_count(name, len(given), given)
+        given = list(given)
+    if isinstance(given, np.ndarray):
+        given = given.tolist()
     if isinstance(given, Mapping):
         values: list[Any] = _ranged(name, given)
     elif isinstance(given, str | bool | int | float | np.generic):
         values = [given]
-    elif isinstance(given, Sequence):
+    elif isinstance(given, Sequence) and not isinstance(given, bytes | bytearray):
         values = list(given)
     else:
         expected = "a value, a list of values, or a range such as {primes = [300, 3000]} or {range = [0, 19]}"
@@ -51,6 +57,11 @@ def expand(name: str, given: Any) -> list[Scalar]:
         raise ValueError(f"axis {name} must have at least one value; got none from {_validate.came(given)}")
     _check_distinct(name, values)
     return values
+
+
+def _check_count(name: str, count: float, given: Any) -> None:
+    if count > _MOST:
+        raise ValueError(f"axis {name} must have at most {_MOST} values; got about {count:.3g} from {given!r}")
 
 
 def _check_distinct(name: str, values: Sequence[Any]) -> None:
@@ -81,8 +92,11 @@ def _ranged(name: str, given: Mapping[Any, Any]) -> list[Any]:
     if "count" not in given:
         if "spacing" in given:
             raise ValueError(f"axis {name}: spacing goes with count; got it without")
+        many = high - low + 1
+        _check_count(name, many / max(log(high), 1.0) if kind == "primes" and high > 0 else many / step, dict(given))
         return all_primes(low, high) if kind == "primes" else list(range(low, high + 1, step))
     count = _validate.integer(f"axis {name}: count", given["count"], low=2)
+    _check_count(name, count, dict(given))
     default = "log" if kind == "primes" else "linear"
     spacing = _validate.choice(f"axis {name}: spacing", given.get("spacing", default), _SPACINGS)
     if spacing == "log" and low < 1:

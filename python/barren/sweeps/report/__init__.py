@@ -7,7 +7,7 @@ from pathlib import Path
 
 from barren import _files
 from barren.sweeps.report.page import html
-from barren.sweeps.store import grids_of, heading_of, rows_of
+from barren.sweeps.store import commands_of, grids_of, heading_of, rows_of
 
 __all__ = ["html", "write"]
 
@@ -45,6 +45,6 @@ def write(
         raise ValueError(f"out must be a file in a folder that is there; got {str(path)!r}")
     if path.exists() and not force:
         raise ValueError(f"out must be a file that is not there yet; got {str(path)!r}: --force replaces it")
-    page = html(rows_of(folder), title=title, grids=grids_of(folder))
+    page = html(rows_of(folder), title=title, grids=grids_of(folder), commands=commands_of(folder))
     _files.replace(path, page.encode())
     return path

@@ -8,18 +8,20 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from barren._canonical import canonical, digest
+from barren._canonical import canonical
 from barren.sweeps.report import layout
 from barren.sweeps.report.layout import Limits
 from barren.sweeps.report.markup import Html, element
 from barren.sweeps.report.numbers import count, duration, memory, plain
 from barren.sweeps.report.tables import Column, table
 from barren.sweeps.schema import AXES, COLUMNS, DONE, VERSION, VOLATILE, Row
+from barren.sweeps.store import name_of
 
-__all__ = ["cells", "failures", "provenance", "rows_digest", "tiles"]
+__all__ = ["Made", "cells", "failures", "provenance", "rows_digest", "tiles"]
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?")
 _VERSIONS = ("barren", "python", "numpy", "scipy", "torch")
@@ -110,8 +112,21 @@ def rows_digest(rows: Sequence[Row]) -> str:
     return found.hexdigest()
 
 
-def provenance(rows: Sequence[Row], grids: Sequence[Mapping[str, Any]], limits: Limits) -> Html:
-    """Where the numbers come from: versions, machines, data, and the hash of all rows."""
+@dataclass(frozen=True)
+class Made:
+    """What was swept, and how.
+
+    Attributes:
+        grids: as JSON values.
+        commands: {"grid": its name, "command": what was run}.
+    """
+
+    grids: Sequence[Mapping[str, Any]]
+    commands: Sequence[Mapping[str, str]]
+
+
+def provenance(rows: Sequence[Row], asked: Made, limits: Limits) -> Html:
+    """Where the numbers come from: versions, machines, data, what was run, and the hash of all rows."""
     made: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         made.setdefault(tuple(row[name] for name in _MACHINE), []).append(row)
@@ -140,14 +155,26 @@ def provenance(rows: Sequence[Row], grids: Sequence[Mapping[str, Any]], limits: 
         layout.listed(hashes),
         table("What computed the cells.", columns, entries, limits.rows) if entries else None,
         layout.note("Each row of the store has its own hashes of points, test points and weights."),
-        *(_grid(grid) for grid in grids),
+        _commands(asked.commands, limits),
+        *(_grid(grid) for grid in asked.grids),
     )
+
+
+def _commands(commands: Sequence[Mapping[str, str]], limits: Limits) -> Html | None:
+    if not commands:
+        return None
+    columns = [
+        Column("grid", lambda one: one["grid"]),
+        Column("command", lambda one: one["command"], wide=True),
+    ]
+    ordered = sorted(commands, key=lambda one: (one["grid"], one["command"]))
+    return table("What was run, in whatever order.", columns, ordered, limits.rows)
 
 
 def _grid(grid: Mapping[str, Any]) -> Html:
     """What `barren sweep` was given."""
     text = json.dumps(grid, indent=2, ensure_ascii=False)
-    return element("details", element("summary", f"grid {digest(grid)[:16]}"), element("pre", text))
+    return element("details", element("summary", f"grid {name_of(dict(grid))}"), element("pre", text))
 
 
 def _kth(k: int) -> Callable[[Any], Any]:

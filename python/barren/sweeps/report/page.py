@@ -28,6 +28,7 @@ def html(
     *,
     title: str | None = None,
     grids: Sequence[Mapping[str, Any]] = (),
+    commands: Sequence[Mapping[str, str]] = (),
     limits: Limits | None = None,
 ) -> str:
     """The page of a store's rows: the same text for the same rows, in whatever order they come.
@@ -36,6 +37,7 @@ def html(
         rows: with every column of the schema, one a cell.
         title: default words for what was computed.
         grids: that were swept, as JSON values.
+        commands: that swept them, {"grid": `barren.sweeps.store.name_of` the grid, "command": what was run}.
         limits: how much is shown at first; halved until the page has at most `LARGEST` bytes.
 
     Returns:
@@ -49,9 +51,9 @@ def html(
     Source: docs/report.
     """
     ordered = data.ordered(rows)
-    shown = limits or Limits()
+    shown, made = limits or Limits(), overview.Made(grids, commands)
     while True:
-        page = _page(ordered, title or _title(ordered), grids, shown)
+        page = _page(ordered, title or _title(ordered), made, shown)
         if len(page.encode()) <= LARGEST or shown.rows == 0:
             return page
         shown = shown.halved()
@@ -63,8 +65,8 @@ def _title(rows: Sequence[Row]) -> str:
     return f"Sweep: {', '.join(told)}" if told else "An empty sweep"
 
 
-def _page(rows: Sequence[Row], title: str, grids: Sequence[Mapping[str, Any]], limits: Limits) -> str:
-    parts = list(_sections(rows, grids, limits))
+def _page(rows: Sequence[Row], title: str, made: overview.Made, limits: Limits) -> str:
+    parts = list(_sections(rows, made, limits))
     style, script = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "table.js"))
     # Neither can be broken out of: they are ours, and hold no closing tag.
     trusted = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -93,9 +95,7 @@ def _page(rows: Sequence[Row], title: str, grids: Sequence[Mapping[str, Any]], l
     return f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n'
 
 
-def _sections(
-    rows: Sequence[Row], grids: Sequence[Mapping[str, Any]], limits: Limits
-) -> Iterator[tuple[str, str, Html]]:
+def _sections(rows: Sequence[Row], made: overview.Made, limits: Limits) -> Iterator[tuple[str, str, Html]]:
     """(name, heading, markup) of the parts that have something to say."""
     for kind, part in _PARTS.items():
         for family in data.FAMILIES:
@@ -105,7 +105,7 @@ def _sections(
     for name, heading, found in (
         ("failures", "failures", overview.failures(rows, limits)),
         ("cells", "cells", overview.cells(rows, limits)),
-        ("provenance", "provenance", overview.provenance(rows, grids, limits)),
+        ("provenance", "provenance", overview.provenance(rows, made, limits)),
     ):
         if found is not None:
             yield name, heading, found

@@ -12,6 +12,8 @@ from barren.sweeps.report.numbers import number, percent, span
 
 __all__ = ["Column", "interval", "share", "table"]
 
+_LONG = 48  # letters of a text that is not folded
+
 
 @dataclass(frozen=True)
 class Column:
@@ -22,7 +24,7 @@ class Column:
         of: entry -> its value, a number, a text or None; by it the column is sorted.
         text: entry -> what is read; default `number` of a number, the text of a text.
         meaning: what it is, for who points at the heading.
-        wide: whether its texts may be long, and are folded.
+        wide: whether its texts are folded; long ones are in any case.
     """
 
     heading: str
@@ -71,11 +73,13 @@ def table(caption: str, columns: Sequence[Column], entries: Sequence[Any], most:
 
 
 def _kind(column: Column, entries: Sequence[Any]) -> str | None:
-    """How a column is set, by its first value."""
+    """How a column is set: by its first value; folded where a text is long, or what stands right of it is not seen."""
     if column.wide:
         return "wide"
     first = next((value for entry in entries if (value := column.of(entry)) is not None), None)
-    return "number" if isinstance(first, int | float) else None
+    if isinstance(first, int | float):
+        return "number"
+    return "wide" if any(len(str(column.of(entry))) > _LONG for entry in entries) else None
 
 
 def _cell(column: Column, kind: str | None, entry: Any) -> Html:
