@@ -94,7 +94,7 @@ def kernel(cls: TargetClass, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def mean(cls: TargetClass, x: np.ndarray) -> np.ndarray:
     """E_a h_a(x) over every member, or over the sphere. Shape (len(x),)."""
     if isinstance(cls, Frequencies) and cls.kind == "sphere":
-        return np.array([_over_sphere(cls, point, point)[0] for point in x])
+        return np.array([_over_sphere(cls, point, 0.0 * point)[0] for point in x])
     return np.asarray(values(cls, cls.members, x).mean(axis=0))
 
 
@@ -105,8 +105,8 @@ def _over_sphere(cls: Frequencies, x: np.ndarray, y: np.ndarray) -> tuple[float,
     what is left of it the angle χ to what is left of y, of density sin^{d−3} χ.
     """
     r_x, r_y = (float(cls.A or 0.0) * float(np.linalg.norm(point)) for point in (x, y))
-    cosine = np.dot(x, y) / (np.linalg.norm(x) * np.linalg.norm(y)) if r_x * r_y else 0.0
-    theta = float(np.arccos(np.clip(cosine, -1.0, 1.0)))
+    xi, eta = (np.asarray(point) / (np.linalg.norm(point) or 1.0) for point in (x, y))
+    theta = 2.0 * float(np.arctan2(np.linalg.norm(xi - eta), np.linalg.norm(xi + eta)))
     at = _in_the_plane if cls.dimension == 2 else _in_space
     rows = at(cls, r_x, r_y, theta)
     w, f, g = (np.array(column) for column in zip(*rows, strict=True))
@@ -133,7 +133,10 @@ def _in_space(cls: Frequencies, r_x: float, r_y: float, theta: float) -> list[_R
     rows = []
     for phi, w in _rule(edges, np.pi, swing, 16):
         along, across = r_y * np.cos(theta) * np.cos(phi), r_y * np.sin(theta) * np.sin(phi)
-        met = [(t - along) / across for t in _breaks(cls, r_y)] if across else []
+        if across == 0.0:
+            rows.append((w * np.sin(phi) ** (d - 2), _psi(cls, r_x * np.cos(phi)), _psi(cls, along)))
+            continue
+        met = [(t - along) / across for t in _breaks(cls, r_y)]
         inner = list(_rule([np.arccos(c) for c in met if abs(c) < 1.0], np.pi, swing, 10))
         masses = [v * np.sin(chi) ** (d - 3) for chi, v in inner]
         at_y = [_psi(cls, along + across * np.cos(chi)) for chi, _ in inner]

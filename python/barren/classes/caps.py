@@ -98,7 +98,7 @@ def triangle(A: Floats, B: Floats, theta: Floats) -> tuple[Floats, Floats, Float
 
     tan²(C/2) = sin(s − A)sin(s − B)/(sin s·sin(s − θ)) for the angle C opposite to θ, s half the sum of the sides.
     """
-    whole = np.sqrt(np.sin(np.maximum(0.5 * (2.0 * np.pi - A - B - theta), 0.0)))
+    whole = np.sqrt(np.maximum(np.sin(0.5 * (A + B + theta)), 0.0))  # the sum is at most 2π, but for rounding
     less_A, less_B, less_theta = (
         np.sqrt(np.sin(np.maximum(0.5 * side, 0.0))) for side in (B + theta - A, A + theta - B, A + B - theta)
     )

@@ -83,7 +83,7 @@ def steps(cls: Frequencies, x: Floats, y: Floats) -> float:
     return total
 
 
-def refuse_many(cls: Frequencies, x: Floats) -> None:
+def refuse_many(cls: Frequencies, name: str, x: Floats) -> None:
     """Refuses points at which ψ has too many jumps and kinks over a sphere.
 
     Raises:
@@ -92,7 +92,7 @@ def refuse_many(cls: Frequencies, x: Floats) -> None:
     lines = [wave for _, wave in cls.circle.terms if not wave.is_trigonometric]
     if cls.kind == "sphere" and lines and len(x):
         longest = x[np.argmax(sphere.norms(x))][np.newaxis]
-        refuse_caps("x", max(sphere_lines.count(cls, wave, longest) for wave in lines), 0.0)
+        refuse_caps(name, max(sphere_lines.count(cls, wave, longest) for wave in lines), 0.0)
 
 
 def refuse_long(cls: Frequencies, x: Floats, y: Floats) -> None:
@@ -104,8 +104,8 @@ def refuse_long(cls: Frequencies, x: Floats, y: Floats) -> None:
     if cls.is_closed:
         return
     if cls.kind == "sphere":
-        refuse_many(cls, x)
-        refuse_many(cls, y)
+        refuse_many(cls, "x", x)
+        refuse_many(cls, "y", y)
         refuse_caps("x", 0.0, steps(cls, x, y))
         return
     fastest = max(wave.harmonic for _, wave in cls.circle.terms)

@@ -232,7 +232,7 @@ class Frequencies(TargetClass):
         """
         points, workers = self._points("x", x), _validate.threads(threads)
         if self.is_closed or not self.has_members:
-            closed_forms.refuse_many(self, points)
+            closed_forms.refuse_many(self, "x", points)
             return closed_forms.mean(self, points)
         return np.ascontiguousarray(self.adjoint(points, np.ones((self.size, 1)), threads=workers)[:, 0])
 
