@@ -121,7 +121,7 @@ _Row = tuple[float, float, float]
 def _in_the_plane(cls: Frequencies, r_x: float, r_y: float, theta: float) -> list[_Row]:
     edges = [sign * np.arccos(t / r_x) for t in _breaks(cls, r_x) for sign in (1, -1)]
     edges += [theta + sign * np.arccos(t / r_y) for t in _breaks(cls, r_y) for sign in (1, -1)]
-    rule = _rule([edge % (2.0 * np.pi) for edge in edges], 2.0 * np.pi, _swing(cls, r_x + r_y), 16)
+    rule = _rule([edge % (2.0 * np.pi) for edge in edges], 2.0 * np.pi, _swing(cls, r_x + r_y), 32)
     return [(w, _psi(cls, r_x * np.cos(phi)), _psi(cls, r_y * np.cos(phi - theta))) for phi, w in rule]
 
 
@@ -131,13 +131,13 @@ def _in_space(cls: Frequencies, r_x: float, r_y: float, theta: float) -> list[_R
     edges += [np.arccos(t / r_x) for t in _breaks(cls, r_x)]
     swing, d = _swing(cls, r_x + r_y), cls.dimension
     rows = []
-    for phi, w in _rule(edges, np.pi, swing, 16):
+    for phi, w in _rule(edges, np.pi, swing, 32):
         along, across = r_y * np.cos(theta) * np.cos(phi), r_y * np.sin(theta) * np.sin(phi)
         if across == 0.0:
             rows.append((w * np.sin(phi) ** (d - 2), _psi(cls, r_x * np.cos(phi)), _psi(cls, along)))
             continue
         met = [(t - along) / across for t in _breaks(cls, r_y)]
-        inner = list(_rule([np.arccos(c) for c in met if abs(c) < 1.0], np.pi, swing, 10))
+        inner = list(_rule([np.arccos(c) for c in met if abs(c) < 1.0], np.pi, swing, 12))
         masses = [v * np.sin(chi) ** (d - 3) for chi, v in inner]
         at_y = [_psi(cls, along + across * np.cos(chi)) for chi, _ in inner]
         given = sum(v * value for v, value in zip(masses, at_y, strict=True)) / sum(masses)
