@@ -8,7 +8,7 @@ and start from arcs of a circle for an even d, from the angles of a spherical tr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -79,7 +79,7 @@ def pairs(dimension: int, A: Floats, B: Floats, theta: Floats, *, ramps: bool) -
     return _with_ramps(dimension, (A, B, theta), sides, both)
 
 
-def _with_ramps(dimension: int, angles: tuple[Floats, ...], sides: list[tuple[Floats, ...]], both: Floats) -> Pairs:
+def _with_ramps(dimension: int, angles: tuple[Floats, ...], sides: Sequence[tuple[Floats, ...]], both: Floats) -> Pairs:
     """By z·p_d = −Σ∇(p_{d+2}/d) for the density p_d of z = (U, V) and its covariance Σ up to a factor."""
     A, B, theta = angles
     c, alpha, beta = np.cos(theta), np.cos(A), np.cos(B)

@@ -155,14 +155,14 @@ def tails(dimension: int, wave: Circle, r: Floats) -> Tails:
     assert wave.pieces is not None
     r = np.maximum(r, _LEAST_RADIUS)
     starts, jumps, kinks = wave.breaks
-    below, above = (np.array([float(start) for start in side]) for side in (starts, [1 - start for start in starts]))
+    below, above = (np.array([float(t) for t in places]) for places in (starts, [1 - t for t in starts]))
     points, signs, distances, which = [], [], [], []
     for i, radius in enumerate(r):
         turns = np.arange(np.ceil(radius))[:, np.newaxis]
-        for sign, places in ((1.0, below + turns), (-1.0, np.where(above == 1.0, 0.0, above) + turns)):
-            rows, columns = np.nonzero((places < radius) & ((places > 0.0) | (sign < 0.0)))
+        for side, places in ((1.0, below + turns), (-1.0, np.where(above == 1.0, 0.0, above) + turns)):
+            rows, columns = np.nonzero((places < radius) & ((places > 0.0) | (side < 0.0)))
             points.append(np.full(len(rows), i))
-            signs.append(np.full(len(rows), sign))
+            signs.append(np.full(len(rows), side))
             distances.append(places[rows, columns] / radius)
             which.append(columns)
     point, sign, break_of = np.concatenate(points), np.concatenate(signs), np.concatenate(which)
@@ -179,14 +179,14 @@ def tails(dimension: int, wave: Circle, r: Floats) -> Tails:
 def _means(dimension: int, at: Tails) -> Floats:
     """The mean at every point: those of its caps."""
     amounts = at.jump * caps.tail(dimension, at.angle) + at.kink * caps.ramp(dimension, at.angle)
-    return at.value + np.bincount(at.point, amounts, len(at.slopes))
+    return np.asarray(at.value + np.bincount(at.point, amounts, len(at.slopes)))
 
 
 def _first_harmonic(dimension: int, at: Tails) -> Floats:
     """E[U·f] of the sum f of the caps of every point."""
     ramps = caps.tail(dimension + 2, at.angle) / dimension  # E[U(U − α)₊]
     amounts = at.sign * (at.jump * caps.moment(dimension, at.angle) + at.kink * ramps)
-    return np.bincount(at.point, amounts, len(at.slopes))
+    return np.bincount(at.point, amounts, len(at.slopes)).astype(np.float64)  # which it is, but where there is none
 
 
 _Task = tuple[slice, int]
