@@ -137,7 +137,7 @@ def _in_space(cls: Frequencies, r_x: float, r_y: float, theta: float) -> list[_R
             rows.append((w * np.sin(phi) ** (d - 2), _psi(cls, r_x * np.cos(phi)), _psi(cls, along)))
             continue
         met = [(t - along) / across for t in _breaks(cls, r_y)]
-        inner = list(_rule([np.arccos(c) for c in met if abs(c) < 1.0], np.pi, swing, 12))
+        inner = list(_rule([np.arccos(c) for c in met if abs(c) < 1.0], np.pi, swing, 16))
         masses = [v * np.sin(chi) ** (d - 3) for chi, v in inner]
         at_y = [_psi(cls, along + across * np.cos(chi)) for chi, _ in inner]
         given = sum(v * value for v, value in zip(masses, at_y, strict=True)) / sum(masses)
