@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from barren.classes.frequency import Frequencies
 
 # Pairs of caps taken together, and how many arrays of them there are at a time.
-_BLOCK, _A_BLOCK = 1 << 16, 24
+_BLOCK, _A_BLOCK = 1 << 16, 28
 _NEGLIGIBLE = 1e-26  # a cap of this measure, with a jump of one, changes no digit
 _LEAST_RADIUS = 1e-290
 # Steps of C++ over an interval to which a pair of caps is equal in time: at least, and for each dimension (measured).
