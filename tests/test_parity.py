@@ -245,7 +245,7 @@ def test_the_planner_takes_what_fits():
         barren.gradient_variance(Parity(63), jacobian=J, inputs=few, deviations=True)
     plan = barren.plan(Parity(12), jacobian=jacobian(4096, 50))
     assert plan.method == "walsh"
-    assert {c.method for c in plan.candidates if c.obstacle} == {"character", "table", "nufft"}
+    assert {c.method for c in plan.candidates if c.obstacle} == {"character", "table", "nufft", "sample"}
     assert barren.plan(Parity(5), ntk=np.eye(32)).method == "kernel"
 
 

@@ -128,7 +128,7 @@ def _harmonics(circle: AnyCircle) -> tuple[float, int, bool] | None:
 
 def _held(A: int, circle: AnyCircle) -> Floats:
     """The matrix of any sum of waves: of pairs of waves of lines by their jumps and kinks, of others by divisors."""
-    breaks = sum(len(_breaks(wave)[0]) for _, wave in circle.terms)
+    breaks = sum(len(wave.breaks[0]) for _, wave in circle.terms)
     if 8 * A**2 > LARGEST_BYTES or A**2 * max(1, breaks) ** 2 > 2**34:
         limit = min(int((LARGEST_BYTES // 8) ** 0.5), int(2**17 / max(1, breaks)))
         expected = f"at most {limit} for a function with {breaks} jumps and kinks, whose Gram matrix is held"
@@ -166,25 +166,13 @@ def _of_cosine_and_lines(A: int, k: int, wave: Circle) -> Floats:
     return out
 
 
-def _breaks(wave: Circle) -> tuple[tuple[Fraction, ...], Floats, Floats]:
-    """Where a shape of lines jumps or has a kink in [0, 1), by how much it jumps, and by how much its slope changes."""
-    if wave.pieces is None:
-        return (), np.empty(0), np.empty(0)
-    start, value, slope = wave.pieces.T
-    above = value + slope * np.diff(start, append=1.0)
-    jumps, kinks = value - np.roll(above, 1), slope - np.roll(slope, 1)
-    kept = np.flatnonzero((jumps != 0.0) | (kinks != 0.0))
-    starts = wave.starts
-    return tuple(starts[j] for j in kept), jumps[kept], kinks[kept]
-
-
 def _of_lines(A: int, of_a: Circle, of_b: Circle) -> Floats:
     """Σ over pairs of breaks of ψ and φ: jumps δ and kinks σ at t have c_k = Σ (δ/(2πik) + σ/(2πik)²)·e(−kt).
 
     With α = ka/g, β = lb/g, g their greatest common divisor, and t = α·t_φ − β·t_ψ the terms are δδ'·B̄₂(t)/(2αβ),
     (σδ'/β − δσ'/α)·B̄₃(t)/(6αβ) and −σσ'·B̄₄(t)/(24α²β²).
     """
-    (places_a, jumps_a, kinks_a), (places_b, jumps_b, kinks_b) = _breaks(of_a), _breaks(of_b)
+    (places_a, jumps_a, kinks_a), (places_b, jumps_b, kinks_b) = of_a.breaks, of_b.breaks
     a, out = np.arange(1, A + 1), np.zeros((A, A))
     step = max(1, _BLOCK // A)
     for start in range(0, A, step):

@@ -8,6 +8,7 @@ Phases are kept as the sum of two doubles, so that A·t has its fraction right w
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ import numpy as np
 from barren import _core, _twofold
 from barren._twofold import Twofold
 from barren._validate import Floats
-from barren.classes import sphere
+from barren.classes import sphere, sphere_lines
+from barren.classes.frequency_arguments import refuse_caps, refuse_lines
 from barren.targets.circle import Circle
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ def mean(cls: Frequencies, x: Floats) -> Floats:
 def _mean_of(cls: Frequencies, wave: Circle, x: Floats) -> Floats:
     if wave.is_trigonometric:
         return _mean_of_cosines(cls, wave.harmonic, x)
+    if cls.kind == "sphere":
+        return _mean_on_sphere(cls, wave, x)
     return _mean_over_interval(wave, float(cls.A or 0.0), x)
 
 
@@ -57,11 +61,19 @@ def _covariance(cls: Frequencies, of_x: Circle, x: Floats, of_y: Circle, y: Floa
         return _kernel_of_cosines(cls, of_x.harmonic, x, of_y.harmonic, y)
     if of_y.is_trigonometric:
         return np.ascontiguousarray(_covariance(cls, of_y, y, of_x, x, threads).T)
+    if cls.kind == "sphere":
+        return _kernel_on_sphere(cls, of_x, x, of_y, y, threads)
     return _kernel_over_interval(cls, of_x, x, of_y, y, threads)
 
 
 def steps(cls: Frequencies, x: Floats, y: Floats) -> float:
-    """How many steps the kernel takes on [0, A]: lines of ψ(ax) and of ψ(ay), for every pair of points and of waves."""
+    """How many steps the kernel takes on [0, A]: lines of ψ(ax) and of ψ(ay), for every pair of points and of waves.
+
+    On a sphere as many as take as long.
+    """
+    if cls.kind == "sphere":
+        pairs = itertools.product(cls.circle.terms, repeat=2)
+        return sum(sphere_lines.steps(cls, of_x, x, of_y, y) for (_, of_x), (_, of_y) in pairs)
     A, total = float(cls.A or 0.0), 0.0
     lines = [0 if wave.pieces is None else wave.harmonic * len(wave.pieces) for _, wave in cls.circle.terms]
     for count_x in lines:
@@ -69,6 +81,36 @@ def steps(cls: Frequencies, x: Floats, y: Floats) -> float:
             of_x = count_x * float(np.abs(x).sum()) * len(y)
             total += A * (of_x + count_y * float(np.abs(y).sum()) * len(x))
     return total
+
+
+def refuse_many(cls: Frequencies, name: str, x: Floats) -> None:
+    """Refuses points at which ψ has too many jumps and kinks over a sphere.
+
+    Raises:
+        ValueError: more than 2^24 of them.
+    """
+    lines = [wave for _, wave in cls.circle.terms if not wave.is_trigonometric]
+    if cls.kind == "sphere" and lines and len(x):
+        longest = x[np.argmax(sphere.norms(x))][np.newaxis]
+        refuse_caps(name, max(sphere_lines.count(cls, wave, longest) for wave in lines), 0.0)
+
+
+def refuse_long(cls: Frequencies, x: Floats, y: Floats) -> None:
+    """Refuses points at which the kernel of a class without members would take hours.
+
+    Raises:
+        ValueError: an integral over too many lines, or too many pairs of caps.
+    """
+    if cls.is_closed:
+        return
+    if cls.kind == "sphere":
+        refuse_many(cls, "x", x)
+        refuse_many(cls, "y", y)
+        refuse_caps("x", 0.0, steps(cls, x, y))
+        return
+    fastest = max(wave.harmonic for _, wave in cls.circle.terms)
+    longest = max(float(np.abs(points).max(initial=0.0)) for points in (x, y))
+    refuse_lines("x", fastest * float(cls.A or 0.0) * longest, steps(cls, x, y))
 
 
 def _mean_of_cosines(cls: Frequencies, k: int, x: Floats) -> Floats:
@@ -130,6 +172,27 @@ def _kernel_at_nodes(
         side -= weights @ side
         sides.append(side)
     out: Floats = (weights[:, np.newaxis] * sides[0]).T @ sides[1]
+    return out
+
+
+def _mean_on_sphere(cls: Frequencies, wave: Circle, x: Floats) -> Floats:
+    """The mean of a wave of lines; ψ(0) where x is 0."""
+    out, rows = np.full(len(x), float(wave.exact(Fraction(0)))), np.flatnonzero(x.any(axis=1))
+    if rows.size:
+        out[rows] = sphere_lines.mean(cls, wave, x[rows])
+    return out
+
+
+def _kernel_on_sphere(cls: Frequencies, of_x: Circle, x: Floats, of_y: Circle, y: Floats, threads: int) -> Floats:
+    """The covariance of a wave with one of lines; 0 where x or y is 0."""
+    out, rows, columns = np.zeros((len(x), len(y))), np.flatnonzero(x.any(axis=1)), np.flatnonzero(y.any(axis=1))
+    if rows.size and columns.size:
+        x, y = x[rows], y[columns]
+        if of_x.is_trigonometric:
+            found = sphere_lines.kernel_with_cosine(cls, of_x.harmonic, x, of_y, y)
+        else:
+            found = sphere_lines.kernel(cls, of_x, x, of_y, y, threads)
+        out[np.ix_(rows, columns)] = found
     return out
 
 

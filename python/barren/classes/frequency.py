@@ -15,7 +15,7 @@ from barren._twofold import Twofold
 from barren._validate import Floats, came
 from barren.classes import closed_forms, frequency_sums, on_grid
 from barren.classes.base import TargetClass
-from barren.classes.frequency_arguments import column, given_frequencies, largest, refuse_large, refuse_lines
+from barren.classes.frequency_arguments import column, drawn, given_frequencies, largest, refuse_large
 from barren.classes.modular import ModularMultiplication
 from barren.inputs.reals import Density, Grid, RealLaw
 from barren.targets import Sawtooth, Target
@@ -37,8 +37,7 @@ class Frequencies(TargetClass):
             ``dimension`` d > 1 the radius of the sphere in R^d on which a is uniform. Left out where `frequencies` are
             given.
         target: ψ read on the circle: ``Sawtooth()`` (default), ``Cosine``, ``Threshold``, ``QuantileBit``, ``Square``,
-            ``Triangle``, a ``Table`` as a step function, and combinations of these. A sphere takes ``Cosine`` and
-            combinations of cosines.
+            ``Triangle``, a ``Table`` as a step function, and combinations of these.
         integer: whether a is an integer; must be left out for a sphere and for given frequencies.
         dimension: d, the number of coordinates of x.
         frequencies: the members themselves: finite numbers of shape ``(A,)``, or ``(A, d)`` for R^d.
@@ -84,7 +83,7 @@ class Frequencies(TargetClass):
         frequencies: ArrayLike | None = None,
     ) -> None:
         _validate.instance("target", target, Target, "a target such as targets.Sawtooth()")
-        circle = target.circle()
+        target.circle()  # refuses a target that has no meaning there
         if (A is None) == (frequencies is None):
             got = "neither" if A is None else "both"
             _validate.refuse(ValueError, "A", "given, or frequencies= in its place, and not both", got)
@@ -100,9 +99,6 @@ class Frequencies(TargetClass):
         if integer is not None and kind in ("set", "sphere"):
             why = "for given frequencies" if kind == "set" else f"in R^{d}, where a lies on a sphere"
             _validate.refuse(ValueError, "integer", f"left out {why}", came(integer))
-        if kind == "sphere" and not circle.is_trigonometric:
-            expected = f"targets.Cosine(k) or a sum of them on a sphere in R^{d}, or frequencies= a sample of it"
-            _validate.refuse(ValueError, "target", expected, repr(target))
         top = None if A is None else largest(A, kind)
         for name, value in {"A": top, "target": target, "kind": kind, "dimension": d, "_given": given}.items():
             object.__setattr__(self, name, value)
@@ -231,12 +227,14 @@ class Frequencies(TargetClass):
 
         Raises:
             TypeError: ``x`` are not numbers.
-            ValueError: another shape, a number that is not finite, or products of 2^106 and more.
+            ValueError: another shape, a number that is not finite, products of 2^106 and more, or a ψ with more than
+                2^24 jumps and kinks over a sphere.
 
-        Cost: O(A·n), in closed form O(n).
+        Cost: O(A·n), in closed form O(n), on a sphere O(A·|x|·d·n).
         """
         points, workers = self._points("x", x), _validate.threads(threads)
-        if self.is_closed or self.kind == "interval":
+        if self.is_closed or not self.has_members:
+            closed_forms.refuse_many(self, "x", points)
             return closed_forms.mean(self, points)
         return np.ascontiguousarray(self.adjoint(points, np.ones((self.size, 1)), threads=workers)[:, 0])
 
@@ -245,7 +243,8 @@ class Frequencies(TargetClass):
 
         For a cosine in closed form: with D(t) = E_a cos(2πkat) it is ½(D(x−y) + D(x+y)) − D(x)D(y), where D is a
         Dirichlet kernel for 1..A, a sinc for [0, A] and a Bessel function for a sphere, and for a sum of cosines a sum
-        over pairs. For the other targets a on [0, A] is integrated exactly from line to line of ψ; a sum over the
+        over pairs. For the other targets a on [0, A] is integrated exactly from line to line of ψ, and on a sphere K is
+        a sum over pairs of caps, one for each jump or kink of ψ, whose common measure has a closed form; a sum over the
         members is taken in blocks.
 
         Raises:
@@ -253,18 +252,36 @@ class Frequencies(TargetClass):
             ValueError: another shape, a number that is not finite, products that are too large, or an integral over
                 more lines than can be summed in minutes.
 
-        Cost: O(n·m) in closed form, O(n·m·A·(|x| + |y|)) for an interval, O(A·n·m) for members.
+        Cost: O(n·m) in closed form, O(n·m·A·(|x| + |y|)) for an interval, O(n·m·A²·|x|·|y|·d) for a sphere where ψ
+        jumps or bends, O(A·n·m) for members.
         Source: docs/theory, section 5.
         """
         rows, columns = self._points("x", x), self._points("y", y)
         workers = _validate.threads(threads)
-        if not self.is_closed and self.kind == "interval":
-            fastest = max(wave.harmonic for _, wave in self.circle.terms)
-            longest = max(float(np.abs(points).max(initial=0.0)) for points in (rows, columns))
-            refuse_lines("x", fastest * float(self.A or 0.0) * longest, closed_forms.steps(self, rows, columns))
-        if self.is_closed or self.kind == "interval":
+        if self.is_closed or not self.has_members:
+            closed_forms.refuse_long(self, rows, columns)
             return closed_forms.kernel(self, rows, columns, workers)
         return frequency_sums.kernel(self, rows, columns, workers)
+
+    def draw(self, count: int, seed: int = 0) -> Floats:
+        """Independent frequencies a of the class, for ``Frequencies(frequencies=cls.draw(1000))``, a sample of it.
+
+        Args:
+            count: how many, at least 1.
+            seed: of NumPy's generator.
+
+        Returns:
+            float64 of shape ``(count,)``, or ``(count, d)`` in R^d; of a finite class members, which may repeat.
+
+        Raises:
+            TypeError, ValueError: an argument that is not an integer, or one too small.
+
+        >>> Frequencies(2.0, dimension=3).draw(1).shape
+        (1, 3)
+        """
+        random = np.random.default_rng(_validate.integer("seed", seed, low=0))
+        many = _validate.integer("count", count, low=1)
+        return drawn(self.kind, self.A, self.dimension, self._given, many, random)
 
     def responses(
         self, points: Floats, weights: Floats, jacobian: np.ndarray, *, threads: int = 0, shift: float = 0.0
@@ -326,7 +343,7 @@ class Frequencies(TargetClass):
         return self.has_members and (deviations or not self.is_closed)
 
     def lines(self, points: Floats) -> float:
-        """Steps of the exact integral over [0, A], the mean over pairs of points."""
+        """Steps of the exact integral over [0, A], or what takes as long on a sphere; the mean over pairs of points."""
         return closed_forms.steps(self, points, points) / len(points) ** 2
 
     def under(self, law: object) -> Frequencies:

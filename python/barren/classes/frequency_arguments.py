@@ -16,6 +16,7 @@ _LARGEST_PRODUCT = 2.0**106  # from here on a product of two doubles is an integ
 _LARGEST_SIZE = 2.0**990
 _MOST_LINES = 2.0**40  # of one pair of points in an exact integral: from there on a step does not move a
 _MOST_STEPS = 2.0**38  # of all pairs: a quarter of an hour on one core
+_MOST_CAPS = 2.0**24  # jumps and kinks over a sphere, of one point
 
 
 def largest(A: object, kind: str) -> int | float:
@@ -64,3 +65,31 @@ def refuse_lines(name: str, largest: float, steps: float) -> None:
             "summed over all pairs (fewer points or a smaller A; or frequencies= a sample of [0, A])"
         )
         _validate.refuse(ValueError, name, expected, f"{steps:.2g} lines")
+
+
+def refuse_caps(name: str, most: float, steps: float) -> None:
+    """Refuse a mean or kernel on a sphere of too many caps, those of one point or in steps of all pairs of them."""
+    if most >= _MOST_CAPS:
+        expected = "such that ψ(⟨a, x⟩) has fewer than 2^24 jumps and kinks on the sphere (or frequencies= a sample)"
+        _validate.refuse(ValueError, name, expected, f"{most:.2g}")
+    if steps >= _MOST_STEPS:
+        expected = (
+            "points with fewer pairs of jumps and kinks of ψ over the sphere, for an exact kernel in a quarter of an "
+            "hour (fewer points or a smaller A; or frequencies= a sample, such as cls.draw(1000))"
+        )
+        _validate.refuse(ValueError, name, expected, f"{steps / _MOST_STEPS:.2g} times as many as that")
+
+
+def drawn(
+    kind: str, A: float | None, dimension: int, given: Floats | None, count: int, random: np.random.Generator
+) -> Floats:
+    """Independent frequencies of a class."""
+    if given is not None:
+        return np.asarray(given[random.integers(0, len(given), count)])
+    assert A is not None
+    if kind == "integers":
+        return random.integers(1, int(A) + 1, count).astype(np.float64)
+    if kind == "interval":
+        return A * random.random(count)
+    directions = random.standard_normal((count, dimension))
+    return np.asarray(A * (directions / np.linalg.norm(directions, axis=1)[:, np.newaxis]))

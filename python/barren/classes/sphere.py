@@ -66,7 +66,7 @@ def _by_difference(dimension: int, x: Floats, y: Floats) -> Floats:
 def _by_harmonics(dimension: int, x: Floats, y: Floats) -> Floats:
     """Σ_l A_l(r_x)·A_l(r_y)·P_l(cos θ) over even l ≥ 2, where one of r_x, r_y is small."""
     r_x, r_y = norms(x), norms(y)
-    cosines = np.clip(_directions(x, r_x) @ _directions(y, r_y).T, -1.0, 1.0)
+    cosines = np.clip(directions(x, r_x) @ directions(y, r_y).T, -1.0, 1.0)
     out: Floats = np.zeros_like(cosines)
     before, here = np.ones_like(cosines), cosines
     for degree in range(1, _DEGREES):
@@ -79,7 +79,8 @@ def _by_harmonics(dimension: int, x: Floats, y: Floats) -> Floats:
     return out
 
 
-def _directions(x: Floats, r: Floats) -> Floats:
+def directions(x: Floats, r: Floats) -> Floats:
+    """x/‖x‖ of each row, r its norm; 0 for 0."""
     # In two steps: a subnormal number has no inverse.
     largest = np.abs(x).max(axis=1, initial=0.0)
     safe = np.where(r == 0.0, 1.0, largest)

@@ -84,6 +84,18 @@ class Circle:
         return (Fraction(0),) if second is None else (Fraction(0), second)
 
     @property
+    def breaks(self) -> tuple[tuple[Fraction, ...], Floats, Floats]:
+        """Where the lines of a shape jump or bend in [0, 1), by how much they jump, and how much the slope changes."""
+        if self.pieces is None:
+            return (), np.empty(0), np.empty(0)
+        start, value, slope = self.pieces.T
+        above = value + slope * np.diff(start, append=1.0)
+        jumps, kinks = value - np.roll(above, 1), slope - np.roll(slope, 1)
+        kept = np.flatnonzero((jumps != 0.0) | (kinks != 0.0))
+        starts = self.starts
+        return tuple(starts[j] for j in kept), jumps[kept], kinks[kept]
+
+    @property
     def key(self) -> tuple[object, ...]:
         """What tells one wave from another."""
         return self.shape, self.harmonic, self.cut, self.table.tobytes()

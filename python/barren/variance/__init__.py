@@ -52,8 +52,8 @@ def gradient_variance(
     Var(H, w) = E_a‖G_a − E G‖² with G_a the gradient of the expected loss when the target is h_a, a uniform over the
     class. It equals E_{x,x'} K(x,x')·Θ(x,x'), the class kernel paired with the model's tangent kernel (docs/theory,
     section 1), and is computed exactly over every member, up to the rounding of float arithmetic, unless an estimate is
-    asked for (`rtol`, `method="probes"`) or nothing exact fits in memory, which is warned of; an estimate carries its
-    standard error. Exactly one of `model`, `jacobian` and `ntk` is given.
+    asked for (`rtol`, `method="probes"` or "sample") or nothing exact can be computed, which is warned of; an estimate
+    carries its standard error. Exactly one of `model`, `jacobian` and `ntk` is given.
 
     Args:
         cls: the target class, `ModularMultiplication`, `Frequencies` or `Parity`.
@@ -73,15 +73,16 @@ def gradient_variance(
             `jacobian` and `ntk` follow the points of the law: increasing for Uniform and RandomBits, as given for
             Sample.
         method: "auto", "direct", "character" (prime modulus), "nufft" (a cosine at frequencies 1..A), "walsh"
-            (parities), "kernel" or "probes"; "table" for cross-entropy and for a callable loss of more than two labels.
+            (parities), "kernel", "probes", or "sample" (frequencies drawn on an interval or a sphere); "table" for
+            cross-entropy and for a callable loss of more than two labels.
         deviations: whether to compute d(a) for every member too; default wherever the members can be listed. Beyond
             that d(a) cannot be had, and True is refused: for a prime p of any size and a ψ with a sawtooth expansion
             the variance over all of them is exact, by Dedekind sums; frequencies on an interval or a sphere are
             integrated over.
         per_parameter: whether to compute the variance of every single parameter too (not by "kernel" or "table").
         rtol: the relative standard error that will do: with "auto" an estimate is taken where it is predicted to be
-            faster than every exact method. Default: exact, or 0.05 for method="probes".
-        seed: of the random vectors of an estimate.
+            faster than every exact method. Default: exact, or 0.05 for method="probes" and "sample".
+        seed: of the random vectors, or frequencies, of an estimate.
         dtype: "float32" or "float64": what the model is evaluated in; default the dtype of its parameters.
         memory_limit: bytes that the computation may use beside its input; default half of what is available.
         threads: threads of the compiled core and the Fourier transforms; default all that the process may use.
@@ -130,9 +131,10 @@ def gradient_variance(
     )
     plan = make_plan(problem, method)
     if method == "auto" and rtol is None and not plan.chosen.is_exact:
+        cure = ", or a larger memory_limit=" if "memory" in plan.reason else ""
         warnings.warn(
-            "no exact method fits in memory: this is an estimate to a relative standard error of 5 % "
-            "(give rtol= to say what will do, or a larger memory_limit=)",
+            f"{plan.reason.removeprefix('an estimate: ')}: this is an estimate to a relative standard error of 5 % "
+            f"(give rtol= to say what will do{cure})",
             UserWarning,
             stacklevel=2,
         )

@@ -15,7 +15,11 @@ from barren.variance.speeds import Speeds
 EXACT = ("direct", "character", "kernel", "table", "nufft", "walsh")
 METHODS = {"direct": direct, "character": character, "kernel": kernel, "table": table, "probes": probes}
 # Methods of one kind of class alone, and what that is.
-_OF_OTHERS = {"nufft": "frequencies on the real line", "walsh": "parities"}
+_OF_OTHERS = {
+    "nufft": "frequencies on the real line",
+    "walsh": "parities",
+    "sample": "frequencies on an interval or a sphere",
+}
 NAMES = (*METHODS, *_OF_OTHERS)
 # Seconds of work by count above which the model is timed before a method is chosen: a second at most, and less here.
 _WORTH_TIMING = 4.0
@@ -28,7 +32,7 @@ class Candidate:
     """One method, as the plan sees it.
 
     Attributes:
-        method: "direct", "character", "kernel", "table", "nufft", "walsh" or "probes".
+        method: "direct", "character", "kernel", "table", "nufft", "walsh", "probes" or "sample".
         obstacle: why it cannot compute this problem, or None; the numbers are then 0.
         smallest_memory: bytes without which it cannot run.
         memory: bytes that it is predicted to take, beside the model and what was given.
@@ -107,8 +111,8 @@ def default_memory_limit() -> int:
 def make_plan(problem: Problem, method: str) -> Plan:
     """Takes the method asked for, or chooses one, and checks that it fits.
 
-    "auto" takes the exact method of least predicted time among those that fit in the memory limit. Probes join where
-    `rtol` was given, and where no exact method fits.
+    "auto" takes the exact method of least predicted time among those that fit in the memory limit. Probes and samples
+    join where `rtol` was given, and where no exact method fits.
 
     Args:
         problem: the problem.
@@ -204,7 +208,8 @@ def _choose(problem: Problem, candidates: tuple[Candidate, ...]) -> tuple[Candid
     if cheapest.is_exact:
         return cheapest, "exact, and no estimate is predicted to be faster"
     if not exact:
-        return cheapest, "an estimate: no exact method fits in memory"
+        none = "fits in memory" if any(c.is_exact for c in possible) else "can compute this problem"
+        return cheapest, f"an estimate: no exact method {none}"
     return cheapest, f"an estimate to rtol = {problem.rtol:g}, predicted to be faster than every exact method"
 
 

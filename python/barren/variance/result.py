@@ -22,7 +22,7 @@ class GradientVariance:
     Attributes:
         value: the variance.
         standard_error: 0.0 when the class is a whole one ("units" or "all") and the method exact; the standard error of
-            an estimate by probes. For a given set of multipliers `value` is
+            an estimate by probes or by a sample of frequencies. For a given set of multipliers `value` is
             exact for that set, and this is its standard error as an estimate for all units: the standard deviation of
             the deviations over √members, with the correction for a finite class; infinite for a single multiplier.
         per_layer: the variance of each layer's gradient; sums to `value`.
@@ -35,7 +35,8 @@ class GradientVariance:
         cls: the target class.
         inputs: the law of x.
         is_listed: whether the members, and so their deviations, can be listed.
-        estimate: what is known of an estimate by probes (how many, which part is exact), None of an exact value.
+        estimate: what is known of an estimate (how many probes or frequencies, which part is exact), None of an exact
+            value.
 
     Source: docs/theory, section 1.
     """
@@ -81,13 +82,13 @@ class GradientVariance:
             ValueError: they were not computed, because of `deviations=False`, because the members are too many to be
                 listed, or because forward mode does not go through the model and the estimate is of the dual form.
         """
+        if self._deviations is None and not self.cls.has_members:
+            raise ValueError(f"deviations need a list of members, and {self.cls!r} has none: only its kernel")
         if self._deviations is None and self.estimate is not None:
             raise ValueError(
                 "deviations need forward mode, which does not go through this model: the estimate is of the dual form "
                 "(backward passes with random labels), which gives the variance and its parameters' shares only"
             )
-        if self._deviations is None and not self.cls.has_members:
-            raise ValueError(f"deviations need a list of members, and {self.cls!r} has none: only its kernel")
         if self._deviations is None and not self.is_listed:
             raise ValueError(
                 f"deviations need the list of all {self.cls.size} members, which does not fit in memory; "
@@ -152,7 +153,7 @@ class GradientVariance:
         return self._per_parameter
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """A confidence interval of an estimate by probes; of an exact value, the value twice.
+        """A confidence interval of an estimate by probes or a sample; of an exact value, the value twice.
 
         A sum of few squares is skew, so the interval is that of a scaled χ² variable with the estimate's mean and
         variance, and wider above (docs/exactness).
@@ -186,7 +187,7 @@ class GradientVariance:
 
     def explain(self) -> str:
         """The plan in words: method, reason, the model's route, every candidate's price; how an estimate was made."""
-        if not self.is_listed:
+        if not self.is_listed and self.cls.has_members:
             how = "their kernel" if isinstance(self.cls, Parity) else "Dedekind sums"
             return f"{self.plan}\nmembers: all {self.cls.size}, by {how}; too many to list, so no deviations"
         note = "" if self.estimate is None else f"\nestimate: {self.estimate.note}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from barren._products import mirror
+from barren.classes import sphere_lines
 from barren.tangents.packed import COPIES
 from barren.variance.frequency.columns import centre, frequencies_of, wave_rate
 from barren.variance.kernel import blocks_memory, pair_by_kernel, pair_layers, weigh
@@ -28,7 +29,15 @@ def smallest_memory(problem: Problem) -> int:
     listed = frequencies_of(problem).lists_members(problem.needs_deviations)
     members = 48 * problem.cls.size if listed else 0
     blocks = least_block_bytes(n) * (1 if tangent.ntk_is_cheap else 2)
-    return 8 * n * n * squares + tangent.ntk_bytes + members + 64 * n + blocks
+    return 8 * n * n * squares + tangent.ntk_bytes + members + 64 * n + blocks + _working_bytes(problem)
+
+
+def _working_bytes(problem: Problem) -> int:
+    """What a kernel on a sphere takes while it is made."""
+    cls = frequencies_of(problem)
+    if cls.is_closed or cls.kind != "sphere":
+        return 0
+    return sphere_lines.working_bytes(cls, problem.points, problem.threads)
 
 
 def memory(problem: Problem) -> int:

@@ -13,6 +13,7 @@ METHODS = {"direct": direct, "walsh": walsh, "kernel": kernel, "probes": probes}
 
 def obstacle(problem: Problem, method: str) -> str | None:
     """Why a method cannot compute this problem, or None."""
-    other = "frequencies on the real line" if method == "nufft" else "residues modulo p"
+    others = {"nufft": "frequencies on the real line", "sample": "frequencies on an interval or a sphere"}
+    other = others.get(method, "residues modulo p")
     unlisted = f"it lists the {parity_of(problem).size} members, which do not fit in memory"
     return obstacles.obstacle(problem, method, METHODS, other, None if problem.is_listed else unlisted)
