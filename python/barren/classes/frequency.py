@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from barren import _core, _memory, _validate
+from barren._scales import for_singles, size_of
 from barren._twofold import Twofold
 from barren._validate import Floats, came
-from barren.classes import closed_forms, frequency_sums, on_grid
+from barren.classes import closed_forms, frequency_sums, near_zero, on_grid
 from barren.classes.base import TargetClass
 from barren.classes.frequency_arguments import column, given_frequencies, largest, refuse_large, refuse_lines
 from barren.classes.modular import ModularMultiplication
@@ -256,6 +257,9 @@ class Frequencies(TargetClass):
         """
         rows, columns = self._points("x", x), self._points("y", y)
         workers = _validate.threads(threads)
+        small = self._at_small_points(rows, columns)
+        if small is not None:
+            return small
         if not self.is_closed and self.kind == "interval":
             fastest = max(wave.harmonic for _, wave in self.circle.terms)
             longest = max(float(np.abs(points).max(initial=0.0)) for points in (rows, columns))
@@ -263,6 +267,10 @@ class Frequencies(TargetClass):
         if self.is_closed or self.kind == "interval":
             return closed_forms.kernel(self, rows, columns, workers)
         return frequency_sums.kernel(self, rows, columns, workers)
+
+    def _at_small_points(self, x: Floats, y: Floats) -> Floats | None:
+        """K where a·x is small for every member, else None."""
+        return near_zero.covariance(self, self.circle.terms, x, self.circle.terms, y)
 
     def responses(
         self, points: Floats, weights: Floats, jacobian: np.ndarray, *, threads: int = 0, shift: float = 0.0
@@ -280,8 +288,11 @@ class Frequencies(TargetClass):
             float64, shape ``(members, b)``. Same bits for any number of threads.
         """
         a, x, divisor = self._sides(self.members, points)
+        size = 0.0 if jacobian.dtype == np.float64 else size_of(weights) * size_of(jacobian)
+        weights, exponent = for_singles(weights, size, jacobian.dtype)
         arguments = (a, x, self.circle.core, weights, np.ascontiguousarray(jacobian))
-        return np.asarray(_core.frequency_responses(*arguments, threads, shift - self.circle.constant, divisor))
+        found = np.asarray(_core.frequency_responses(*arguments, threads, shift - self.circle.constant, divisor))
+        return np.ldexp(found, exponent) if exponent else found
 
     def adjoint(self, points: Floats, block: np.ndarray, *, threads: int = 0, shift: float = 0.0) -> Floats:
         """Σ_a (ψ(⟨a, x⟩) − shift)·block[a]/A at every point: the responses with members and points exchanged."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from barren._validate import WORD_LIMIT
+from barren._validate import WORD_LIMIT, Floats
 from barren.classes import ModularMultiplication
-from barren.classes.correlation import all_differ
 from barren.inputs import Law, RealLaw
 from barren.tangents.base import Tangent
+from barren.tangents.given import GivenJacobian
+from barren.variance.invariance import permutes_points, sees_no_constant
 
 if TYPE_CHECKING:
     from barren.variance.lookups import Labels
@@ -80,24 +81,48 @@ class Problem:
 
     @functools.cached_property
     def rows_vanish(self) -> bool:
-        """Whether Σ_j c_j K(x_i, x_j) = 0 for every i: all units of a prime multiply all units, equally likely ones.
+        """Whether Σ_j c_j K(x_i, x_j) = 0 for every i: every member sees the same of a constant (`invariance`)."""
+        return sees_no_constant(self.cls, self.points[self.varies], self.weights[self.varies])
 
-        Every member then takes the same values over the units, each as often, so Σ_x c_x ψ̃_a(x) = 0.
+    @functools.cached_property
+    def points_are_permuted(self) -> bool:
+        """Whether Σ_x c_x·f(a·x) is the same for every member, whatever f is (`invariance`)."""
+        return permutes_points(self.cls, self.points[self.varies], self.weights[self.varies])
+
+    @functools.cached_property
+    def varies(self) -> np.ndarray:
+        """Which points tell members apart, shape (n,): at x = 0 all of them have one value."""
+        found: np.ndarray = self.points != 0
+        return found if found.ndim == 1 else found.any(axis=1)
+
+    @functools.cached_property
+    def varying_weights(self) -> Floats:
+        """The weights of x, 0 at x = 0, which is in no deviation."""
+        return np.where(self.varies, self.weights, 0.0)
+
+    def of_varying(self) -> Problem:
+        """The same variance from less: x = 0 has the weight 0, and of a given Jacobian its row is left out.
+
+        The row would be in the means that are taken off all of them, and may be as large as it likes.
         """
-        cls: object = self.cls
-        if not (isinstance(cls, ModularMultiplication) and cls.multipliers == "units" and cls.is_prime):
-            return False
-        if len(self.points) < cls.p - 1:
-            return False
-        units = self.points != 0
-        weights = self.weights[units]
-        if len(weights) != cls.p - 1 or not all_differ(self.points[units], cls.p):
-            return False
-        return bool((weights == weights[0]).all())
+        if self.varies.all() or not self.varies.any():
+            return self
+        if isinstance(self.tangent, GivenJacobian):
+            kept = np.flatnonzero(self.varies)
+            tangent = self.tangent.take(kept)
+            return replace(self, points=self.points[kept], weights=self.weights[kept], tangent=tangent)
+        return replace(self, weights=self.varying_weights)
 
     def centred(self, block: np.ndarray) -> np.ndarray:
         """Columns of J less a constant each, where it gives no response but its rounding; else as they are."""
-        return block - block.mean(axis=0, dtype=np.float64).astype(block.dtype) if self.rows_vanish else block
+        return block - self.mean_row(block) if self.rows_vanish else block
+
+    def mean_row(self, block: np.ndarray) -> np.ndarray:
+        """The mean of the rows of a block of columns that belong to points that tell members apart; in its dtype."""
+        silent = np.flatnonzero(~self.varies)
+        rows = block if not silent.size else block[1:] if silent.tolist() == [0] else block[self.varies]
+        found: np.ndarray = rows.mean(axis=0, dtype=np.float64).astype(block.dtype) if len(rows) else 0.0 * block[0]
+        return found
 
     @property
     def needs_deviations(self) -> bool:

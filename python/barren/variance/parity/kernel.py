@@ -79,6 +79,7 @@ def run(problem: Problem) -> Pairing:
     """Var of every layer from blocks of its Θ; d(v) from one transform of the total Θ."""
     if _on_the_diagonal(problem):
         return _by_norms(problem)
+    problem = problem.of_varying()
     n = len(problem.points)
     total = np.zeros((n, n)) if problem.needs_deviations else None
     per_layer = pair_layers(problem, _pair(problem), _room(problem), total)

@@ -1,0 +1,139 @@
+"""Measures every engine against exact references, and writes the table of docs/exactness.md.
+
+python scripts/make_ledger.py                # every case: some minutes; writes scripts/ledger/results.json and the docs
+python scripts/make_ledger.py --check        # the quick cases again, and whether the docs are what the results say
+python scripts/make_ledger.py --only walsh   # the cases with this in their name, printed; nothing is written
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from ledger import bound_cases, modular_cases, other_cases, parity_cases, real_cases, table_cases  # noqa: E402
+from ledger.cases import ASKED, Case  # noqa: E402
+from make_tables import replaced  # noqa: E402
+
+RESULTS = ROOT / "scripts" / "ledger" / "results.json"
+DOCS = ROOT / "docs" / "exactness.md"
+_PARTS = (modular_cases, real_cases, parity_cases, table_cases, other_cases, bound_cases)
+
+
+def every_case(*, quick: bool = False) -> Iterator[Case]:
+    """The committed cases, or those that the tests run."""
+    for part in _PARTS:
+        yield from (case for case in part.cases() if case.quick or not quick)
+
+
+def fingerprint() -> str:
+    """Of the case set: what results must have been measured with."""
+    names = sorted(f"{case.engine}|{case.dtype}|{case.name}|{case.reason}" for case in every_case())
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+
+
+def measured(cases: Iterator[Case]) -> tuple[list[dict[str, Any]], list[str]]:
+    """A row an engine, dtype, quantity and reason with its worst case; and the cases with more error than they may."""
+    rows: dict[tuple[str, ...], dict[str, Any]] = {}
+    failed = []
+    for case in cases:
+        for quantity, error in case.errors().items():
+            key = case.engine, case.dtype, quantity, case.reason
+            row = rows.setdefault(
+                key,
+                {
+                    "engine": case.engine,
+                    "dtype": case.dtype,
+                    "quantity": quantity,
+                    "reason": case.reason,
+                    "cases": 0,
+                    "error": -1.0,
+                },
+            )
+            row["cases"] += 1
+            if not error <= row["error"]:
+                row["error"], row["case"] = error, case.name
+            if not error <= case.allowed:
+                failed.append(f"{case.engine}, {case.dtype}, {quantity}: {error:.1e} > {case.allowed:g} at {case.name}")
+    return sorted(rows.values(), key=lambda row: (row["engine"], row["dtype"] != "float64", row["reason"])), failed
+
+
+def table(results: dict[str, Any]) -> str:
+    """The rows as Markdown: first those that keep what is asked, then the rest with their reasons."""
+    asked = ", ".join(f"{dtype} {limit:g}" for dtype, limit in ASKED.items())
+    total = sum(row["cases"] for row in results["rows"])
+    lines = [
+        f"{total} comparisons, measured on {results['machine']} with the instruction set {results['kernel']}. "
+        f"Asked: {asked}.",
+        "",
+    ]
+    lines += _markdown([row for row in results["rows"] if not row["reason"]])
+    hard = [row for row in results["rows"] if row["reason"]]
+    if hard:
+        lines += ["", "What is lost where the asked digits cannot be kept, and why:", ""]
+        reasons = list(dict.fromkeys(row["reason"] for row in hard))
+        for reason in reasons:
+            lines += [f"*{reason}*", "", *_markdown([row for row in hard if row["reason"] == reason]), ""]
+    return "\n".join(lines).rstrip()
+
+
+def _markdown(rows: list[dict[str, Any]]) -> list[str]:
+    lines = ["| engine | dtype | quantity | cases | worst error | at |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        cells = [row["engine"], row["dtype"], row["quantity"], str(row["cases"]), f"{row['error']:.1e}", row["case"]]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return lines
+
+
+def write() -> None:
+    """Measures everything."""
+    from barren import _core
+
+    rows, failed = measured(every_case())
+    machine = f"{platform.system()} {platform.machine()}"
+    results = {"fingerprint": fingerprint(), "machine": machine, "kernel": _core.kernel(), "rows": rows}
+    if failed:
+        sys.exit("\n".join([f"{len(failed)} errors are larger than they may be; nothing is written:", *failed]))
+    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    DOCS.write_text(replaced(DOCS.read_text(), "ledger", table(results)))
+
+
+def stale() -> list[str]:
+    """What of the committed numbers is not what the cases and the results say."""
+    results = json.loads(RESULTS.read_text())
+    found = []
+    if results["fingerprint"] != fingerprint():
+        found.append("the cases are not those of results.json: run python scripts/make_ledger.py")
+    text = DOCS.read_text()
+    if replaced(text, "ledger", table(results)) != text:
+        found.append("docs/exactness.md is not what the results say: run python scripts/make_ledger.py")
+    return found
+
+
+def main() -> None:
+    """Writes, checks or prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--only", help="part of the name of an engine")
+    options = parser.parse_args()
+    if options.only:
+        rows, failed = measured(case for case in every_case() if options.only in case.engine)
+        print("\n".join([*_markdown(rows), *failed]))
+    elif options.check:
+        _, failed = measured(every_case(quick=True))
+        if problems := stale() + failed:
+            sys.exit("\n".join(problems))
+    else:
+        write()
+
+
+if __name__ == "__main__":
+    main()
