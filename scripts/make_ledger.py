@@ -25,12 +25,12 @@ from make_tables import replaced  # noqa: E402
 
 RESULTS = ROOT / "scripts" / "ledger" / "results.json"
 DOCS = ROOT / "docs" / "exactness.md"
-_PARTS = (modular_cases, real_cases, parity_cases, table_cases, other_cases, bound_cases)
+PARTS = (modular_cases, real_cases, parity_cases, table_cases, other_cases, bound_cases)
 
 
 def every_case(*, quick: bool = False) -> Iterator[Case]:
     """The committed cases, or those that the tests run."""
-    for part in _PARTS:
+    for part in PARTS:
         yield from (case for case in part.cases() if case.quick or not quick)
 
 

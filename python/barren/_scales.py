@@ -11,27 +11,26 @@ import numpy as np
 _EXPONENTS = 40
 
 
-def size_of(array: np.ndarray) -> float:
-    """The largest size of an entry, 0 where there is none; no copy is made."""
-    return max(float(array.max()), -float(array.min()), 0.0) if array.size else 0.0
+def size_for(dtype: Any, *arrays: np.ndarray) -> float:
+    """The product of the largest sizes in the arrays, if products are made in float32; else 0, and nothing is read."""
+    if np.dtype(dtype) != np.float32:
+        return 0.0
+    return math.prod(max(float(array.max()), -float(array.min())) if array.size else 0.0 for array in arrays)
 
 
-def leaves_singles(size: float, dtype: Any) -> bool:
-    """Whether products of numbers of this size may leave the range of float32, where that is what they are made in."""
-    return np.dtype(dtype) == np.float32 and size > 0.0 and abs(math.frexp(size)[1]) > _EXPONENTS
+def leaves_singles(size: float) -> bool:
+    """Whether products of numbers of this size may leave the range of float32; 0 does not."""
+    return size > 0.0 and abs(math.frexp(size)[1]) > _EXPONENTS
 
 
-def for_singles(array: np.ndarray, size: float, dtype: Any) -> tuple[np.ndarray, int]:
-    """An array in float64 and an exponent e: 2^e times it is what came, and `size` becomes a number near 1.
-
-    Nothing is done (e = 0) where the dtype of the products holds numbers of that size.
+def for_singles(array: np.ndarray, size: float) -> tuple[np.ndarray, int]:
+    """An array and an exponent e: 2^e times the one is what came, and `size` becomes a number near 1.
 
     Args:
         array: float64.
-        size: the largest size of what it is multiplied with, times that of its own.
-        dtype: of the products.
+        size: of what it becomes a factor of, from `size_for`. Where float32 holds that, e is 0.
     """
-    if not leaves_singles(size, dtype):
+    if not leaves_singles(size):
         return array, 0
     exponent = math.frexp(size)[1]
     return np.ldexp(array, -exponent), exponent

@@ -41,9 +41,9 @@ HARD = (
     "columns 1e-100, 1, 1e100 of Z",
 )
 SYMMETRY = (
-    "J is large where ψ cannot see it by a symmetry: odd under x -> −x where ψ is even (modulo p), or a character of no "
-    "member (parities). The large part cancels in every sum over x and leaves its rounding, 1e-16 of |J| for methods that "
-    "sum responses and 1e-16 of |J|² for those that multiply J with itself"
+    "J is large where ψ cannot see it by a symmetry: odd under x -> −x where ψ is even (modulo p), or a character of "
+    "no member (parities). The large part cancels in every sum over x and leaves its rounding, 1e-16 of |J| for "
+    "methods that sum responses and 1e-16 of |J|² for those that multiply J with itself"
 )
 AGREE = (
     "One row of J is 1e8, at a point x ≠ 0 where the few members of the set have one value: what cancels leaves its "

@@ -16,13 +16,13 @@ from ledger.cases import Case
 from ledger.real_line import Real, dirichlet_kernel, law, real, sphere_kernel
 
 NEAR_ZERO = (
-    "All a·x are near 0, where ψ hardly varies: 1e-10 for a cosine. Responses and d(a) are sums of values of ψ, and such "
-    "doubles differ in their last digits alone. The class kernel is made of differences there, so Var alone by "
+    "All a·x are near 0, where ψ hardly varies: 1e-10 for a cosine. Responses and d(a) are sums of values of ψ, and "
+    "such doubles differ in their last digits alone. The class kernel is made of differences there, so Var alone by "
     '`method="kernel"` keeps what is asked'
 )
 TRANSFORMS = (
-    "Non-uniform transforms are right to about 1e-14 of their largest mode; where the constant part of J is large beside "
-    "what the modes leave of it, that shows"
+    "Non-uniform transforms are right to about 1e-14 of their largest mode; where the constant part of J is large "
+    "beside what the modes leave of it, that shows"
 )
 HARD = ("Z + 1", "1 + 1e-6·Z", "1e-140·Z", "1e150·Z", "columns 1e-100, 1, 1e100 of Z", "Z, 1e12 at x = 0")
 

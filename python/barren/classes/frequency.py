@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from barren import _core, _memory, _validate
-from barren._scales import for_singles, size_of
+from barren._scales import for_singles, size_for
 from barren._twofold import Twofold
 from barren._validate import Floats, came
 from barren.classes import closed_forms, frequency_sums, near_zero, on_grid
@@ -288,8 +288,7 @@ class Frequencies(TargetClass):
             float64, shape ``(members, b)``. Same bits for any number of threads.
         """
         a, x, divisor = self._sides(self.members, points)
-        size = 0.0 if jacobian.dtype == np.float64 else size_of(weights) * size_of(jacobian)
-        weights, exponent = for_singles(weights, size, jacobian.dtype)
+        weights, exponent = for_singles(weights, size_for(jacobian.dtype, weights, jacobian))
         arguments = (a, x, self.circle.core, weights, np.ascontiguousarray(jacobian))
         found = np.asarray(_core.frequency_responses(*arguments, threads, shift - self.circle.constant, divisor))
         return np.ldexp(found, exponent) if exponent else found

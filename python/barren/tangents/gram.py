@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from barren import _core
-from barren._scales import leaves_singles, size_of
+from barren._scales import leaves_singles, size_for
 from barren.tangents.base import Block
 from barren.tangents.packed import PackedRows, packed_bytes
 from barren.tangents.parts import OuterPart, Part, RowsPart
@@ -88,7 +88,7 @@ class LayerGram:
             return
         if _is_packed(part):
             constants, arrays = [constant.numpy(), None], [matrix.numpy() for matrix in matrices]
-            if any(leaves_singles(size_of(array), array.dtype) for array in arrays):  # both of one dtype
+            if any(leaves_singles(size_for(array.dtype, array)) for array in arrays):  # both of one dtype
                 arrays = [array.astype(np.float64) for array in arrays]
             for array, level in zip(arrays, constants, strict=False):
                 self._packed.append(PackedRows(array, torch.get_num_threads(), level))

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from barren import _core
-from barren._scales import leaves_singles, size_of
+from barren._scales import leaves_singles, size_for
 from barren.tangents.base import Block, Doubles
 
 # What the core takes for one factor: both sides, what a row and a column add, and a constant.
@@ -40,7 +40,7 @@ class PackedRows:
     """
 
     def __init__(self, matrix: Block, threads: int, constant: Doubles | None = None) -> None:
-        if leaves_singles(size_of(matrix), matrix.dtype):  # products in float32 would be 0 or infinite
+        if leaves_singles(size_for(matrix.dtype, matrix)):  # products in float32 would be 0 or infinite
             matrix = matrix.astype(np.float64)
         cube = matrix[:, None] if matrix.ndim == 2 else matrix
         mean = cube.mean(axis=0, dtype=np.float64).astype(matrix.dtype)

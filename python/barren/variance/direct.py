@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from barren import _core
-from barren._scales import for_singles, size_of
+from barren._scales import for_singles, size_for
 from barren.classes import ModularMultiplication
 from barren.classes.group import unit_group
 from barren.variance.passes import Passes
@@ -67,10 +67,9 @@ def responses(
         table = cls.table() - shift
     entries, of_psi = np.empty(0), 0
     if table is not None:
-        shift, (entries, of_psi) = 0.0, for_singles(table, size_of(table), jacobian.dtype)
+        shift, (entries, of_psi) = 0.0, for_singles(table, size_for(jacobian.dtype, table))
     entries = np.ascontiguousarray(entries, dtype=jacobian.dtype)
-    size = 0.0 if jacobian.dtype == np.float64 else size_of(weights) * size_of(jacobian)
-    weights, of_rows = for_singles(weights, size, jacobian.dtype)
+    weights, of_rows = for_singles(weights, size_for(jacobian.dtype, weights, jacobian))
     if plain:
         side = cls.members, points, cls.p, formula, parameter
         found = _core.responses(*side, entries, weights, jacobian, threads, shift)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Lists of members and points of so many bytes are made under any memory limit: to tell what every method needs.
 SMALL_LISTS = 2**24
+# A column that varies by less than this part of its size among so many rows is nearly a constant.
+_STEADY, _SAMPLED = 2.0**-8, 64
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,19 @@ class Problem:
     def centred(self, block: np.ndarray) -> np.ndarray:
         """Columns of J less a constant each, where it gives no response but its rounding; else as they are."""
         return block - self.mean_row(block) if self.rows_vanish else block
+
+    def steadied(self, block: np.ndarray) -> np.ndarray:
+        """The same where a column is nearly a constant, to judge by some rows; else a constant is not worth a pass.
+
+        For methods that sum in float64 and take differences of neighbours, so that few digits are lost otherwise.
+        """
+        kept = np.flatnonzero(self.varies) if self.rows_vanish else np.empty(0, dtype=np.int64)
+        if not kept.size:
+            return block
+        some = block[kept[np.linspace(0, kept.size - 1, min(kept.size, _SAMPLED)).astype(np.int64)]]
+        high, low = some.max(axis=0), some.min(axis=0)
+        steady = bool((high - low < _STEADY * np.maximum(np.abs(high), np.abs(low))).any())
+        return self.centred(block) if steady else block
 
     def mean_row(self, block: np.ndarray) -> np.ndarray:
         """The mean of the rows of a block of columns that belong to points that tell members apart; in its dtype."""

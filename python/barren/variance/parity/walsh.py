@@ -94,7 +94,7 @@ def run(problem: Problem) -> Pairing:
     weights = varying_weights(problem) * cls.factor
 
     def respond(block: np.ndarray) -> np.ndarray:
-        weighted = weights[:, None] * problem.centred(block)
+        weighted = weights[:, None] * problem.steadied(block)
         return at_members(cls, transform(cls, problem.points, weighted, problem.threads))
 
     return pairing_of(passes, respond)
