@@ -93,7 +93,7 @@ def jacobian(name: str, points: list[int], columns: int = 3) -> np.ndarray:
     made: dict[str, np.ndarray] = {
         "Z + 1": noise + 1.0,
         "1 + 1e-6·Z": 1.0 + 1e-6 * noise,
-        "1, −3, 1000 times 1 + 1e-6·Z": np.array([1.0, -3.0, 1000.0]) * (1.0 + 1e-6 * noise),
+        "1, −3, 1000 times 1 + 1e-6·Z": np.resize([1.0, -3.0, 1000.0], columns) * (1.0 + 1e-6 * noise),
         "1 + 2^-12·integers": 1.0 + 2.0**-12 * np.rint(4.0 * noise),
         "constant": np.full((n, columns), 1.0 / 3.0),
         "±1e6 + Z": 1e6 * signs + noise,
@@ -102,7 +102,7 @@ def jacobian(name: str, points: list[int], columns: int = 3) -> np.ndarray:
         "Z, one row 1e8": np.where(np.arange(n)[:, None] == n // 2, 1e8, noise),
         "1e-140·Z": 1e-140 * noise,
         "1e150·Z": 1e150 * noise,
-        "columns 1e-100, 1, 1e100 of Z": np.array([1e-100, 1.0, 1e100]) * noise,
+        "columns 1e-100, 1, 1e100 of Z": np.resize([1e-100, 1.0, 1e100], columns) * noise,
         "1e-25·Z": 1e-25 * noise,
         "1e25·Z": 1e25 * noise,
         "1e-37·Z": 1e-37 * noise,

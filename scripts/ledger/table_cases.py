@@ -1,7 +1,7 @@
 """Losses that are not affine in the label, and cross-entropy, on linear models whose Jacobian is given numbers.
 
-The model is x -> ⟨w, J(x)⟩ with w the first unit vector: its gradient is J(x) and its output the first column, without
-an error. So both sides know the derivatives of the loss at every label as fractions.
+The model is x -> ⟨w, J(x)⟩ with w a quarter of the first unit vector: its gradient is J(x) and its output a quarter of
+the first column, without an error. So both sides know the derivatives of the loss at every label as fractions.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def cases() -> Iterator[Case]:
         for p, multipliers in ((13, "units"), (13, "all"), (31, "units"), (31, "some"), (15, "units"), (16, "all")):
             for law in ("uniform", "sample"):
                 for j in HARD:
-                    if loss == "(N − y)³/3" and j not in HARD[:3]:
-                        continue  # the derivatives would be of the size of J, and its squares no numbers
+                    if loss == "(N − y)³/3" and j not in ("Z + 1", "constant"):
+                        continue  # torch rounds these derivatives: they are no exact data
                     for columns in (3, WIDE):
                         problem = modular(p, "sawtooth" if loss == "|N − y|" else "residue", multipliers, law, j)
                         name = f"{problem.name}, {columns} columns, {loss}"
@@ -77,7 +77,7 @@ def _linear(inputs: int, outputs: int) -> torch.nn.Module:
     with torch.no_grad():
         model.weight.zero_()
         if outputs == 1:
-            model.weight[0, 0] = 1.0
+            model.weight[0, 0] = 0.25
     return model
 
 
@@ -107,7 +107,7 @@ def _table(problem: Modular, loss: str, columns: int) -> dict[str, float]:
         method="table",
     )
     psi = _psi(problem, places)
-    outputs = [Fraction(float(value)) for value in rows[:, 0]]
+    outputs = [Fraction(float(value)) / 4 for value in rows[:, 0]]
     derivatives = [[slope(n, y) for n, y in zip(outputs, member, strict=True)] for member in psi]
     table = exact.of_fractions((d for row in derivatives for d in row), (len(psi), len(places)))
     return _errors(v, exact.pairing(table, weights, exact.of_floats(rows)))

@@ -31,7 +31,7 @@ def sees_no_constant(cls: object, points: np.ndarray, weights: Floats) -> bool:
         weights: their probabilities, shape (n,).
     """
     if isinstance(cls, Parity):
-        return cls.weight is not None and _is_whole(points, weights, cls.points)
+        return cls.weight is not None and _is_whole(points, weights, cls.points - 2, cls.points)
     if not isinstance(cls, ModularMultiplication):
         return False
     orbits = _orbits(cls, points, weights)
@@ -51,9 +51,9 @@ def permutes_points(cls: object, points: np.ndarray, weights: Floats) -> bool:
     return len(_divisors(cls)) == 1
 
 
-def _is_whole(points: Integers, weights: Floats, size: int) -> bool:
-    """Whether all of 1..size−1 are there, once each and equally likely."""
-    return len(points) == size - 1 and bool((weights == weights[0]).all()) and all_differ(points, size)
+def _is_whole(points: Integers, weights: Floats, count: int, size: int) -> bool:
+    """Whether there are so many points below `size`, once each and equally likely."""
+    return 0 < len(points) == count and bool((weights == weights[0]).all()) and all_differ(points, size)
 
 
 def _orbits(cls: ModularMultiplication, points: Integers, weights: Floats) -> list[tuple[Integers, float]] | None:
@@ -61,7 +61,7 @@ def _orbits(cls: ModularMultiplication, points: Integers, weights: Floats) -> li
     if cls.p > np.iinfo(np.int64).max or not len(points):
         return None
     if cls.is_prime:
-        return [(points, float(weights[0]))] if _is_whole(points, weights, cls.p) else None
+        return [(points, float(weights[0]))] if _is_whole(points, weights, cls.p - 1, cls.p) else None
     common = np.gcd(points, cls.p)
     orbits = []
     for divisor in np.unique(common):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from barren._validate import WORD_LIMIT, Floats
-from barren.classes import ModularMultiplication
+from barren.classes import ModularMultiplication, Parity
 from barren.inputs import Law, RealLaw
 from barren.tangents.base import Tangent
 from barren.tangents.given import GivenJacobian
@@ -93,8 +93,11 @@ class Problem:
 
     @functools.cached_property
     def varies(self) -> np.ndarray:
-        """Which points tell members apart, shape (n,): at x = 0 all of them have one value."""
+        """Which points tell members apart, shape (n,): at x = 0 all have one value; parities of k ones at 1…1 too."""
+        cls: object = self.cls
         found: np.ndarray = self.points != 0
+        if isinstance(cls, Parity) and cls.weight is not None:
+            found &= self.points != cls.points - 1
         return found if found.ndim == 1 else found.any(axis=1)
 
     @functools.cached_property
@@ -134,10 +137,7 @@ class Problem:
 
     def mean_row(self, block: np.ndarray) -> np.ndarray:
         """The mean of the rows of a block of columns that belong to points that tell members apart; in its dtype."""
-        silent = np.flatnonzero(~self.varies)
-        rows = block if not silent.size else block[1:] if silent.tolist() == [0] else block[self.varies]
-        found: np.ndarray = rows.mean(axis=0, dtype=np.float64).astype(block.dtype) if len(rows) else 0.0 * block[0]
-        return found
+        return mean_of(block, self.varies)
 
     @property
     def needs_deviations(self) -> bool:
@@ -229,3 +229,11 @@ class Shares:
         columns = self._columns
         joined = None if columns is None else {layer: np.concatenate(parts) for layer, parts in columns.items()}
         return Pairing(self._per_layer, deviations, joined)
+
+
+def mean_of(block: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """The mean of some rows, kept (n,) bool, in the dtype of the block; a copy only if more than the first go."""
+    gone = np.flatnonzero(~kept)
+    rows = block if not gone.size else block[1:] if gone.tolist() == [0] else block[kept]
+    found: np.ndarray = rows.mean(axis=0, dtype=np.float64).astype(block.dtype) if len(rows) else 0.0 * block[0]
+    return found

@@ -20,7 +20,7 @@ from barren.tangents.packed import COPIES
 from barren.variance import cross_entropy
 from barren.variance.lookups import BLOCK_BYTES, labels_of, look_up, member_blocks, shares_of
 from barren.variance.lookups import Labels as Labels
-from barren.variance.problem import Pairing, Problem, accumulate
+from barren.variance.problem import Pairing, Problem, accumulate, mean_of
 from barren.variance.speeds import Speeds
 from barren.variance.theta import least_block_bytes, upper_blocks
 
@@ -154,7 +154,8 @@ def _centred(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     shares, weights = shares_of(problem), problem.varying_weights
     table, halves = np.empty(slopes.shape), np.zeros((*slopes.shape, 2))
     for points in pieces(*slopes.shape, limit=_CENTRED):
-        part, mass = slopes[points], weights[points, None]
+        # Differences first: they are 0 where the loss does not tell the labels apart.
+        part, mass = slopes[points] - slopes[points, :1], weights[points, None]
         near, rest = two_sum(part, -np.einsum("xk,xk->x", shares[points], part)[:, None])
         table[points], halves[points, :, 1] = two_product(mass, near)
         halves[points, :, 1] += mass * rest
@@ -221,11 +222,11 @@ def _by_responses(problem: Problem, table: np.ndarray, sums: np.ndarray) -> Pair
     """
     cls, tangent, n = problem.cls, problem.tangent, len(problem.points)
     room = _responses_room(problem)
-    typed = table[:, :, None].astype(tangent.dtype)
+    typed, seen = table[:, :, None].astype(tangent.dtype), table.any(axis=1)
     deviations = np.zeros(cls.size)
     per_layer: dict[str, float] = {}
     for layer, block in tangent.column_blocks(_columns_bytes(problem)):
-        mean = problem.mean_row(block)
+        mean = mean_of(block, seen)
         rest = block - mean
         contribution = np.empty(cls.size)
         for rows in member_blocks(problem, 8 * n + 16 * block.shape[1], room, _LEAST_MEMBERS):

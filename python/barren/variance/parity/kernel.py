@@ -94,6 +94,9 @@ def _on_the_diagonal(problem: Problem) -> bool:
 def _by_norms(problem: Problem) -> Pairing:
     """Σ_x c_x²·K(x, x)·Θ_layer(x, x)."""
     tangent, n, weights = problem.tangent, len(problem.points), diagonal_weights(problem)
+    if len(tangent.layers) == 1:  # its Θ(x, x) is the squared norm
+        (layer,), norms = tangent.layers, tangent.squared_norms()
+        return Pairing({layer: float(weights @ norms)}, None, squared_norms=norms)
     workers = tangent.workers(problem.threads)
 
     def diagonals(start: int) -> dict[str, Floats]:
