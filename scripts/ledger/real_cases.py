@@ -80,7 +80,7 @@ def _reason(problem: Real, method: str, deviations: bool) -> tuple[str, float]:
     if problem.law == "small" and deviations:
         return NEAR_ZERO, 1e-2
     if problem.law.startswith("nodes") and problem.jacobian == "1 + 1e-6·Z":
-        return NODES, 1e-1 if method == "kernel" else 1e-7
+        return NODES, {"kernel": 1e-1, "nufft": 1e-4}.get(method, 1e-7)
     if method == "nufft" and problem.dtype == "float64":
         return TRANSFORMS, 1e-10
     return "", 0.0

@@ -26,7 +26,7 @@ _MOST_PHASES = 1 << 22
 def covariance(cls: Frequencies, of_x: Terms, x: Floats, of_y: Terms, y: Floats) -> Floats | None:
     """Cov_a(ψ(ax), φ(ay)), float64 of shape (len(x), len(y)), or None where a·x is not small or members are too many.
 
-    On [0, A] by a Gauss–Legendre rule, exact to rounding there; on 1..A and for given frequencies of one sign by a sum.
+    On [0, A] by a Gauss–Legendre rule, exact to rounding there; on 1..A and for given frequencies by a sum.
 
     Args:
         cls: a class in one dimension.
@@ -40,6 +40,8 @@ def covariance(cls: Frequencies, of_x: Terms, x: Floats, of_y: Terms, y: Floats)
     x, y = within_a_period(cls, x), within_a_period(cls, y)
     largest = _largest_frequency(cls)
     if any(largest * float(np.abs(points).max()) >= _reach(terms) for terms, points in ((of_x, x), (of_y, y))):
+        return None
+    if _has_both_signs(cls) and any(_jumps_at_zero(wave) for terms in (of_x, of_y) for _, wave in terms):
         return None
     nodes = _nodes(cls, x.size + y.size)
     if nodes is None:
@@ -61,6 +63,19 @@ def _largest_frequency(cls: Frequencies) -> float:
     return float(np.abs(cls.members).max()) if cls.kind == "set" else float(cls.A or 0.0)
 
 
+def _has_both_signs(cls: Frequencies) -> bool:
+    """Whether a·x may lie on either side of 0, or be 0, for one x."""
+    return cls.kind == "set" and not ((cls.members > 0.0).all() or (cls.members < 0.0).all())
+
+
+def _jumps_at_zero(wave: Circle) -> bool:
+    """Whether the wave has another value on the left of 0 than on the right, as the sawtooth."""
+    if wave.pieces is None:
+        return False
+    start, value, slope = wave.pieces[-1]
+    return bool(value + slope * (1.0 - start) != wave.pieces[0, 1])
+
+
 def _reach(terms: Terms) -> float:
     """Up to which |a·x| no wave has gone a quarter of a period, or met a jump or a kink."""
     reach = np.inf
@@ -79,10 +94,7 @@ def _nodes(cls: Frequencies, points: int) -> tuple[Floats, Floats] | None:
         return 0.5 * float(cls.A or 0.0) * (nodes + 1.0), 0.5 * weights
     if cls.size * points > _MOST_PHASES:
         return None
-    members = cls.members
-    if cls.kind == "set" and not ((members > 0.0).all() or (members < 0.0).all()):
-        return None  # a sawtooth has one value on the left of 0 and another on the right
-    return members, np.full(cls.size, 1.0 / cls.size)
+    return cls.members, np.full(cls.size, 1.0 / cls.size)
 
 
 def _varying(terms: Terms, t: Floats) -> Floats:
