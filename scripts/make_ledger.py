@@ -8,11 +8,14 @@ python scripts/make_ledger.py --only walsh   # the cases with this in their name
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import json
+import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,8 @@ from make_tables import replaced  # noqa: E402
 
 RESULTS = ROOT / "scripts" / "ledger" / "results.json"
 DOCS = ROOT / "docs" / "exactness.md"
+# Cases that one process takes in one go.
+_TOGETHER = 60
 PARTS = (modular_cases, real_cases, parity_cases, table_cases, other_cases, bound_cases)
 
 
@@ -40,30 +45,50 @@ def fingerprint() -> str:
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
-def measured(cases: Iterator[Case]) -> tuple[list[dict[str, Any]], list[str]]:
+def measured(cases: Iterable[Case]) -> tuple[list[dict[str, Any]], list[str]]:
     """A row an engine, dtype, quantity and reason with its worst case; and the cases with more error than they may."""
     rows: dict[tuple[str, ...], dict[str, Any]] = {}
     failed = []
     for case in cases:
         for quantity, error in case.errors().items():
-            key = case.engine, case.dtype, quantity, case.reason
-            row = rows.setdefault(
-                key,
-                {
-                    "engine": case.engine,
-                    "dtype": case.dtype,
-                    "quantity": quantity,
-                    "reason": case.reason,
-                    "cases": 0,
-                    "error": -1.0,
-                },
-            )
-            row["cases"] += 1
-            if not error <= row["error"]:
-                row["error"], row["case"] = error, case.name
+            names = {"engine": case.engine, "dtype": case.dtype, "quantity": quantity, "reason": case.reason}
+            _join(rows, {**names, "cases": 1, "error": error, "case": case.name})
             if not error <= case.allowed:
                 failed.append(f"{case.engine}, {case.dtype}, {quantity}: {error:.1e} > {case.allowed:g} at {case.name}")
-    return sorted(rows.values(), key=lambda row: (row["engine"], row["dtype"] != "float64", row["reason"])), failed
+    return sorted(rows.values(), key=_place), failed
+
+
+def _join(rows: dict[tuple[str, ...], dict[str, Any]], row: dict[str, Any]) -> None:
+    """Adds a row to that of the same engine, dtype, quantity and reason; of equal errors the first stays."""
+    kept = rows.setdefault((row["engine"], row["dtype"], row["quantity"], row["reason"]), {**row, "cases": 0})
+    kept["cases"] += row["cases"]
+    if not row["error"] <= kept["error"]:
+        kept["error"], kept["case"] = row["error"], row["case"]
+
+
+def _place(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["engine"], row["dtype"] != "float64", row["reason"], row["quantity"]
+
+
+@functools.cache
+def _listed() -> list[Case]:
+    return list(every_case())
+
+
+def _measured_part(start: int) -> tuple[list[dict[str, Any]], list[str]]:
+    return measured(_listed()[start : start + _TOGETHER])
+
+
+def measured_by(workers: int) -> tuple[list[dict[str, Any]], list[str]]:
+    """All cases, by so many processes: neighbours, which share their exact side, by the same one."""
+    rows: dict[tuple[str, ...], dict[str, Any]] = {}
+    failed: list[str] = []
+    with ProcessPoolExecutor(workers) as pool:
+        for part, wrong in pool.map(_measured_part, range(0, len(_listed()), _TOGETHER)):
+            for row in part:
+                _join(rows, row)
+            failed += wrong
+    return sorted(rows.values(), key=_place), failed
 
 
 def table(results: dict[str, Any]) -> str:
@@ -93,11 +118,11 @@ def _markdown(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def write() -> None:
+def write(workers: int) -> None:
     """Measures everything."""
     from barren import _core
 
-    rows, failed = measured(every_case())
+    rows, failed = measured_by(workers)
     machine = f"{platform.system()} {platform.machine()}"
     results = {"fingerprint": fingerprint(), "machine": machine, "kernel": _core.kernel(), "rows": rows}
     if failed:
@@ -122,6 +147,7 @@ def main() -> None:
     """Writes, checks or prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that measure")
     parser.add_argument("--only", help="part of the name of an engine")
     options = parser.parse_args()
     if options.only:
@@ -132,7 +158,7 @@ def main() -> None:
         if problems := stale() + failed:
             sys.exit("\n".join(problems))
     else:
-        write()
+        write(options.workers)
 
 
 if __name__ == "__main__":
