@@ -20,10 +20,6 @@ NEAR_ZERO = (
     "such doubles differ in their last digits alone. The class kernel is made of differences there, so Var alone by "
     '`method="kernel"` keeps what is asked'
 )
-TRANSFORMS = (
-    "Non-uniform transforms are right to about 1e-14 of their largest mode; where the constant part of J is large "
-    "beside what the modes leave of it, that shows"
-)
 NODES = (
     "J is a constant and little more, and the points are a quadrature rule for the uniform law: Σ_j c_j·ψ(a·x_j) would "
     "be 0, so that the constant meets the rounding of values of ψ, 1e-16, alone"
@@ -81,8 +77,6 @@ def _reason(problem: Real, method: str, deviations: bool) -> tuple[str, float]:
         return NEAR_ZERO, 1e-2
     if problem.law.startswith("nodes") and problem.jacobian == "1 + 1e-6·Z":
         return NODES, {"kernel": 1e-1, "nufft": 1e-4}.get(method, 1e-7)
-    if method == "nufft" and problem.dtype == "float64":
-        return TRANSFORMS, 1e-10
     return "", 0.0
 
 
