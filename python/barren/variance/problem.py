@@ -98,7 +98,7 @@ class Problem:
         found: np.ndarray = self.points != 0
         if isinstance(cls, Parity) and cls.weight is not None:
             found &= self.points != cls.points - 1
-        return found if found.ndim == 1 else found.any(axis=1)
+        return found if found.ndim == 1 else np.asarray(found.any(axis=1))
 
     @functools.cached_property
     def varying_weights(self) -> Floats:

@@ -153,7 +153,7 @@ def _centred(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     assert slopes is not None
     shares, weights = shares_of(problem), problem.varying_weights
     table, halves = np.empty(slopes.shape), np.zeros((*slopes.shape, 2))
-    for points in pieces(*slopes.shape, limit=_CENTRED):
+    for points in pieces(len(slopes), slopes.shape[1], _CENTRED):
         # Differences first: they are 0 where the loss does not tell the labels apart.
         part, mass = slopes[points] - slopes[points, :1], weights[points, None]
         near, rest = two_sum(part, -np.einsum("xk,xk->x", shares[points], part)[:, None])
@@ -222,7 +222,7 @@ def _by_responses(problem: Problem, table: np.ndarray, sums: np.ndarray) -> Pair
     """
     cls, tangent, n = problem.cls, problem.tangent, len(problem.points)
     room = _responses_room(problem)
-    typed, seen = table[:, :, None].astype(tangent.dtype), table.any(axis=1)
+    typed, seen = table[:, :, None].astype(tangent.dtype), np.asarray(table.any(axis=1))
     deviations = np.zeros(cls.size)
     per_layer: dict[str, float] = {}
     for layer, block in tangent.column_blocks(_columns_bytes(problem)):
