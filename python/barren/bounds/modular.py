@@ -13,6 +13,7 @@ from barren._validate import Floats
 from barren.classes import ModularMultiplication, TargetClass
 from barren.classes.characters import half_energies, primitive_root
 from barren.classes.group import unit_group
+from barren.classes.ratios import zero_excess
 from barren.inputs import Law, RealLaw, Uniform
 
 _BLOCK = 1 << 20
@@ -31,12 +32,6 @@ def is_uniform_prime(cls: TargetClass, law: Law | RealLaw | None) -> TypeGuard[M
 def point_weight(cls: ModularMultiplication, law: Any) -> float:
     """The probability of each unit under a uniform law."""
     return 1.0 / int(law.size(cls.p))
-
-
-def zero_excess(cls: ModularMultiplication) -> float:
-    """ψ(0) − mean of ψ over the units: what the multiplier 0 adds to the class."""
-    table = cls.table()
-    return float(table[0] - table[1:].mean())
 
 
 @dataclass(frozen=True)

@@ -76,14 +76,19 @@ def primitive_root(p: int) -> int:
 
 
 def _even_and_odd(cls: ModularMultiplication, threads: int) -> list[Floats]:
-    """(ψ(g^i) ± ψ(−g^i))/2 for i < m; g^m = −1, so these are the two halves."""
+    """(ψ(g^i) ± ψ(−g^i))/2 for i < m, ψ less a constant; g^m = −1, so these are the two halves."""
     p, root = cls.p, primitive_root(cls.p)
     m = (p - 1) // 2
     even, odd = np.empty(m), np.empty(m)
+    middle = None
     for start in range(0, m, _BLOCK):
         stop = min(start + _BLOCK, m)
         powers = _core.power_range(root, start, stop - start, p, threads)
         there, opposite = cls.values((1, p - 1), powers, threads=threads or None)
+        if middle is None:  # a large constant in ψ would cost the even half its digits
+            middle = 0.5 * (max(there.max(), opposite.max()) + min(there.min(), opposite.min()))
+        there -= middle
+        opposite -= middle
         np.add(there, opposite, out=even[start:stop])
         np.subtract(there, opposite, out=odd[start:stop])
     even *= 0.5

@@ -17,7 +17,7 @@ import numpy as np
 from barren import _core, _twofold
 from barren._twofold import Twofold
 from barren._validate import Floats
-from barren.classes import sphere, sphere_lines
+from barren.classes import near_zero, sphere, sphere_lines
 from barren.classes.frequency_arguments import refuse_caps, refuse_lines
 from barren.targets.circle import Circle
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 _BLOCK_BYTES = 1 << 25
 _LEAST_TURNS = 2.0**-900  # on fewer of them ψ has the value that it takes beside 0, to every digit
-# k·A·x up to here is small: 40 nodes integrate products of sin² of it without an error.
-_SMALL_PHASE, _LEGENDRE_NODES = 0.25, 40
-_MOST_PHASES = 1 << 22
 
 
 def mean(cls: Frequencies, x: Floats) -> Floats:
@@ -57,6 +54,9 @@ def kernel(cls: Frequencies, x: Floats, y: Floats, threads: int) -> Floats:
 
 
 def _covariance(cls: Frequencies, of_x: Circle, x: Floats, of_y: Circle, y: Floats, threads: int) -> Floats:
+    small = near_zero.covariance(cls, of_x.terms, x, of_y.terms, y)
+    if small is not None:
+        return small
     if of_x.is_trigonometric and of_y.is_trigonometric:
         return _kernel_of_cosines(cls, of_x.harmonic, x, of_y.harmonic, y)
     if of_y.is_trigonometric:
@@ -121,12 +121,9 @@ def _mean_of_cosines(cls: Frequencies, k: int, x: Floats) -> Floats:
 
 
 def _kernel_of_cosines(cls: Frequencies, k: int, x: Floats, l: int, y: Floats) -> Floats:  # noqa: E741
-    """½(D(kx − ly) + D(kx + ly)) − D(kx)D(ly), a block of rows at a time; by nodes where that would cancel."""
+    """½(D(kx − ly) + D(kx + ly)) − D(kx)D(ly), a block of rows at a time."""
     if cls.kind == "sphere":
         return sphere.kernel(cls.dimension, _on_unit_sphere(cls, k, x), _on_unit_sphere(cls, l, y))
-    nodes = _nodes_of_small_phases(cls, k, x, l, y)
-    if nodes is not None:
-        return _kernel_at_nodes(cls, k, x, l, y, *nodes)
     mean_x, mean_y = _mean_of_cosines(cls, k, x), _mean_of_cosines(cls, l, y)
     out = np.empty((len(x), len(y)))
     step = max(1, _BLOCK_BYTES // (8 * max(1, len(y))))
@@ -135,43 +132,6 @@ def _kernel_of_cosines(cls: Frequencies, k: int, x: Floats, l: int, y: Floats) -
         of_x, of_y = _multiple(cls, k, rows), _multiple(cls, l, y)
         less, more = (_averaged(cls, _twofold.add(of_x, (sign * of_y[0], sign * of_y[1]))) for sign in (-1.0, 1.0))
         out[start : start + step] = 0.5 * (less + more) - mean_x[start : start + step, np.newaxis] * mean_y
-    return out
-
-
-def _nodes_of_small_phases(cls: Frequencies, k: int, x: Floats, l: int, y: Floats) -> tuple[Floats, Floats] | None:  # noqa: E741
-    """Frequencies and weights that give E_a where k·A·x is small at all points, else None: the closed form serves.
-
-    On [0, A] a Gauss–Legendre rule, exact to rounding there; on 1..A the frequencies themselves, if they are few.
-    """
-    A, size = float(cls.A or 0.0), len(x) + len(y)
-    largest = max(m * np.abs(_within_a_period(cls, points)).max(initial=0.0) for m, points in ((k, x), (l, y)))
-    if A * largest > _SMALL_PHASE:
-        return None
-    if cls.kind == "interval":
-        nodes, weights = np.polynomial.legendre.leggauss(_LEGENDRE_NODES)
-        return 0.5 * A * (nodes + 1.0), 0.5 * weights
-    if A * size > _MOST_PHASES:
-        return None
-    return np.arange(1.0, A + 1.0), np.full(int(A), 1.0 / A)
-
-
-def _kernel_at_nodes(
-    cls: Frequencies,
-    k: int,
-    x: Floats,
-    l: int,  # noqa: E741
-    y: Floats,
-    nodes: Floats,
-    weights: Floats,
-) -> Floats:
-    """The covariance of 1 − cos(2πt) = 2·sin²(πt), t = kax: the one that would cancel is never added."""
-    sides = []
-    for m, points in ((k, x), (l, y)):
-        phases = np.multiply.outer(nodes, m * _within_a_period(cls, points))
-        side = 2.0 * np.sin(np.pi * phases) ** 2
-        side -= weights @ side
-        sides.append(side)
-    out: Floats = (weights[:, np.newaxis] * sides[0]).T @ sides[1]
     return out
 
 
@@ -199,11 +159,6 @@ def _kernel_on_sphere(cls: Frequencies, of_x: Circle, x: Floats, of_y: Circle, y
 def _on_unit_sphere(cls: Frequencies, k: int, x: Floats) -> Floats:
     """2πkA·x: with a of length 1 the class is the same."""
     return np.asarray(2.0 * np.pi * k * float(cls.A or 0.0) * x)
-
-
-def _within_a_period(cls: Frequencies, x: Floats) -> Floats:
-    """The number x less the nearest integer, which integer frequencies do not see; exact."""
-    return x - np.rint(x) if cls.kind == "integers" else x
 
 
 def _multiple(cls: Frequencies, k: int, x: Floats) -> Twofold:

@@ -148,8 +148,9 @@ class Correlation:
         self.order, self.m = cls.p - 1, (cls.p - 1) // 2
         table = cls.table()
         psi = table[self.group.powers]
-        mean = float(psi.mean())
         # What the trivial character would carry, ψ's mean over the units, belongs to no multiplier: take it out first.
+        # That of the even half has no rounding where ψ is odd up to a constant.
+        mean = float((0.5 * (psi[: self.m] + psi[self.m :])).mean())
         psi -= mean
         self.zero_excess = float(table[0]) - mean
         even, odd = 0.5 * (psi[: self.m] + psi[self.m :]), 0.5 * (psi[: self.m] - psi[self.m :])

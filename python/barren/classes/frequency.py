@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from barren import _core, _memory, _validate
+from barren._scales import for_singles, size_for
 from barren._twofold import Twofold
 from barren._validate import Floats, came
-from barren.classes import closed_forms, frequency_sums, on_grid
+from barren.classes import closed_forms, frequency_sums, near_zero, on_grid
 from barren.classes.base import TargetClass
 from barren.classes.frequency_arguments import column, drawn, given_frequencies, largest, refuse_large
 from barren.classes.modular import ModularMultiplication
@@ -258,10 +259,17 @@ class Frequencies(TargetClass):
         """
         rows, columns = self._points("x", x), self._points("y", y)
         workers = _validate.threads(threads)
+        small = self._at_small_points(rows, columns)
+        if small is not None:
+            return small
         if self.is_closed or not self.has_members:
             closed_forms.refuse_long(self, rows, columns)
             return closed_forms.kernel(self, rows, columns, workers)
         return frequency_sums.kernel(self, rows, columns, workers)
+
+    def _at_small_points(self, x: Floats, y: Floats) -> Floats | None:
+        """K where a·x is small for every member, else None."""
+        return near_zero.covariance(self, self.circle.terms, x, self.circle.terms, y)
 
     def draw(self, count: int, seed: int = 0) -> Floats:
         """Independent frequencies a of the class, for ``Frequencies(frequencies=cls.draw(1000))``, a sample of it.
@@ -299,8 +307,10 @@ class Frequencies(TargetClass):
             float64, shape ``(members, b)``. Same bits for any number of threads.
         """
         a, x, divisor = self._sides(self.members, points)
+        weights, exponent = for_singles(weights, size_for(jacobian.dtype, weights, jacobian))
         arguments = (a, x, self.circle.core, weights, np.ascontiguousarray(jacobian))
-        return np.asarray(_core.frequency_responses(*arguments, threads, shift - self.circle.constant, divisor))
+        found = np.asarray(_core.frequency_responses(*arguments, threads, shift - self.circle.constant, divisor))
+        return np.ldexp(found, exponent) if exponent else found
 
     def adjoint(self, points: Floats, block: np.ndarray, *, threads: int = 0, shift: float = 0.0) -> Floats:
         """Σ_a (ψ(⟨a, x⟩) − shift)·block[a]/A at every point: the responses with members and points exchanged.

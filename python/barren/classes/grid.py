@@ -43,6 +43,10 @@ class OnGrid(Frequencies):
         product, rest = _twofold.two_product(float(self.M), x)
         return _twofold.two_sum(x, ((np.rint(product) - product) - rest) / self.M)
 
+    def _at_small_points(self, x: Floats, y: Floats) -> Floats | None:
+        """None: a point is the fraction next to the double."""
+        return None
+
     def _points(self, name: str, value: ArrayLike, largest: Floats | None = None) -> Floats:
         points = _validate.coordinates(name, value, dimension=1)
         wrong = np.flatnonzero((points != np.rint(points * self.M) / self.M) | (np.abs(points) > 1.0))

@@ -160,6 +160,17 @@ class ModularMultiplication(OnIntegers):
         """
         return ModularMultiplication(self.p, self.target, multipliers)
 
+    def with_target(self, target: Target) -> ModularMultiplication:
+        """The class of the same members and another ψ.
+
+        Raises:
+            TypeError: not a target.
+            ValueError: ψ does not fit p.
+        """
+        if self._given is None:
+            return ModularMultiplication(self.p, target, self.multipliers)
+        return ModularMultiplication.with_repeats(self.p, target, self._given)
+
     def values(self, a: ArrayLike, x: ArrayLike, *, threads: int | None = None) -> Floats:
         """h_a(x) = ψ(a·x mod p).
 

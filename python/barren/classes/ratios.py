@@ -24,9 +24,15 @@ def kernel(cls: ModularMultiplication, x: Integers, y: Integers) -> Floats:
         # A negative index counts from the end, which is the cyclic difference of logarithms.
         out[start : start + step] = ratios[columns - rows[start : start + step, np.newaxis]]
     if cls.multipliers == "all":
-        p, table = cls.p, cls.table()
+        p = cls.p
         out *= (p - 1) / p
-        out += (p - 1) / p / p * (float(table[0]) - cls.unit_mean) ** 2
+        out += (p - 1) / p / p * zero_excess(cls) ** 2
     out[x == 0, :] = 0.0
     out[:, y == 0] = 0.0
     return out
+
+
+def zero_excess(cls: ModularMultiplication) -> float:
+    """ψ(0) − mean of ψ over the units of a prime: what the multiplier 0 adds to the class."""
+    table = cls.table()
+    return float((table[0] - table[1:]).mean())  # differences first: a large constant in ψ has no rounding then

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
@@ -21,6 +22,8 @@ _ROWS, _ROWS_BYTES = 1024, 1 << 25
 _SLAB_BYTES = 1 << 25
 # A Jacobian of which every entry is smaller has squares that are no numbers with all digits, or zero.
 _LEAST = 1e-150
+# A given Θ is a constant and little more where half of the entries of a row differ by less than this part of it.
+_NEAR = 0.25
 _NO_COLUMNS = "Jacobian columns are needed here, and an NTK does not determine them: give jacobian="
 
 
@@ -205,6 +208,18 @@ class GivenNTK(Tangent):
             raise ValueError(f"ntk must have a non-negative diagonal (‖J(x)‖²); got {least:.3g} on it")
         self._hold(matrix, "NTK given by the caller")
 
+    def check_squares(self) -> None:
+        """Θ must not be so small that its products with the class kernel and the weights underflow.
+
+        Raises:
+            ValueError: If it is.
+        """
+        largest = float(self._ntk.diagonal().max())
+        if 0.0 < largest < _LEAST**2:
+            raise ValueError(
+                f"ntk must have entries whose products are float64 numbers; the largest is {largest:.3g}: scale it up"
+            )
+
     @classmethod
     def computed(cls, theta: Doubles) -> GivenNTK:
         """The tangent of a Θ that was computed from J, without a copy or a check.
@@ -267,14 +282,31 @@ class GivenNTK(Tangent):
         raise ValueError(_NO_COLUMNS)
 
     def ntk(self, rows: slice, columns: slice, *, reduced: bool = False) -> Iterator[tuple[str, Block]]:
-        """Θ[rows, columns], float64: a read-only view where that is possible; never reduced, its digits are given."""
+        """Θ[rows, columns], float64: a read-only view where that is possible; reduced where Θ hardly varies."""
         if self._taken is None:
             block = self._ntk[rows, columns].astype(np.float64, copy=False)
         else:
             block = self._ntk[np.ix_(self._taken[rows], self._taken[columns])].astype(np.float64, copy=False)
+        terms = self._terms if reduced else None
+        if terms is not None:
+            # Neighbours are subtracted, so most of the differences have no rounding.
+            block = (block - terms[0][rows, None]) - (terms[1][columns] - terms[2])
         if block.base is not None:
             block.flags.writeable = False
         yield "ntk", block
+
+    @functools.cached_property
+    def _terms(self) -> tuple[Doubles, Doubles, float] | None:
+        """Column, row and entry of Θ at its least diagonal entry, where Θ is a constant and little more; else None.
+
+        |Θ(x, y)| is at most (Θ(x, x)·Θ(y, y))^½, so no entry grows by more than a small factor when they are taken off.
+        """
+        order = np.arange(self.n) if self._taken is None else self._taken
+        squares = self._ntk.diagonal()[order]
+        least = int(order[squares.argmin()])
+        column, row = (side[order].astype(np.float64) for side in (self._ntk[:, least], self._ntk[least]))
+        corner = float(self._ntk[least, least])
+        return (column, row, corner) if float(np.median(np.abs(column - corner))) <= _NEAR * corner else None
 
     def scale_rows(self, omega: npt.ArrayLike) -> GivenNTK:
         """The kernel ω_i·ω_j·Θ_ij."""
@@ -295,5 +327,6 @@ def _taken(tangent: _Given, order: Integers) -> _Given:
     """A copy that shares the matrix and reads its rows in another order."""
     result = copy.copy(tangent)
     result.n = len(order)
+    result.__dict__.pop("_terms", None)  # of the order before
     result._taken = order.copy() if tangent._taken is None else tangent._taken[order]
     return result

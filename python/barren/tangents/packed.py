@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from barren import _core
+from barren._scales import leaves_singles, size_for
 from barren.tangents.base import Block, Doubles
 
 # What the core takes for one factor: both sides, what a row and a column add, and a constant.
@@ -32,12 +33,15 @@ class PackedRows:
     product in the dtype of M. Sums over inputs and columns are serial: the same bits for any number of threads.
 
     Args:
-        matrix: M, float32 or float64; centred in place and not needed afterwards.
+        matrix: M, float32 or float64; centred in place and not needed afterwards. Float32 of a size whose squares are
+            none is taken to float64.
         threads: Threads of the core; 0 means all.
         constant: What else is the same for all pairs of inputs, (T, T).
     """
 
     def __init__(self, matrix: Block, threads: int, constant: Doubles | None = None) -> None:
+        if leaves_singles(size_for(matrix.dtype, matrix)):  # products in float32 would be 0 or infinite
+            matrix = matrix.astype(np.float64)
         cube = matrix[:, None] if matrix.ndim == 2 else matrix
         mean = cube.mean(axis=0, dtype=np.float64).astype(matrix.dtype)
         cube -= mean

@@ -270,7 +270,9 @@ def _tangent(
             tangent.check_squares()
             return tangent
         assert ntk is not None
-        return GivenNTK(ntk, n)
+        kernel = GivenNTK(ntk, n)
+        kernel.check_squares()
+        return kernel
     from barren.tangents import tangent_of_model
 
     features, name = _features(encoding, points, cls.period)

@@ -105,9 +105,9 @@ class Columns(ByCorrelation):
 
     def variances(self, block: np.ndarray) -> np.ndarray:
         """The variance of every column over "units" or "all", float64, shape (b,)."""
-        rows, order, weights = block, self.order, self.weights
+        rows, order, weights = self.problem.steadied(block), self.order, self.weights
         if self.repeats:
-            rows = in_logarithmic_order(block, self.logarithms, self.correlation.order, self.weights)
+            rows = in_logarithmic_order(rows, self.logarithms, self.correlation.order, self.weights)
             order, weights = np.arange(len(rows)), np.ones(len(rows))
 
         def fold(sign: float, out: np.ndarray) -> None:

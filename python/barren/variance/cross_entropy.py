@@ -155,9 +155,13 @@ def _chunk_bytes(room: int) -> int:
 
 
 def _of_last_layer(problem: Problem, layer: DeltaLayer, shares: np.ndarray, room: int) -> np.ndarray:
-    """Here δ_a is the one-hot label itself, and the gradient a sum of the rows of each label."""
+    """Here δ_a is the one-hot label itself, and the gradient a sum of the rows of each label.
+
+    Where each label is as likely for one member as for another, rows are centred: their mean would cancel.
+    """
     cls, labels = problem.cls, labels_of(problem)
-    weighted = problem.weights[:, None] * layer.rows
+    rest = layer.rows - problem.mean_row(layer.rows) if problem.points_are_permuted else layer.rows
+    weighted = problem.varying_weights[:, None] * rest
     mean = product(shares.T, weighted)
     norms = np.empty(cls.size)
     for rows in member_blocks(problem, _bytes_a_member(problem, layer, looked_up=True), room):

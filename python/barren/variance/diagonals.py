@@ -15,6 +15,7 @@ from barren import _core, _fft
 from barren._pool import in_order
 from barren.classes.correlation import all_differ, halves_of
 from barren.classes.group import unit_group
+from barren.classes.ratios import zero_excess
 from barren.tangents.base import Tangent
 from barren.variance.problem import Pairing, Problem, accumulate
 
@@ -134,9 +135,8 @@ def whole_kernel(problem: Problem) -> np.ndarray:
     kernel = cls.kernel_by_ratio()
     if cls.multipliers == "units":
         return kernel
-    table, p = cls.table(), cls.p
-    zero_excess = table[0] - table[1:].mean()
-    return np.asarray((p - 1) / p * kernel + (p - 1) / p**2 * zero_excess**2)
+    p = cls.p
+    return np.asarray((p - 1) / p * kernel + (p - 1) / p**2 * zero_excess(cls) ** 2)
 
 
 class _Bands:
@@ -236,7 +236,7 @@ class _Forms:
         table = self.cls.table()
         psi = table[self.group.powers]
         mean = psi.mean()
-        self.zero_excess = float(table[0] - mean)
+        self.zero_excess = zero_excess(self.cls)
         self.psi = psi - mean
         # Of an even or odd ψ̃ the products w_s have the period (p−1)/2: half as long a transform.
         self.length = self.order // (2 if halves_of(self.cls) < 2 else 1)

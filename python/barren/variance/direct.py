@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from barren import _core
+from barren._scales import for_singles, size_for
 from barren.classes import ModularMultiplication
 from barren.classes.group import unit_group
 from barren.variance.passes import Passes
@@ -61,17 +62,21 @@ def responses(
     if plain is None:
         plain = not takes_correlations(cls, len(points))
     jacobian = np.ascontiguousarray(jacobian)
-    if not plain:
-        entries = cls.table() - shift if table is None else table
-        entries = np.ascontiguousarray(entries, dtype=jacobian.dtype)
-        powers = unit_group(cls.p).powers
-        return _core.correlations(cls.members, points, cls.p, powers, entries, weights, jacobian, threads)
     formula, parameter = cls.target.formula(cls.p)
-    if table is None and formula == "table":
-        table, shift = cls.table() - shift, 0.0
-    entries = np.ascontiguousarray(np.empty(0) if table is None else table, dtype=jacobian.dtype)
-    shift = shift if table is None else 0.0
-    return _core.responses(cls.members, points, cls.p, formula, parameter, entries, weights, jacobian, threads, shift)
+    if table is None and (formula == "table" or not plain):
+        table = cls.table() - shift
+    entries, of_psi = np.empty(0), 0
+    if table is not None:
+        shift, (entries, of_psi) = 0.0, for_singles(table, size_for(jacobian.dtype, table))
+    entries = np.ascontiguousarray(entries, dtype=jacobian.dtype)
+    weights, of_rows = for_singles(weights, size_for(jacobian.dtype, weights, jacobian))
+    if plain:
+        side = cls.members, points, cls.p, formula, parameter
+        found = _core.responses(*side, entries, weights, jacobian, threads, shift)
+    else:
+        powers = unit_group(cls.p).powers
+        found = _core.correlations(cls.members, points, cls.p, powers, entries, weights, jacobian, threads)
+    return np.ldexp(found, of_psi + of_rows) if of_psi or of_rows else found
 
 
 def takes_correlations(cls: ModularMultiplication, points: int) -> bool:
@@ -160,12 +165,11 @@ def _columns(problem: Problem) -> int:
 def run(problem: Problem) -> Pairing:
     """Var and d(a) from the responses of every member, a block of Jacobian columns at a time."""
     cls, points = problem.cls, problem.points
-    table = centred_table(cls, len(points))
+    table, weights = centred_table(cls, len(points)), problem.varying_weights
     shift = centre(cls) if table is None else 0.0
 
     def respond(block: np.ndarray) -> np.ndarray:
-        return responses(
-            cls, points, problem.weights, problem.centred(block), threads=problem.threads, table=table, shift=shift
-        )
+        rows = problem.centred(block)
+        return responses(cls, points, weights, rows, threads=problem.threads, table=table, shift=shift)
 
     return pairing_of(_passes(problem), respond)

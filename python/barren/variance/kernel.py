@@ -20,6 +20,7 @@ from barren.classes.correlation import halves_of
 from barren.classes.group import unit_group
 from barren.tangents.given import GivenNTK
 from barren.tangents.packed import COPIES
+from barren.targets import Table
 from barren.variance import diagonals
 from barren.variance.direct import centred_table
 from barren.variance.problem import Pairing, Problem, accumulate
@@ -87,11 +88,12 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
 
 def run(problem: Problem) -> Pairing:
     """Var of every layer from blocks of its Θ; d(a) from wrapped diagonals, or the quadratic forms of the total Θ."""
-    n = len(problem.points)
     if _takes_diagonals(problem) and problem.tangent.ntk_is_cheap:
         found = diagonals.run(problem, problem.memory_limit - smallest_memory(problem))
         if found is not None:
             return found
+    problem = problem.of_varying()
+    n = len(problem.points)
     problem.tangent.ready(problem.threads)  # before the room is counted: a layer may need columns after all
     room = max(0, problem.memory_limit - smallest_memory(problem))
     total = np.zeros((n, n)) if problem.needs_deviations else None
@@ -229,7 +231,8 @@ def _deviations(problem: Problem, theta: np.ndarray, room: int) -> np.ndarray:
     cls = problem.cls
     table = centred_table(cls, len(problem.points))
     formula, parameter = cls.target.formula(cls.p)
-    shift = 0.0 if table is None else float(cls.table().mean())
+    # Of the centred ψ: the mean of ψ less that of its table would have the rounding of a large constant.
+    mean = (cls if table is None else cls.with_target(Table(table))).mean(problem.points)
     return _core.quadratic_forms(
         cls.members,
         problem.points,
@@ -237,7 +240,7 @@ def _deviations(problem: Problem, theta: np.ndarray, room: int) -> np.ndarray:
         formula,
         parameter,
         np.empty(0) if table is None else table,
-        cls.mean(problem.points) - shift,
+        mean,
         theta,
         problem.threads,
     )

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from barren._validate import WORD_LIMIT
-from barren.classes import ModularMultiplication
-from barren.classes.correlation import all_differ
+from barren._validate import WORD_LIMIT, Floats
+from barren.classes import ModularMultiplication, Parity
 from barren.inputs import Law, RealLaw
 from barren.tangents.base import Tangent
+from barren.tangents.given import GivenJacobian
+from barren.variance.invariance import permutes_points, sees_no_constant
 
 if TYPE_CHECKING:
     from barren.variance.lookups import Labels
 
 # Lists of members and points of so many bytes are made under any memory limit: to tell what every method needs.
 SMALL_LISTS = 2**24
+# A column that varies by less than this part of its size among so many rows is nearly a constant.
+_STEADY, _SAMPLED = 2.0**-8, 64
 
 
 @dataclass(frozen=True)
@@ -80,24 +83,61 @@ class Problem:
 
     @functools.cached_property
     def rows_vanish(self) -> bool:
-        """Whether Σ_j c_j K(x_i, x_j) = 0 for every i: all units of a prime multiply all units, equally likely ones.
+        """Whether Σ_j c_j K(x_i, x_j) = 0 for every i: every member sees the same of a constant (`invariance`)."""
+        return sees_no_constant(self.cls, self.points[self.varies], self.weights[self.varies])
 
-        Every member then takes the same values over the units, each as often, so Σ_x c_x ψ̃_a(x) = 0.
-        """
+    @functools.cached_property
+    def points_are_permuted(self) -> bool:
+        """Whether Σ_x c_x·f(a·x) is the same for every member, whatever f is (`invariance`)."""
+        return permutes_points(self.cls, self.points[self.varies], self.weights[self.varies])
+
+    @functools.cached_property
+    def varies(self) -> np.ndarray:
+        """Which points tell members apart, shape (n,): at x = 0 all have one value; parities of k ones at 1…1 too."""
         cls: object = self.cls
-        if not (isinstance(cls, ModularMultiplication) and cls.multipliers == "units" and cls.is_prime):
-            return False
-        if len(self.points) < cls.p - 1:
-            return False
-        units = self.points != 0
-        weights = self.weights[units]
-        if len(weights) != cls.p - 1 or not all_differ(self.points[units], cls.p):
-            return False
-        return bool((weights == weights[0]).all())
+        found: np.ndarray = self.points != 0
+        if isinstance(cls, Parity) and cls.weight is not None:
+            found &= self.points != cls.points - 1
+        return found if found.ndim == 1 else np.asarray(found.any(axis=1))
+
+    @functools.cached_property
+    def varying_weights(self) -> Floats:
+        """The weights of x, 0 at x = 0, which is in no deviation."""
+        return np.where(self.varies, self.weights, 0.0)
+
+    def of_varying(self) -> Problem:
+        """The same variance from less: x = 0 has the weight 0, and of a given Jacobian its row is left out.
+
+        The row would be in the means that are taken off all of them, and may be as large as it likes.
+        """
+        if self.varies.all() or not self.varies.any():
+            return self
+        if isinstance(self.tangent, GivenJacobian):
+            kept = np.flatnonzero(self.varies)
+            tangent = self.tangent.take(kept)
+            return replace(self, points=self.points[kept], weights=self.weights[kept], tangent=tangent)
+        return replace(self, weights=self.varying_weights)
 
     def centred(self, block: np.ndarray) -> np.ndarray:
         """Columns of J less a constant each, where it gives no response but its rounding; else as they are."""
-        return block - block.mean(axis=0, dtype=np.float64).astype(block.dtype) if self.rows_vanish else block
+        return block - self.mean_row(block) if self.rows_vanish else block
+
+    def steadied(self, block: np.ndarray) -> np.ndarray:
+        """The same where a column is nearly a constant, to judge by some rows; else a constant is not worth a pass.
+
+        For methods that sum in float64 and take differences of neighbours, so that few digits are lost otherwise.
+        """
+        kept = np.flatnonzero(self.varies) if self.rows_vanish else np.empty(0, dtype=np.int64)
+        if not kept.size:
+            return block
+        some = block[kept[np.linspace(0, kept.size - 1, min(kept.size, _SAMPLED)).astype(np.int64)]]
+        high, low = some.max(axis=0), some.min(axis=0)
+        steady = bool((high - low < _STEADY * np.maximum(np.abs(high), np.abs(low))).any())
+        return self.centred(block) if steady else block
+
+    def mean_row(self, block: np.ndarray) -> np.ndarray:
+        """The mean of the rows of a block of columns that belong to points that tell members apart; in its dtype."""
+        return mean_of(block, self.varies)
 
     @property
     def needs_deviations(self) -> bool:
@@ -189,3 +229,11 @@ class Shares:
         columns = self._columns
         joined = None if columns is None else {layer: np.concatenate(parts) for layer, parts in columns.items()}
         return Pairing(self._per_layer, deviations, joined)
+
+
+def mean_of(block: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """The mean of some rows, kept (n,) bool, in the dtype of the block; a copy only if more than the first go."""
+    gone = np.flatnonzero(~kept)
+    rows = block if not gone.size else block[1:] if gone.tolist() == [0] else block[kept]
+    found: np.ndarray = rows.mean(axis=0, dtype=np.float64).astype(block.dtype) if len(rows) else 0.0 * block[0]
+    return found

@@ -7,18 +7,20 @@ members before any product, so what does not depend on a costs no digits.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from barren import _core
 from barren._products import add_gram, mirror, pieces, product
+from barren._twofold import two_product, two_sum
 from barren.classes import ModularMultiplication
 from barren.tangents.packed import COPIES
 from barren.variance import cross_entropy
 from barren.variance.lookups import BLOCK_BYTES, labels_of, look_up, member_blocks, shares_of
 from barren.variance.lookups import Labels as Labels
-from barren.variance.problem import Pairing, Problem, accumulate
+from barren.variance.problem import Pairing, Problem, accumulate, mean_of
 from barren.variance.speeds import Speeds
 from barren.variance.theta import least_block_bytes, upper_blocks
 
@@ -32,6 +34,8 @@ _NEEDS_AFFINE = (
 )
 # Members looked up together, and columns or rows of Θ, however small the memory limit: smaller blocks take for ever.
 _LEAST_MEMBERS, _LEAST_LINES = 64, 16
+# Entries of T that are centred together: a few arrays of two doubles each.
+_CENTRED = 1 << 18
 
 
 def applies(cls: ModularMultiplication, loss: object, method: str) -> bool:
@@ -135,19 +139,38 @@ def run(problem: Problem) -> Pairing:
     """Var and d(a) of every member."""
     if labels_of(problem).slopes is None:
         return cross_entropy.run(problem)
-    return (_by_forms if _takes_forms(problem) else _by_responses)(problem, _centred(problem))
+    return (_by_forms if _takes_forms(problem) else _by_responses)(problem, *_centred(problem))
 
 
-def _centred(problem: Problem) -> np.ndarray:
-    """c_x·(T[x, k] − mean over the members), so that what is looked up sums to zero over the members at every x."""
+def _centred(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """c_x·(T[x, k] − mean over the members), shape (n, L), and Σ_x of what each member looks up, shape (members,).
+
+    What is looked up sums to zero over the members at every x, up to rounding. The sums meet the constant part of J,
+    which may be far larger than what it leaves, so they have no rounding to speak of: entries are kept as two
+    doubles, and cut at one binary place for all, so that sums of the upper parts are exact.
+    """
     slopes = labels_of(problem).slopes
     assert slopes is not None
-    shares, table = shares_of(problem), np.empty(slopes.shape)
-    for points in pieces(*slopes.shape):
-        part = slopes[points]
-        np.subtract(part, np.einsum("xk,xk->x", shares[points], part)[:, None], out=table[points])
-        table[points] *= problem.weights[points, None]
-    return table
+    shares, weights = shares_of(problem), problem.varying_weights
+    table, halves = np.empty(slopes.shape), np.zeros((*slopes.shape, 2))
+    for points in pieces(len(slopes), slopes.shape[1], _CENTRED):
+        # Differences first: they are 0 where the loss does not tell the labels apart.
+        part, mass = slopes[points] - slopes[points, :1], weights[points, None]
+        near, rest = two_sum(part, -np.einsum("xk,xk->x", shares[points], part)[:, None])
+        table[points], halves[points, :, 1] = two_product(mass, near)
+        halves[points, :, 1] += mass * rest
+    largest = float(np.abs(table).max())
+    place = math.ldexp(1.0, math.frexp(largest)[1] + len(table).bit_length() + 1) if largest else 0.0
+    halves[..., 0] = (table + place) - place
+    halves[..., 1] += table - halves[..., 0]
+    cls, ones = problem.cls, np.ones(len(table))
+    parts = _core.gather_sums(
+        cls.members, problem.points, cls.p, labels_of(problem).levels, ones, halves, problem.threads
+    )
+    parts -= parts[0]
+    sums = parts[:, 0] + parts[:, 1]
+    sums -= sums.mean()
+    return table, sums
 
 
 def _responses_cost(problem: Problem) -> float:
@@ -160,7 +183,7 @@ def _forms_cost(problem: Problem) -> float:
 
 
 def _tables_memory(problem: Problem) -> int:
-    return 32 * len(problem.points) * labels_of(problem).count + 24 * problem.cls.size + 4 * problem.cls.p
+    return 48 * len(problem.points) * labels_of(problem).count + 24 * problem.cls.size + 4 * problem.cls.p
 
 
 def _responses_memory(problem: Problem) -> int:
@@ -192,50 +215,52 @@ def _takes_forms(problem: Problem) -> bool:
     return _forms_memory(problem) <= problem.memory_limit and _forms_cost(problem) < _responses_cost(problem)
 
 
-def _by_responses(problem: Problem, table: np.ndarray) -> Pairing:
+def _by_responses(problem: Problem, table: np.ndarray, sums: np.ndarray) -> Pairing:
     """R[a] = Σ_x Ψ[a, x] J(x) by blocks of columns and members.
 
-    With J = 1mᵀ + J', m the mean row, R = (Σ_x Ψ[a, x])·m + Ψ J': the first part, which nearly cancels, in float64.
+    With J = 1mᵀ + J', m the mean row, R = (Σ_x Ψ[a, x])·m + Ψ J': the first part, which nearly cancels, exactly.
     """
     cls, tangent, n = problem.cls, problem.tangent, len(problem.points)
     room = _responses_room(problem)
-    cube = table[:, :, None]
-    sums = _core.gather_sums(
-        cls.members, problem.points, cls.p, labels_of(problem).levels, np.ones(n), cube, problem.threads
-    )
-    typed = cube.astype(tangent.dtype)
+    typed, seen = table[:, :, None].astype(tangent.dtype), np.asarray(table.any(axis=1))
     deviations = np.zeros(cls.size)
     per_layer: dict[str, float] = {}
     for layer, block in tangent.column_blocks(_columns_bytes(problem)):
-        mean = block.mean(axis=0, dtype=np.float64).astype(block.dtype)
+        mean = mean_of(block, seen)
         rest = block - mean
         contribution = np.empty(cls.size)
         for rows in member_blocks(problem, 8 * n + 16 * block.shape[1], room, _LEAST_MEMBERS):
             psi = look_up(problem, rows, typed)[:, :, 0]
             response = product(psi, rest).astype(np.float64, copy=False)
-            response += sums[rows] * mean.astype(np.float64)
+            response += sums[rows, None] * mean.astype(np.float64)
             contribution[rows] = np.einsum("ac,ac->a", response, response)
         deviations += contribution
         accumulate(per_layer, layer, contribution.mean())
     return Pairing(per_layer, deviations)
 
 
-def _by_forms(problem: Problem, table: np.ndarray) -> Pairing:
-    """Var of a layer is Σ_{x,x'} K(x, x')·Θ_layer(x, x') with K = E_a Ψ_a Ψ_aᵀ, and d(a) = Ψ_aᵀ Θ Ψ_a."""
+def _by_forms(problem: Problem, table: np.ndarray, sums: np.ndarray) -> Pairing:
+    """Var of a layer is Σ_{x,x'} K(x, x')·Θ_layer(x, x') with K = E_a Ψ_a Ψ_aᵀ, and d(a) = Ψ_aᵀ Θ Ψ_a.
+
+    With Θ = R + f + fᵀ, R without the constant part of J (`Tangent.ntk`), these are the same of R, and what f gives:
+    2·(Σ_x Ψ_a(x))·(f·Ψ_a), whose first factor nearly cancels and is exact.
+    """
     cls, n = problem.cls, len(problem.points)
     cube = table[:, :, None]
     room = max(0, problem.memory_limit - _forms_memory(problem))
-    kernel = np.zeros((n, n))
+    shifts = _shifts(problem) if problem.tangent.ntk_is_cheap else {}
+    kernel, meeting = np.zeros((n, n)), np.zeros(n)
     for rows in member_blocks(problem, 8 * n, room, _LEAST_MEMBERS):
         psi = look_up(problem, rows, cube)[:, :, 0]
         add_gram(kernel, psi)
+        meeting += sums[rows] @ psi
         del psi
     mirror(kernel)
     for lines in pieces(n, n):
         kernel[lines] /= cls.size
     theta = np.zeros((n, n)) if problem.needs_deviations else None
-    per_layer: dict[str, float] = {}
-    for start, stop, layers in upper_blocks(problem.tangent, room):
+    per_layer = {layer: 2.0 * float(shift @ meeting) / cls.size for layer, shift in shifts.items()}
+    for start, stop, layers in upper_blocks(problem.tangent, room, reduced=bool(shifts)):
         beside = kernel[start:stop, start:]
         for layer, block in layers:
             square = np.einsum("rc,rc->", beside[:, : stop - start], block[:, : stop - start])
@@ -247,8 +272,22 @@ def _by_forms(problem: Problem, table: np.ndarray) -> Pairing:
         return Pairing(per_layer, None)
     del kernel
     mirror(theta)
+    shift = np.sum([*shifts.values(), np.zeros(n)], axis=0)
     deviations = np.empty(cls.size)
     for rows in member_blocks(problem, 16 * n, room, _LEAST_MEMBERS):
         psi = look_up(problem, rows, cube)[:, :, 0]
-        deviations[rows] = np.einsum("ax,ax->a", product(psi, theta), psi)
+        deviations[rows] = np.einsum("ax,ax->a", product(psi, theta), psi) + 2.0 * sums[rows] * (psi @ shift)
     return Pairing(per_layer, deviations)
+
+
+def _shifts(problem: Problem) -> dict[str, np.ndarray]:
+    """Layer -> f with Θ_layer = R + f + fᵀ, R the reduced one: half of what their diagonals differ by, shape (n,)."""
+    tangent, n = problem.tangent, len(problem.points)
+    tangent.ready(problem.threads)
+    shifts = {layer: np.zeros(n) for layer in tangent.layers}
+    for start in range(0, n, _LEAST_LINES):
+        rows = slice(start, min(n, start + _LEAST_LINES))
+        for reduced, sign in ((False, 0.5), (True, -0.5)):
+            for layer, block in tangent.ntk(rows, rows, reduced=reduced):
+                shifts[layer][rows] += sign * np.diagonal(block)
+    return shifts

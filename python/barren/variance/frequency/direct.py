@@ -63,7 +63,8 @@ def _columns(problem: Problem) -> int:
 def run(problem: Problem) -> Pairing:
     """Var and d(a) from the responses of every member, a block of Jacobian columns at a time."""
     cls, shift = frequencies_of(problem), centre(frequencies_of(problem))
+    points, weights = problem.points, problem.varying_weights
     return pairing_of(
         _passes(problem),
-        lambda block: cls.responses(problem.points, problem.weights, block, threads=problem.threads, shift=shift),
+        lambda block: cls.responses(points, weights, block, threads=problem.threads, shift=shift),
     )

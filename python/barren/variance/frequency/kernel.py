@@ -70,6 +70,7 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
 
 def run(problem: Problem) -> Pairing:
     """Var of every layer from blocks of its Θ; d(a) from the quadratic forms of the total Θ."""
+    problem = problem.of_varying()
     cls, n = frequencies_of(problem), len(problem.points)
     problem.tangent.ready(problem.threads)  # before the room is counted: a layer may need columns after all
     room = max(0, problem.memory_limit - smallest_memory(problem))

@@ -51,5 +51,5 @@ def run(problem: Problem) -> Pairing:
     cls = frequencies_of(problem)
     return pairing_of(
         _passes(problem),
-        lambda block: scattered.responses(cls, problem.points, problem.weights, block, problem.threads),
+        lambda block: scattered.responses(cls, problem.points, problem.varying_weights, block, problem.threads),
     )

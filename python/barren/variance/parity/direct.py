@@ -69,7 +69,7 @@ def run(problem: Problem) -> Pairing:
     weights = varying_weights(problem) * cls.factor
 
     def respond(block: np.ndarray) -> np.ndarray:
-        weighted = weights[:, None] * block
+        weighted = weights[:, None] * problem.steadied(block)
         out = np.empty((len(members), weighted.shape[1]))
         for start in range(0, len(members), step):
             odd = _core.common_ones(members[start : start + step], problem.points, problem.threads) & 1

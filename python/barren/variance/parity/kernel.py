@@ -79,6 +79,7 @@ def run(problem: Problem) -> Pairing:
     """Var of every layer from blocks of its Θ; d(v) from one transform of the total Θ."""
     if _on_the_diagonal(problem):
         return _by_norms(problem)
+    problem = problem.of_varying()
     n = len(problem.points)
     total = np.zeros((n, n)) if problem.needs_deviations else None
     per_layer = pair_layers(problem, _pair(problem), _room(problem), total)
@@ -93,6 +94,9 @@ def _on_the_diagonal(problem: Problem) -> bool:
 def _by_norms(problem: Problem) -> Pairing:
     """Σ_x c_x²·K(x, x)·Θ_layer(x, x)."""
     tangent, n, weights = problem.tangent, len(problem.points), diagonal_weights(problem)
+    if len(tangent.layers) == 1:  # its Θ(x, x) is the squared norm
+        (layer,), norms = tangent.layers, tangent.squared_norms()
+        return Pairing({layer: float(weights @ norms)}, None, squared_norms=norms)
     workers = tangent.workers(problem.threads)
 
     def diagonals(start: int) -> dict[str, Floats]:

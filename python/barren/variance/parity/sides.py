@@ -27,9 +27,7 @@ def varying_weights(problem: Problem) -> Floats:
 
     Of all 2^n members that is all there is to their mean: E_v χ_v(x) = 0 at every other point.
     """
-    weights = np.array(problem.weights)
-    weights[problem.points == 0] = 0.0
-    return weights
+    return problem.varying_weights
 
 
 def is_diagonal(problem: Problem) -> bool:

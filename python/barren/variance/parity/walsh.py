@@ -94,7 +94,8 @@ def run(problem: Problem) -> Pairing:
     weights = varying_weights(problem) * cls.factor
 
     def respond(block: np.ndarray) -> np.ndarray:
-        return at_members(cls, transform(cls, problem.points, weights[:, None] * block, problem.threads))
+        weighted = weights[:, None] * problem.steadied(block)
+        return at_members(cls, transform(cls, problem.points, weighted, problem.threads))
 
     return pairing_of(passes, respond)
 

@@ -1,0 +1,1 @@
+"""The accuracy ledger: exact references, the committed cases, and what is made of their errors."""
