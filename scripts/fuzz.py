@@ -106,6 +106,14 @@ class Child:
             self.process.kill()
             self.process.wait()
 
+    def close(self) -> None:
+        """Gives its files back."""
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.place.close()
+        self.file.close()
+        self.errors.close()
+
     def last_words(self) -> str:
         """The end of what it wrote to standard error."""
         self.errors.seek(0)
@@ -126,12 +134,16 @@ def supervise(
     try:
         while next_one < last and len(report.findings) < MOST_FINDINGS:
             child = Child([*command, "--seed", str(seed), "--last", str(last)], next_one)
-            ended = _watch(child, report, progress, limit, None if seconds is None else start + seconds)
-            if ended is None:
-                break
-            next_one = child.index() + 1
-            report.findings.append(f"call {child.index()}: {ended}\n{child.last_words()}")
-            progress.notice(f"call {child.index()}: {ended}")
+            try:
+                ended = _watch(child, report, progress, limit, None if seconds is None else start + seconds)
+                if ended is None:
+                    break
+                next_one = child.index() + 1
+                report.findings.append(f"call {child.index()}: {ended}\n{child.last_words()}")
+                progress.notice(f"call {child.index()}: {ended}")
+            finally:
+                child.reader.join(10)
+                child.close()
     finally:
         progress.end()
     return report

@@ -113,6 +113,13 @@ def gaps(core: Any = _core, entries: dict[str, Entry] = ENTRIES) -> list[str]:
     return found
 
 
+def _as_it_is(value: Any) -> Any:
+    """A number or an array in the place of what counts as one."""
+    if isinstance(value, Index):
+        return int(value)
+    return np.asarray(value) if isinstance(value, np.ndarray) else value
+
+
 def _plain(value: Any) -> Any:
     return value.matrix if isinstance(value, Packed) else value
 
@@ -149,7 +156,7 @@ def drawn(seed: int, index: int, share: float, names: list[str]) -> Call:
         aliased(draw, arguments, entry.written)
     if how > 0.97:
         is_legal = False
-        more = {draw.one_of(("more", "self", "threads")): anything(draw)}
+        more = {draw.one_of(("more", "self")): anything(draw)}
         if arguments and draw.chance(0.3):
             del arguments[draw.one_of(list(arguments))]
             more = {}
@@ -224,7 +231,7 @@ def _overlaps(entry: Entry, arguments: dict[str, Any]) -> bool:
 
 def _compared(call: Call, entry: Entry, kept: dict[str, Any], got: Any, wrong: str | None) -> tuple[str, str | None]:
     try:
-        known = {key: int(value) if isinstance(value, Index) else value for key, value in kept.items()}
+        known = {key: _as_it_is(value) for key, value in kept.items()}
         answer = entry.answer(**{**defaults(call.name), **known})
     except UnknownError:
         return "answered", wrong
