@@ -304,6 +304,7 @@ def draw_dedekind_ratios(draw: Draw) -> Arguments:
 
 
 def dedekind_ratios(inverses: Any, columns: Any, k: Any, a: Any, b: Any, threads: Any) -> Answer:
+    known(inverses.size > 0)  # columns are looked at where there is a ratio
     t = residues(inverses, columns, int(k))
     legal(0 <= a < k and 0 <= b < k)
     h = np.array(t.reshape(-1), dtype=np.int64)
@@ -317,6 +318,7 @@ def draw_sawtooth_ratios(draw: Draw) -> Arguments:
 
 
 def sawtooth_ratios(inverses: Any, columns: Any, k: Any, shift: Any, threads: Any) -> Answer:
+    known(inverses.size > 0)  # columns are looked at where there is a ratio
     t = residues(inverses, columns, int(k))
     legal(0 <= shift < k)
     place = [(int(v) + int(shift)) % int(k) for v in t.reshape(-1)]

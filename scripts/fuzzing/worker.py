@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import functools
 import json
 import mmap
@@ -187,7 +186,10 @@ def built(value: Any) -> Any:
 def made(call: Call) -> tuple[str, str | None]:
     """Makes a call: what came of it ("answered", "refused" or "compared"), and what is wrong with that, if anything."""
     entry, arguments = ENTRIES[call.name], call.arguments
-    kept = {key: copy.copy(value) if key == entry.written else value for key, value in arguments.items()}
+    kept = {
+        key: value.copy() if key == entry.written and isinstance(value, np.ndarray) else value
+        for key, value in arguments.items()
+    }
     before = [value.tobytes() for key, value in _read(entry, arguments)] if call.is_compared else []
     try:
         values = {key: built(value) for key, value in arguments.items()}
