@@ -153,13 +153,17 @@ def drawn(seed: int, index: int, share: float, names: list[str]) -> Call:
             arguments[key] = spoilt(draw, arguments[key])
     elif not is_legal and how < 0.97 and entry.written:
         aliased(draw, arguments, entry.written)
+    most = len(arguments)
     if how > 0.97:
         is_legal = False
         more = {draw.one_of(("more", "self")): anything(draw)}
         if arguments and draw.chance(0.3):
-            del arguments[draw.one_of(list(arguments))]
+            gone = draw.one_of(list(arguments))
+            most = list(arguments).index(gone)  # those after it keep their names
+            del arguments[gone]
             more = {}
     positional = len(arguments) if draw.chance(0.8) else int(draw.rng.integers(0, len(arguments) + 1))
+    positional = min(positional, most)
     if "." in name:
         positional = len(arguments)
     elif not more and draw.chance(0.15):
