@@ -98,7 +98,10 @@ def array(draw: Draw, value: np.ndarray) -> Any:
     """The same numbers laid out otherwise, other numbers, another shape, or no array."""
     if max(value.shape, default=0) > 1 << 20:  # spoilt before: to lay it out otherwise would take for ever
         return anything(draw)
-    return draw.one_of((layout, layout, entries, entries, shape, shape, kind_of))(draw, value)
+    try:
+        return draw.one_of((layout, layout, entries, entries, shape, shape, kind_of))(draw, value)
+    except (TypeError, ValueError, OverflowError):  # an array spoilt before may not be spoilt in every other way
+        return anything(draw)
 
 
 def layout(draw: Draw, value: np.ndarray) -> Any:

@@ -239,7 +239,7 @@ def _compared(call: Call, entry: Entry, kept: dict[str, Any], got: Any, wrong: s
     try:
         known = {key: _as_it_is(value) for key, value in kept.items()}
         answer = entry.answer(**{**defaults(call.name), **known})
-    except UnknownError:
+    except (UnknownError, MemoryError):
         return "answered", wrong
     except IllegalError:
         return "compared", wrong or "answered a call that has no answer"
