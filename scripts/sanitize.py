@@ -6,7 +6,7 @@
     python scripts/sanitize.py tsan tests/test_core.py -k threads
 
 The interpreter is not instrumented: the sanitizer's runtime is loaded before it, and sees the memory and the threads
-that the extension uses. Nothing is suppressed; what is switched off is said at OPTIONS and DESELECTED, with the reason.
+that the extension uses. What is switched off is said at OPTIONS and DESELECTED, with the reason.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ OPTIONS = {
     # The OpenMP runtime is not instrumented, and its own locks look like races; archer() tells of its barriers instead.
     # A child that was forked with threads about runs no loop in parallel (threads.hpp), so it may go on.
     "tsan": {
-        "TSAN_OPTIONS": "halt_on_error=1:ignore_noninstrumented_modules=1:abort_on_error=1:die_after_fork=0:second_deadlock_stack=1"
+        "TSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:ignore_noninstrumented_modules=1:die_after_fork=0"
         ":allocator_may_return_null=1:max_allocation_size_mb=4096",
     },
 }
