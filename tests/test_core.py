@@ -337,3 +337,67 @@ def test_wrong_shifts_and_kernels_are_refused():
     for wrong in (None, 3, b"abacus", "x" * 10_000, ""):
         with contextlib.suppress(TypeError, ValueError):
             _core.use_kernel(wrong)
+
+
+def test_objects_that_were_never_made_are_refused():
+    """Made by __new__ alone they hold no memory of their own, and None holds none either."""
+    kinds = (_core.PackedFactor32, _core.PackedFactor64, _core.Stop)
+    factor, out = _core.PackedFactor64(np.ones((3, 2))), np.zeros((3, 3))
+    rest = (np.ones(3), np.ones(3), 0.0, (0, 3), (0, 3), out, False)
+    _core.gram_block(factor, factor, *rest)
+    for wrong in (None, *(kind.__new__(kind) for kind in kinds)):
+        for function in (
+            _core.Stop.set,
+            _core.Stop.is_set,
+            kinds[0].rows.fget,
+            kinds[1].rows.fget,
+            kinds[1].width.fget,
+        ):
+            with pytest.raises(TypeError):
+                function(wrong)
+        for left, right in ((wrong, factor), (factor, wrong), (wrong, wrong)):
+            with pytest.raises(TypeError):
+                _core.gram_block(left, right, *rest)
+        if wrong is not None:
+            with pytest.raises(TypeError):
+                _core.obey(wrong)
+    _core.checkpoint()
+
+
+def test_what_is_written_shares_no_memory_with_what_is_read():
+    memory = np.arange(12.0)
+    out = memory[:6].reshape(3, 2)
+    apart = {"rows": memory[6:].reshape(3, 2), "order": np.array([0, 1, 2, 2, -1, 0]), "weights": np.ones(3)}
+    _core.fold(**apart, sign=1.0, out=out)
+    for name, wrong in (
+        ("rows", memory[4:10].reshape(3, 2)),
+        ("weights", memory[5:8]),
+        ("order", out.reshape(-1).view(np.int64)),
+    ):
+        with pytest.raises(ValueError, match=f"out must not share memory with {name}"):
+            _core.fold(**{**apart, name: wrong}, sign=1.0, out=out)
+    factor = _core.PackedFactor64(np.ones((3, 2)))
+    rest = (0.0, (0, 3), (0, 2), out, False)
+    _core.gram_block(factor, factor, memory[6:9], memory[9:12], *rest)
+    with pytest.raises(ValueError, match="out must not share memory with left_terms"):
+        _core.gram_block(factor, factor, memory[5:8], memory[9:12], *rest)
+    with pytest.raises(ValueError, match="out must not share memory with right_terms"):
+        _core.gram_block(factor, factor, memory[6:9], memory[:3], *rest)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="address space is limited on Linux alone")
+def test_more_threads_than_the_system_can_start_do_not_end_the_process():
+    """The OpenMP runtime would exit where a thread cannot be started: 4096 stacks need more than two gigabytes."""
+    code = """
+        import resource, numpy as np
+        from barren import _core
+        pages = int(open("/proc/self/statm").read().split()[0])
+        limit = pages * resource.getpagesize() + (2 << 30)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        n = 8 * 4096
+        rows, columns = (np.zeros(n, int), np.ones(n)), (np.zeros(1, int), np.ones(1))
+        print(_core.pairing(np.ones(1), *rows, *columns, np.ones((n, 1)), 4096))
+    """
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == 8 * 4096

@@ -5,6 +5,8 @@
 #include <pybind11/pybind11.h>
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 #include "barren/errors.hpp"
 #include "barren/threads.hpp"
@@ -56,6 +58,9 @@ template <class T>
 StridedMatrix<T> strided_view(const py::array_t<T, 0>& array, const char* name) {
     require_rank(array, 2, name);
     const auto rows = array.shape(0), columns = array.shape(1);
+    if (array.size() == 0)  // of which nothing is read, so that its strides mean nothing
+        return {array.data(), static_cast<std::size_t>(rows), static_cast<std::size_t>(columns),
+                static_cast<std::size_t>(columns)};
     constexpr auto size = static_cast<py::ssize_t>(sizeof(T));
     require(columns < 2 || array.strides(1) == size, std::string(name) + " must have contiguous rows");
     const auto stride = rows < 2 ? columns * size : array.strides(0);
@@ -68,6 +73,28 @@ StridedMatrix<T> strided_view(const py::array_t<T, 0>& array, const char* name) 
 
 inline void require_writeable(const py::array& array, const char* name) {
     require(array.writeable(), std::string(name) + " must be writeable");
+}
+
+// What is written must not be read as well: the order of reading and writing, and so the answer, would be chance.
+inline void require_apart(const py::array& out, const py::array& input, const char* name) {
+    const auto extent = [](const py::array& array) {
+        auto size = array.size() == 0 ? py::ssize_t{0} : array.itemsize();
+        for (py::ssize_t axis = 0; size != 0 && axis < array.ndim(); ++axis)
+            size += (array.shape(axis) - 1) * array.strides(axis);  // no array here has negative strides
+        const auto begin = reinterpret_cast<std::uintptr_t>(array.data());
+        return std::pair{begin, begin + static_cast<std::uintptr_t>(size)};
+    };
+    const auto written = extent(out), read = extent(input);
+    require(written.first == written.second || read.first == read.second || written.second <= read.first ||
+                read.second <= written.first,
+            std::string("out must not share memory with ") + name);
+}
+
+// The object that a caller gave, which must be one: pybind11 hands None on as a null pointer.
+template <class T>
+T& made(const std::shared_ptr<T>& object, const char* name) {
+    if (object == nullptr) throw py::type_error(std::string(name) + " must be an object of the core, got None");
+    return *object;
 }
 
 inline std::uint64_t modulus_of(std::int64_t modulus) {

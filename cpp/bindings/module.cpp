@@ -32,6 +32,14 @@ PYBIND11_MODULE(_core, module) {
             if (!PyErr_Occurred()) PyErr_SetNone(PyExc_KeyboardInterrupt);
         }
     });
+    pybind11::register_local_exception_translator([](std::exception_ptr error) {
+        try {
+            if (error) std::rethrow_exception(error);
+        } catch (const pybind11::cast_error&) {
+            // The only cast that fails otherwise than by a TypeError: of an object made by __new__ without __init__.
+            PyErr_SetString(PyExc_TypeError, "an object of the core must be made by its __init__");
+        }
+    });
     barren::watch_forks();
     register_configuration(module);
     register_modular(module);

@@ -1,6 +1,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "arrays.hpp"
 #include "barren/dispatch.hpp"
 #include "barren/threads.hpp"
 #include "stop.hpp"
@@ -20,8 +21,12 @@ void register_configuration(pybind11::module_& module) {
     module.def("available_threads", &available_threads, "How many threads a call uses when it is not told.");
     py::class_<Stop, std::shared_ptr<Stop>>(module, "Stop", "What a thread raises to stop those that obey it.")
         .def(py::init<>())
-        .def("set", &Stop::set, "Stops the threads that obey, each at its next checkpoint.")
-        .def("is_set", &Stop::is_set, "Whether it was raised.");
+        .def(
+            "set", [](const std::shared_ptr<Stop>& self) { made(self, "self").set(); },
+            "Stops the threads that obey, each at its next checkpoint.")
+        .def(
+            "is_set", [](const std::shared_ptr<Stop>& self) { return made(self, "self").is_set(); },
+            "Whether it was raised.");
     module.def(
         "obey", [](std::shared_ptr<Stop> stop) { obeyed() = std::move(stop); }, py::arg("stop").none(true),
         "Core calls of this thread look at `stop` from now on, and no more at Python's signals; None: as before.");

@@ -15,6 +15,9 @@ void bound_fold(const py::array_t<T, 0>& rows, const Array<std::int64_t>& order,
     require_rank(out, 2, "out");
     require_writeable(out, "out");
     require_aligned(out, "out");
+    require_apart(out, rows, "rows");
+    require_apart(out, order, "order");
+    require_apart(out, weights, "weights");
     const auto out_view = output_matrix(out);
     const auto how = execution(threads);
     py::gil_scoped_release release;

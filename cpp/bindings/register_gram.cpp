@@ -9,19 +9,25 @@ namespace barren::bindings {
 namespace {
 
 using Bounds = std::pair<std::size_t, std::size_t>;
+// Holders of this kind are refused where the object was never made, by __new__ without __init__.
+template <class T>
+using Packed = std::shared_ptr<PackedFactor<T>>;
 
 template <class T>
-PackedFactor<T> packed(const Array<T>& matrix, int threads) {
+Packed<T> packed(const Array<T>& matrix, int threads) {
     const auto view = matrix_view(matrix, "matrix");
     const auto how = execution(threads);
     py::gil_scoped_release release;
-    return PackedFactor<T>(view, how);
+    return std::make_shared<PackedFactor<T>>(view, how);
 }
 
 template <class T>
-GramFactor<T> factor_view(const PackedFactor<T>& left, const PackedFactor<T>& right, const Array<double>& left_terms,
-                          const Array<double>& right_terms, double constant) {
-    return {&left, &right, vector_view(left_terms, "left_terms"), vector_view(right_terms, "right_terms"), constant};
+GramFactor<T> factor_view(const Packed<T>& left, const Packed<T>& right, const Array<double>& left_terms,
+                          const Array<double>& right_terms, double constant, const Array<double>& out) {
+    require_apart(out, left_terms, "left_terms");
+    require_apart(out, right_terms, "right_terms");
+    return {&made(left, "left"), &made(right, "right"), vector_view(left_terms, "left_terms"),
+            vector_view(right_terms, "right_terms"), constant};
 }
 
 template <class T>
@@ -38,31 +44,31 @@ void run(const GramFactor<T>* factors, std::size_t count, const Bounds& rows, co
 }
 
 template <class T>
-void bound_one(const PackedFactor<T>& left, const PackedFactor<T>& right, const Array<double>& left_terms,
+void bound_one(const Packed<T>& left, const Packed<T>& right, const Array<double>& left_terms,
                const Array<double>& right_terms, double constant, const Bounds& rows, const Bounds& columns,
                Array<double>& out, bool accumulate, int threads, bool reduced) {
-    const auto factor = factor_view(left, right, left_terms, right_terms, constant);
+    const auto factor = factor_view(left, right, left_terms, right_terms, constant, out);
     run(&factor, 1, rows, columns, out, accumulate, reduced, threads);
 }
 
 template <class T>
-void bound_two(const PackedFactor<T>& left, const PackedFactor<T>& right, const Array<double>& left_terms,
-               const Array<double>& right_terms, double constant, const PackedFactor<T>& second_left,
-               const PackedFactor<T>& second_right, const Array<double>& second_left_terms,
+void bound_two(const Packed<T>& left, const Packed<T>& right, const Array<double>& left_terms,
+               const Array<double>& right_terms, double constant, const Packed<T>& second_left,
+               const Packed<T>& second_right, const Array<double>& second_left_terms,
                const Array<double>& second_right_terms, double second_constant, const Bounds& rows,
                const Bounds& columns, Array<double>& out, bool accumulate, int threads, bool reduced) {
     const GramFactor<T> factors[2] = {
-        factor_view(left, right, left_terms, right_terms, constant),
-        factor_view(second_left, second_right, second_left_terms, second_right_terms, second_constant)};
+        factor_view(left, right, left_terms, right_terms, constant, out),
+        factor_view(second_left, second_right, second_left_terms, second_right_terms, second_constant, out)};
     run(factors, 2, rows, columns, out, accumulate, reduced, threads);
 }
 
 template <class T>
 void register_for(py::module_& module, const char* name) {
-    py::class_<PackedFactor<T>>(module, name, "A matrix regrouped for products with others of its width.")
+    py::class_<PackedFactor<T>, Packed<T>>(module, name, "A matrix regrouped for products with others of its width.")
         .def(py::init(&packed<T>), py::arg("matrix").noconvert(), py::arg("threads") = 0)
-        .def_property_readonly("rows", &PackedFactor<T>::rows)
-        .def_property_readonly("width", &PackedFactor<T>::width);
+        .def_property_readonly("rows", [](const Packed<T>& self) { return made(self, "self").rows(); })
+        .def_property_readonly("width", [](const Packed<T>& self) { return made(self, "self").width(); });
     module.def("gram_block", &bound_one<T>, py::arg("left"), py::arg("right"), py::arg("left_terms").noconvert(),
                py::arg("right_terms").noconvert(), py::arg("constant"), py::arg("rows"), py::arg("columns"),
                py::arg("out").noconvert(), py::arg("accumulate"), py::arg("threads") = 0, py::arg("reduced") = false,

@@ -61,7 +61,10 @@ int available_threads() { return in_forked_child() ? 1 : std::max(1, omp_get_max
 
 int workers_for(std::size_t tasks, const Execution& execution) {
     if (in_forked_child()) return 1;
-    const int wanted = execution.threads > 0 ? execution.threads : available_threads();
+    // Where the system cannot start a thread the OpenMP runtime ends the process, so no more are asked for than may be
+    // of use.
+    static const int most = std::max(64, 4 * omp_get_num_procs());
+    const int wanted = std::min(most, execution.threads > 0 ? execution.threads : available_threads());
     return static_cast<int>(std::max<std::size_t>(1, std::min<std::size_t>(tasks, static_cast<std::size_t>(wanted))));
 }
 

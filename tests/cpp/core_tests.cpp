@@ -253,6 +253,8 @@ void workers_are_woken_for_a_millisecond_each() {
     expect(threads(7, 3.5) == 3 && threads(7, 1e9) == 7 && threads(1, 1e9) == 1,
            "never more threads than were asked for");
     expect(barren::workers_for(100, barren::worth(with(0), 0.5)) == 1, "nor are all that there are for little work");
+    const int most = barren::workers_for(4096, with(4096));
+    expect(most >= 64 && most < 4096 && barren::workers_for(4096, with(7)) == 7, "no more workers than may be of use");
     const auto asked = std::make_shared<int>(0);
     barren::Execution polling{4, [asked] { return ++*asked > 0; }};
     expect(barren::worth(polling, 1.0).poll() && *asked == 1, "a small loop can be stopped");

@@ -32,7 +32,7 @@ class Progress {
     std::chrono::steady_clock::time_point polled_ = std::chrono::steady_clock::now();
 };
 
-// The number of workers that parallel_for will use for this many tasks; at least 1.
+// The number of workers that parallel_for will use for this many tasks; at least 1, and at most 64 or four a processor.
 int workers_for(std::size_t tasks, const Execution& execution);
 
 // The same with no more threads than so much work is worth, given as the caller's estimate of the nanoseconds that it

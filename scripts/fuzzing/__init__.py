@@ -1,0 +1,1 @@
+"""A seeded fuzzer of the compiled core; `scripts/fuzz.py` runs it."""
