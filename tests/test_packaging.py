@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +61,9 @@ def test_quick_checks_have_the_versions_of_the_whole() -> None:
     quick = re.findall(r'"([\w-]+)==([^"]+)"', text(".pre-commit-config.yaml"))
     assert {name for name, _ in quick} == {"ruff", "clang-format", "cffconvert"}
     assert all(pinned[name] == version for name, version in quick)
+
+
+def test_public_names_are_still_there_with_their_parameters() -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "make_surface.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr

@@ -56,10 +56,12 @@ int team_limit() {
 void run_team(int workers, const std::function<void(int worker)>& work) {
     std::vector<std::thread> others;
     others.reserve(static_cast<std::size_t>(std::max(workers, 1) - 1));
-    try {
-        for (int worker = 1; worker < workers; ++worker) others.emplace_back(std::cref(work), worker);
-    } catch (const std::system_error&) {
-        // The system gives no more threads: those that there are do all the work.
+    for (int worker = 1; worker < workers; ++worker) {
+        try {
+            others.emplace_back(std::cref(work), worker);
+        } catch (const std::system_error&) {
+            break;  // the system gives no more threads: those that there are do all the work
+        }
     }
     work(0);
     for (std::thread& other : others) other.join();
