@@ -342,6 +342,13 @@ def test_python_m_barren() -> None:
     assert done.stderr == "barren: p must be an integer, at least 3; got 2\n"
 
 
+def test_output_in_an_encoding_without_greek_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
+    done = python("-m", "barren", "bounds", "--p", "61")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u03bb" in done.stdout
+
+
 @pytest.mark.parametrize("name", ["typer", "rich"])
 def test_without_typer_or_rich_it_says_what_to_install(name: str) -> None:
     code = f"import sys; sys.modules[{name!r}] = None; from barren.__main__ import main; sys.exit(main(['info']))"

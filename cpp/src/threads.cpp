@@ -1,13 +1,12 @@
 #include "barren/threads.hpp"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
 
 #include "barren/errors.hpp"
+#include "team.hpp"
 
 #if !defined(_WIN32)
 #include <pthread.h>
@@ -57,7 +56,7 @@ void Progress::checkpoint(int worker) {
     if (stopped()) throw Interrupted();
 }
 
-int available_threads() { return in_forked_child() ? 1 : std::max(1, omp_get_max_threads()); }
+int available_threads() { return in_forked_child() ? 1 : std::max(1, team_limit()); }
 
 int workers_for(std::size_t tasks, const Execution& execution) {
     if (in_forked_child()) return 1;
@@ -86,13 +85,11 @@ void parallel_for(std::size_t tasks, const Execution& execution, const Body& bod
         return;
     }
     std::atomic<std::size_t> next{0};
-    std::atomic<bool> failed{false};
     Others others;
+    std::mutex guard;
     std::exception_ptr error;
     std::exception_ptr interruption;
-#pragma omp parallel num_threads(workers)
-    {
-        const int worker = omp_get_thread_num();
+    run_team(workers, [&](int worker) {
         if (worker != 0) others.enter();
         try {
             for (std::size_t task = next++; task < tasks; task = next++) {
@@ -101,15 +98,16 @@ void parallel_for(std::size_t tasks, const Execution& execution, const Body& bod
             }
             while (worker == 0 && !others.wait(poll_interval)) progress.checkpoint(worker);
         } catch (const Interrupted&) {
-#pragma omp critical(barren_error)
+            const std::lock_guard lock(guard);
             interruption = std::current_exception();
         } catch (...) {
             progress.stop();
             // The first error is the one to report; the others are its consequences or its twins.
-            if (!failed.exchange(true)) error = std::current_exception();
+            const std::lock_guard lock(guard);
+            if (!error) error = std::current_exception();
         }
         if (worker != 0) others.leave();
-    }
+    });
     if (error) std::rethrow_exception(error);
     if (interruption) std::rethrow_exception(interruption);
 }

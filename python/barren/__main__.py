@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -12,6 +13,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: default those of the process.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # an encoding without λ, as of a pipe on Windows, gets its number
+            stream.reconfigure(errors="backslashreplace")
     try:
         from barren import cli
     except ModuleNotFoundError as error:
