@@ -19,6 +19,13 @@ namespace {
 constexpr auto poll_interval = std::chrono::milliseconds(50);
 constexpr double least_share = 1e6;  // nanoseconds of work that a worker is woken for
 std::atomic<bool> forked{false};
+// OpenMP counts the processors once; a process may be confined to fewer later, where its threads would wait in turn.
+const int processors_at_load = omp_get_num_procs();
+
+int most_threads() {
+    const int now = omp_get_num_procs();
+    return now < processors_at_load ? std::min(now, omp_get_max_threads()) : omp_get_max_threads();
+}
 
 // Counts the workers that are at work beside worker 0, which waits here for them: at the end of the loop it would see
 // no Ctrl-C as long as another is busy.
@@ -57,7 +64,7 @@ void Progress::checkpoint(int worker) {
     if (stopped()) throw Interrupted();
 }
 
-int available_threads() { return in_forked_child() ? 1 : std::max(1, omp_get_max_threads()); }
+int available_threads() { return in_forked_child() ? 1 : std::max(1, most_threads()); }
 
 int workers_for(std::size_t tasks, const Execution& execution) {
     if (in_forked_child()) return 1;
@@ -113,9 +120,11 @@ void parallel_for(std::size_t tasks, const Execution& execution, const Body& bod
 
 void watch_forks() {
 #if !defined(_WIN32)
-    pthread_atfork(nullptr, nullptr, [] { forked.store(true, std::memory_order_relaxed); });
+    pthread_atfork(nullptr, nullptr, note_fork);
 #endif
 }
+
+void note_fork() { forked.store(true, std::memory_order_relaxed); }
 
 bool in_forked_child() { return forked.load(std::memory_order_relaxed); }
 

@@ -153,8 +153,8 @@ class Snapshot:
     """
 
     def __init__(self, model: nn.Module, dtype: torch.dtype, *, cast: bool) -> None:
-        if _core.available_threads() == 1 and torch.get_num_threads() > 1:
-            # The core is in a forked child (or was given one thread): torch's own loops would hang there for ever.
+        if _core.in_forked_child() and torch.get_num_threads() > 1:
+            # torch's own loops would hang here for ever.
             torch.set_num_threads(1)
 
         def copy(tensor: Tensor) -> Tensor:
