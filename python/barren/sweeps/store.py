@@ -32,7 +32,7 @@ from barren.sweeps.schema import Row
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["Store", "StoreError", "grids_of", "heading_of", "replaced_in", "rows_of", "table_of"]
+__all__ = ["Store", "StoreError", "grids_of", "heading_of", "refuse_links", "replaced_in", "rows_of", "table_of"]
 
 HEADING = "sweep.json"
 _LOCK = "lock"
@@ -71,6 +71,7 @@ class Store:
         if self.path in Store._open:
             raise ValueError(f"out must be a store that this process is not writing to already; got {str(path)!r}")
         with _writing(self.path):
+            refuse_links(self.path)
             self._make()
             self.claims = Claims(self.path)
         Store._open.add(self.path)
@@ -244,6 +245,19 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def refuse_links(path: Path) -> None:
+    """Refuses to write into a store that holds a link: it would lead out of the folder.
+
+    Raises:
+        ValueError: there is one; it is named.
+    """
+    entries = [*path.iterdir(), *(path / log.FOLDER).glob("*")] if path.is_dir() else []
+    for entry in entries:
+        if entry.is_symlink():
+            name = entry.relative_to(path).as_posix()
+            raise ValueError(f"out must be a store without links, which lead out of it; got one with the link {name!r}")
+
+
 def heading_of(path: Path) -> None:
     """Checks that a folder is a store of this schema.
 
@@ -307,6 +321,6 @@ def replaced_in(store: Path) -> set[str]:
 
     found: set[str] = set()
     for path in parts.listed(store):
-        with suppress(ArrowInvalid, OSError):  # damage is told where the part is read
-            found.update(parts.replaced_by(parquet.read_schema(path)))
+        with suppress(ArrowInvalid, OSError, parts.DamagedPartError):  # damage is told where the part is read
+            found.update(parts.replaced_by(path, parquet.read_schema(path)))
     return found

@@ -13,7 +13,7 @@ from barren.sweeps import log, parts, schema
 from barren.sweeps.grid import Grid
 from barren.sweeps.parts import DamagedPartError, identity, key_of
 from barren.sweeps.schema import Row
-from barren.sweeps.store import Store, grids_of, heading_of, replaced_in, rows_of, table_of
+from barren.sweeps.store import Store, grids_of, heading_of, refuse_links, replaced_in, rows_of, table_of
 
 __all__ = ["Finding", "Status", "export", "merge", "status", "verify"]
 
@@ -118,6 +118,7 @@ def verify(store: str | os.PathLike[str], *, repair: bool = False) -> list[Findi
 
 def _repair(path: Path) -> None:
     """Sets damaged parts aside; opening the store then makes parts of what killed writers left."""
+    refuse_links(path)
     for part in parts.listed(path):
         try:
             parts.read(part, ["cell_sha256"])
