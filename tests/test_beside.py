@@ -23,14 +23,14 @@ _PATIENCE = 300
 
 
 def started(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """A process that finds this package and the tests; `environment` is added to that of this process."""
+    """A process that finds this package and the tests; `environment` is added to that of this process, "" takes out."""
     path = os.pathsep.join([environment.pop("PYTHONPATH", str(PACKAGE.parent)), str(HERE)])
     return subprocess.Popen(
         [sys.executable, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, **environment, "PYTHONPATH": path},
+        env={name: value for name, value in {**os.environ, **environment, "PYTHONPATH": path}.items() if value},
     )
 
 

@@ -6,8 +6,11 @@ Exact variance of a network's loss gradient over a whole class of targets such a
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+# The core before all else: it says where the package cannot run.
+from barren._loading import __version__
+
+# isort: split
 from barren import encodings, inputs, targets
-from barren._loading import __version__  # isort: split  # the core before all else
 from barren.bounds import (
     Correlations,
     Rung,
