@@ -26,6 +26,7 @@ from matplotlib.backends import backend_agg  # noqa: F401  (libraries set themse
 import barren
 from barren import encodings, figures, models, targets
 from barren.__main__ import main as command
+from barren._canonical import array_digest
 from barren.sweeps import report
 
 
@@ -35,7 +36,7 @@ def state() -> dict[str, Any]:
     return {
         "torch threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
         "torch dtype and device": (torch.get_default_dtype(), torch.get_default_device()),
-        "torch random state": torch.get_rng_state().numpy().tobytes(),
+        "torch random state": array_digest(torch.get_rng_state().numpy()),
         "torch modes": (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")),
         "torch determinism": (torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision()),
         "torch attention": (
@@ -103,9 +104,11 @@ def pairing() -> Calls:
     def variance(**options: Any) -> Callable[[], Any]:
         return lambda: barren.gradient_variance(cls, model, encoding=bits, **options)
 
+    two = torch.nn.Linear(7, 2)
+
     def refused() -> None:
         try:
-            barren.gradient_variance(cls, torch.nn.Linear(7, 2), encoding=bits)
+            barren.gradient_variance(cls, two, encoding=bits)
         except ValueError:
             return
         raise AssertionError("two outputs were taken for one")
