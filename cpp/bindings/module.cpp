@@ -18,23 +18,10 @@ void register_pairing(pybind11::module_& module);
 void register_parity(pybind11::module_& module);
 void register_tables(pybind11::module_& module);
 
-namespace {
-
-// NumPy's state is one for the whole process, and so is what this core knows of forks and instruction sets. From
-// CPython 3.12 on most sub-interpreters are refused before this is reached.
-void refuse_other_interpreters() {
-    if (PyInterpreterState_Get() != PyInterpreterState_Main())
-        throw pybind11::import_error(
-            "barren cannot be imported in a sub-interpreter, for it and NumPy have one state for the whole process: "
-            "import it in the main interpreter (under mod_wsgi: WSGIApplicationGroup %{GLOBAL}), or use processes");
-}
-
-}  // namespace
 }  // namespace barren::bindings
 
-PYBIND11_MODULE(_core, module, pybind11::multiple_interpreters::not_supported()) {
+PYBIND11_MODULE(_core, module) {
     using namespace barren::bindings;
-    refuse_other_interpreters();
     module.doc() =
         "The compiled core of barren. Arguments are checked for memory safety only; call the package instead.";
     pybind11::register_exception_translator([](std::exception_ptr error) {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 __all__ = ["__version__"]
 
 # PF_FORKNOEXEC of Linux: forked, and no program started since.
@@ -25,8 +27,24 @@ def _may_lack_threads() -> bool:
         return False
 
 
+def _refuse_sub_interpreters() -> None:
+    """Before the core and NumPy are loaded: what they do in a second interpreter is a warning, or a deadlock."""
+    for name in ("_interpreters", "_xxsubinterpreters"):  # from CPython 3.13 on, and before
+        try:
+            interpreters = import_module(name)
+        except ImportError:
+            continue
+        if interpreters.get_current() != interpreters.get_main():
+            raise ImportError(
+                "barren cannot be imported in a sub-interpreter, for it and NumPy have one state a process: "
+                "import it in the main one (under mod_wsgi: WSGIApplicationGroup %{GLOBAL}), or use processes"
+            )
+        return
+
+
 def _load() -> str:
     """Returns the version; the core notes the forks that come after it is loaded by itself."""
+    _refuse_sub_interpreters()
     lacking = _may_lack_threads()
     from barren import _core
 

@@ -75,7 +75,8 @@ class _Process:
             # A thread that comes in while others are inside would see their number for its own.
             before = self.own.threads if depth else self.threads
             self.limited_users, self.own.depth = self.limited_users + 1, depth + 1
-            self.own.threads = threads or before
+            # A forked child has none of libgomp's threads, and torch's loops would wait for them for ever.
+            self.own.threads = 1 if _core.in_forked_child() else threads or before
             torch.set_num_threads(self.own.threads)
         return before
 
