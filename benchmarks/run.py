@@ -22,6 +22,7 @@ from dedekind_cases import DEDEKIND_CASES  # noqa: E402
 from direct_cases import DIRECT_CASES  # noqa: E402
 from engine_cases import ENGINE_CASES  # noqa: E402
 from frequency_cases import FREQUENCY_CASES  # noqa: E402
+from import_cases import IMPORT_CASES  # noqa: E402
 from planner_cases import PLANNER_CASES  # noqa: E402
 from sweep_cases import SWEEP_CASES  # noqa: E402
 from table_cases import TABLE_CASES  # noqa: E402
@@ -41,6 +42,7 @@ CASES = {
     **BOUNDS_CASES,
     **TRAINING_CASES,
     **SWEEP_CASES,
+    **IMPORT_CASES,
 }
 
 
@@ -50,7 +52,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that every case runs; writes nothing")
     parser.add_argument("--only", choices=list(CASES), action="append", help="a case; may be given more than once")
     parser.add_argument("--name", default=processor(), help="name of the results file")
+    parser.add_argument("--force", action="store_true", help="replace a results file with a run of all cases")
     options = parser.parse_args()
+    path = results_file(options.name)
+    if path.exists() and not (options.quick or options.only or options.force):
+        sys.exit(f"{path.name} is there: --force replaces it, --only CASE replaces that case in it")
     records: dict[str, Record] = {}
     failed: list[str] = []
     for name in options.only or CASES:
@@ -69,7 +75,6 @@ def main() -> None:
         sys.exit(f"failed: {', '.join(failed)}")
     if options.quick:
         return
-    path = HERE / "results" / f"{options.name}.json"
     path.parent.mkdir(exist_ok=True)
     # With --only, and where one failed, other cases stay as they are: each carries the commit and the day of its run.
     known = json.loads(path.read_text())["cases"] if (options.only or failed) and path.exists() else {}
@@ -78,6 +83,13 @@ def main() -> None:
     print(f"wrote {path}")
     if failed:
         sys.exit(f"failed, and as they were in the file: {', '.join(failed)}")
+
+
+def results_file(name: str) -> Path:
+    """Where the results of that name are: always in the folder beside this file."""
+    if name in ("", ".", "..") or Path(name).name != name:
+        sys.exit(f"name must be the name of a file without its folder; got {name!r}")
+    return HERE / "results" / f"{name}.json"
 
 
 def source() -> dict[str, str | bool]:

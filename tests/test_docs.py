@@ -161,9 +161,34 @@ def test_every_statement_of_the_theory_names_a_test():
 
 
 def test_importing_the_package_is_light():
-    code = "import sys, barren; print(*({'torch', 'sympy', 'matplotlib', 'pyarrow'} & set(sys.modules)))"
+    """What takes long is imported when it is used; the command line adds typer and rich, and its help nothing else."""
+    heavy = {"torch", "sympy", "scipy", "matplotlib", "pyarrow", "pandas", "dask", "distributed", "ducc0", "flint"}
+    ours = {"barren.variance", "barren.tangents", "barren.training", "barren.sweeps"}
+    commands = "import sys; from barren.__main__ import main; main(['--help']); main(['train', '--help'])"
+    for code, unwanted in (("import sys, barren", heavy | ours), (commands, heavy)):
+        told = f"{code}; print(*sorted({unwanted!r} & set(sys.modules)), file=sys.stderr)"
+        done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, env=dict(os.environ))
+        assert (done.returncode, done.stderr.strip()) == (0, ""), done.stderr
+
+
+def test_what_the_surface_puts_off_is_there():
+    """Also `bounds`, which is a function and, for the import system, the package that it comes from."""
+    code = (
+        "import barren\n"
+        "before = set(dir(barren))\n"
+        "import barren.bounds.ladder, barren.variance, barren.spectra\n"
+        "print(sorted(set(barren.__all__) - before), callable(barren.bounds), barren.spectra.__name__)\n"
+        "for name in barren.__all__:\n"
+        "    assert getattr(barren, name) is getattr(barren, name), name\n"
+        "assert barren.variance.GivenNTK and barren.tangents and barren.config\n"
+        "try:\n"
+        "    barren.nothing\n"
+        "except AttributeError as error:\n"
+        "    print(error)\n"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
-    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[] True barren.spectra\nmodule 'barren' has no attribute 'nothing'\n"
 
 
 def test_versions_agree():

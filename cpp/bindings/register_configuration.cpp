@@ -19,6 +19,9 @@ void register_configuration(pybind11::module_& module) {
                "Takes another instruction set from the next call on; for tests that compare them in one process.");
     module.def("available_kernels", &available_kernels, "The instruction sets that this machine runs, best last.");
     module.def("available_threads", &available_threads, "How many threads a call uses when it is not told.");
+    module.def("in_forked_child", &in_forked_child,
+               "Whether this process was forked from one that may have used threads: the core then runs on one.");
+    module.def("note_fork", &note_fork, "Says that it was, where the core was loaded after the fork.");
     py::class_<Stop, std::shared_ptr<Stop>>(module, "Stop", "What a thread raises to stop those that obey it.")
         .def(py::init<>())
         .def(

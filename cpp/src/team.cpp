@@ -17,6 +17,8 @@ namespace barren {
 
 #if defined(BARREN_OPENMP)
 
+int processors() { return omp_get_num_procs(); }
+
 int team_limit() { return omp_get_max_threads(); }
 
 void run_team(int workers, const std::function<void(int worker)>& work) {
@@ -30,15 +32,6 @@ namespace {
 
 constexpr long most_threads = 4096;
 
-// Processors that this process may run on.
-int processors() {
-#if defined(__linux__)
-    cpu_set_t allowed;
-    if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0) return std::max(1, CPU_COUNT(&allowed));
-#endif
-    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
-
 // The first number of OMP_NUM_THREADS, which may be a list of one a level; 0 where there is none.
 int wanted() {
     const char* text = std::getenv("OMP_NUM_THREADS");
@@ -47,6 +40,14 @@ int wanted() {
 }
 
 }  // namespace
+
+int processors() {
+#if defined(__linux__)
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0) return std::max(1, CPU_COUNT(&allowed));
+#endif
+    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
 
 int team_limit() {
     static const int limit = wanted() > 0 ? wanted() : processors();  // once, as OpenMP does it

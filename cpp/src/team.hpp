@@ -6,6 +6,9 @@
 
 namespace barren {
 
+// Processors that this process may run on, now.
+int processors();
+
 // How many threads a team has when nobody says it: what OMP_NUM_THREADS allows, else one a processor of this process.
 int team_limit();
 

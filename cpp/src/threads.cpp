@@ -18,6 +18,13 @@ namespace {
 constexpr auto poll_interval = std::chrono::milliseconds(50);
 constexpr double least_share = 1e6;  // nanoseconds of work that a worker is woken for
 std::atomic<bool> forked{false};
+// A team's limit is found once; a process may be confined to fewer processors later, where its threads would wait in turn.
+const int processors_at_load = processors();
+
+int most_threads() {
+    const int now = processors();
+    return now < processors_at_load ? std::min(now, team_limit()) : team_limit();
+}
 
 // Counts the workers that are at work beside worker 0, which waits here for them: at the end of the loop it would see
 // no Ctrl-C as long as another is busy.
@@ -56,13 +63,13 @@ void Progress::checkpoint(int worker) {
     if (stopped()) throw Interrupted();
 }
 
-int available_threads() { return in_forked_child() ? 1 : std::max(1, team_limit()); }
+int available_threads() { return in_forked_child() ? 1 : std::max(1, most_threads()); }
 
 int workers_for(std::size_t tasks, const Execution& execution) {
     if (in_forked_child()) return 1;
     // Where the system cannot start a thread the OpenMP runtime ends the process, so no more are asked for than may be
     // of use.
-    static const int most = std::max(64, 4 * omp_get_num_procs());
+    static const int most = std::max(64, 4 * processors());
     const int wanted = std::min(most, execution.threads > 0 ? execution.threads : available_threads());
     return static_cast<int>(std::max<std::size_t>(1, std::min<std::size_t>(tasks, static_cast<std::size_t>(wanted))));
 }
@@ -114,9 +121,11 @@ void parallel_for(std::size_t tasks, const Execution& execution, const Body& bod
 
 void watch_forks() {
 #if !defined(_WIN32)
-    pthread_atfork(nullptr, nullptr, [] { forked.store(true, std::memory_order_relaxed); });
+    pthread_atfork(nullptr, nullptr, note_fork);
 #endif
 }
+
+void note_fork() { forked.store(true, std::memory_order_relaxed); }
 
 bool in_forked_child() { return forked.load(std::memory_order_relaxed); }
 

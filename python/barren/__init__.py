@@ -3,10 +3,14 @@
 Exact variance of a network's loss gradient over a whole class of targets such as x -> ψ(a·x mod p), all multipliers a.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from barren import encodings, inputs, spectra, targets
-from barren._core import __version__
+# The core before all else: it says where the package cannot run.
+from barren._loading import __version__
+
+# isort: split
+from barren import encodings, inputs, targets
 from barren.bounds import (
     Correlations,
     Rung,
@@ -22,9 +26,6 @@ from barren.bounds import (
     sq_queries,
 )
 from barren.classes import Frequencies, ModularMultiplication, Parity
-from barren.config import configuration, show_config
-from barren.spectra import Spectrum, spectrum
-from barren.variance import GradientVariance, Plan, gradient_variance, plan
 
 if TYPE_CHECKING:
     from barren.sweeps import sweep
@@ -63,15 +64,41 @@ __all__ = [
     "train",
 ]
 
+# Name -> the module that it is imported from when it is first asked for, so that a process that needs classes and
+# bounds alone starts soon. `bounds` is not among them: it is a package too, whose import would take its place.
+_LATER = {
+    "GradientVariance": "variance",
+    "Plan": "variance",
+    "Spectrum": "spectra",
+    "configuration": "config",
+    "gradient_variance": "variance",
+    "plan": "variance",
+    "show_config": "config",
+    "spectrum": "spectra",
+    "sweep": "sweeps",
+    "train": "training",
+}
+_MODULES = ("config", "spectra", "tangents", "variance")
 
-def __getattr__(name: str) -> Any:
-    """`train` and `sweep` are imported when they are first asked for: the rest needs neither torch nor processes."""
-    if name == "sweep":
-        from barren.sweeps import sweep
 
-        return sweep
-    if name == "train":
-        from barren.training import train
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER, *_MODULES})
 
-        return train
-    raise AttributeError(f"module 'barren' has no attribute {name!r}")
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f"barren.{name}")
+        if name not in _LATER:
+            raise AttributeError(f"module 'barren' has no attribute {name!r}")
+        found = getattr(import_module(f"barren.{_LATER[name]}"), name)
+        globals()[name] = found
+        return found
+
+else:  # a type checker knows these names by their imports, and lets no others pass
+    from barren import spectra
+    from barren.config import configuration, show_config
+    from barren.spectra import Spectrum, spectrum
+    from barren.variance import GradientVariance, Plan, gradient_variance
+    from barren.variance import plan_of as plan

@@ -31,11 +31,13 @@ __all__: list[str] = [
     "gather_sums",
     "gcd_product",
     "gram_block",
+    "in_forked_child",
     "interval_cosines",
     "interval_products",
     "kernel",
     "level_counts",
     "logarithm_table",
+    "note_fork",
     "obey",
     "pairing",
     "power_range",
@@ -429,6 +431,11 @@ def gram_block(
     The entrywise product of two such blocks; reduced as for one.
     """
 
+def in_forked_child() -> bool:
+    """
+    Whether this process was forked from one that may have used threads: the core then runs on one.
+    """
+
 def interval_cosines(
     x: numpy.typing.NDArray[numpy.float64],
     y: numpy.typing.NDArray[numpy.float64],
@@ -472,6 +479,11 @@ def logarithm_table(
 ) -> numpy.typing.NDArray[numpy.int64]:
     """
     The inverse of power_table: int64 of shape (p,), -1 at 0.
+    """
+
+def note_fork() -> None:
+    """
+    Says that it was, where the core was loaded after the fork.
     """
 
 def obey(stop: Stop) -> None:

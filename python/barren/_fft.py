@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any, cast
 
@@ -30,6 +29,8 @@ def _has_ducc0() -> bool:
 
 def backend() -> str:
     """Name and version of the library that does the transforms."""
+    from importlib.metadata import version
+
     name = "ducc0" if _has_ducc0() else "scipy"
     return f"{name} {version(name)}"
 

@@ -8,7 +8,6 @@ side by side: on several threads its sums would join in another order each time.
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.metadata import version
 from importlib.util import find_spec
 
 import numpy as np
@@ -28,6 +27,8 @@ def _name() -> str | None:
 
 def backend() -> str | None:
     """Name and version of the library that does the transforms, None where there is none."""
+    from importlib.metadata import version
+
     name = _name()
     return None if name is None else f"{name} {version(name)}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,10 +41,13 @@ def _top(
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the application and returns the exit status."""
+    hook = sys.excepthook  # which typer exchanges
     try:
         app(args=None if arguments is None else list(arguments), prog_name="barren")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+    finally:
+        sys.excepthook = hook
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 import barren
 from barren import report, specs
 from barren._command import console, print_json
+from barren._files import whole
 from barren.classes import TargetClass
 from barren.cli_options import Frequencies, Json, Modulus, Multipliers, Parity, problem
 
@@ -148,7 +150,7 @@ def _files(out: Path | None, watched: bool) -> list[Path]:
         return []
     files = [out, out.with_name(f"{out.stem}-watched{out.suffix}")][: 1 + watched]
     for path in files:
-        if path.exists():
+        if os.path.lexists(path):
             raise ValueError(f"out must be a file that is not there yet; got {str(path)!r}")
         if not path.parent.is_dir():
             raise ValueError(f"out must be in a directory that is there; got {str(path)!r}")
@@ -159,4 +161,5 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    with whole(path, force=False) as file:  # hours later there may be one
+        parquet.write_table(pyarrow.Table.from_pylist(rows), file)

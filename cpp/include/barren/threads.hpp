@@ -56,10 +56,13 @@ void serial_for(std::size_t size, const Execution& execution, const Each& body) 
     }
 }
 
+// Every thread the process may use: what OpenMP was told, and no more than the processors it is confined to since.
 int available_threads();
 
-// libgomp hangs for ever in a child forked after the parent used it, so children are noted and run serially.
+// libgomp hangs for ever in a child forked after the parent used it, so children are noted and run serially: by
+// themselves from watch_forks() on, by note_fork() where the fork came before.
 void watch_forks();
+void note_fork();
 bool in_forked_child();
 
 }  // namespace barren

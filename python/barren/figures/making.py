@@ -54,8 +54,8 @@ def make(
         A `Made`: the files by their ending, and the record.
 
     Raises:
-        ValueError: `out` holds a finished figure of that name and `force` is False, is not a directory, or another
-            process is making this figure there.
+        ValueError: `out` holds a finished figure of that name, or other files of the names that are written, and
+            `force` is False; it is not a directory; or another process is making this figure there.
         ImportError: torch, matplotlib or pyarrow is not installed.
 
     Cost: minutes at the default settings, hours with `full`; each figure's module says what it computes.
@@ -71,9 +71,13 @@ def make(
         raise ValueError(
             f"out must hold no finished {figure.name}; got one ({files['json'].name}): --force replaces it"
         )
+    kept = directory / f"{figure.name}.partial.jsonl"
+    there = [path.name for path in files.values() if os.path.lexists(path)]
+    if there and not force and not kept.exists():  # with it, a run was stopped while it wrote them
+        raise ValueError(f"out must hold no file of another making named {there[0]!r}: --force replaces it")
     start = time.perf_counter()
     heading = {"figure": figure.name, "settings_sha256": digest(chosen), "version": __version__}
-    with Partial(directory / f"{figure.name}.partial.jsonl", heading, shown.notice) as partial:
+    with Partial(kept, heading, shown.notice) as partial:
         rows, work = _rows(figure, chosen, partial, shown)
         work["seconds"]["this_run"] = round(time.perf_counter() - start, 3)
         contents = {"parquet": _parquet(figure, rows, heading), **_pictures(figure, rows, chosen)}

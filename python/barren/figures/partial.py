@@ -36,7 +36,7 @@ class Partial:
         self.path = path
         self.finished: dict[str, tuple[list[Row], float]] = {}
         # In append mode: what is there stays until it has been read.
-        self._file: IO[bytes] = path.open("ab+")
+        self._file: IO[bytes] = _files.append(path)
         try:
             if not _files.lock(self._file):  # two runs in one directory would mix their lines
                 raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 FOLDER = "parts"
 _REPLACES = b"barren_replaces"
+_NAME = re.compile(r"[0-9a-f]{64}\.parquet")
 
 
 class DamagedPartError(ValueError):
@@ -82,11 +84,7 @@ def write(store: Path, rows: Sequence[Row], replaces: Sequence[str] = ()) -> Pat
     folder = store / FOLDER
     folder.mkdir(exist_ok=True)
     path = folder / f"{hashlib.sha256(data).hexdigest()}.parquet"
-    try:
-        _files.replace(path, data)
-    except OSError:
-        path.with_name(path.name + ".tmp").unlink(missing_ok=True)
-        raise
+    _files.replace(path, data)
     sync(folder)
     return path
 
@@ -132,10 +130,20 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pyarrow.Table:
             f"{path.name} must be of schema version {schema.VERSION}; got {came}: read it with the version of barren "
             "that wrote it, or sweep into another folder"
         )
+    replaced_by(path, table.schema)
     return table
 
 
-def replaced_by(kind: pyarrow.Schema) -> list[str]:
-    """Names of the parts that a part stands for, by its schema."""
-    names: list[str] = json.loads((kind.metadata or {}).get(_REPLACES, b"[]"))
+def replaced_by(path: Path, kind: pyarrow.Schema) -> list[str]:
+    """Names of the parts that a part stands for, by its schema.
+
+    Raises:
+        DamagedPartError: it names anything else: those files are deleted, and a store may be a stranger's.
+    """
+    try:
+        names = json.loads((kind.metadata or {}).get(_REPLACES, b"[]"))
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
+        raise DamagedPartError(path, "it stands for files that are no parts")
     return names

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,6 +43,7 @@ __all__ = [
     "grids_of",
     "heading_of",
     "name_of",
+    "refuse_links",
     "replaced_in",
     "rows_of",
     "said_in",
@@ -87,6 +89,7 @@ class Store:
         if self.path in Store._open:
             raise ValueError(f"out must be a store that this process is not writing to already; got {str(path)!r}")
         with _writing(self.path):
+            refuse_links(self.path)
             self._make()
             self.claims = Claims(self.path)
         Store._open.add(self.path)
@@ -209,8 +212,8 @@ class Store:
         self.path.mkdir(parents=True, exist_ok=True)
         heading = self.path / HEADING
         # What another process has, which makes the store at this moment; the heading is there before anything else.
-        begun = {HEADING, f"{HEADING}.tmp", _LOCK}
-        if any(entry.name not in begun for entry in self.path.iterdir()) and not heading.exists():
+        begun = re.compile(rf"{re.escape(HEADING)}(\.[0-9a-f]+\.tmp)?|{_LOCK}")
+        if any(not begun.fullmatch(entry.name) for entry in self.path.iterdir()) and not heading.exists():
             raise ValueError(f"out must be a store or an empty folder; got {self.path.name!r}, which is neither")
         if not heading.exists():
             with self._locked():
@@ -283,6 +286,19 @@ def _writing(path: Path) -> Iterator[None]:
             f"the store {path.name!r} cannot be written to: {error.strerror}. What was finished is kept; the same "
             "command goes on from there once it can be",
         ) from error
+
+
+def refuse_links(path: Path) -> None:
+    """Refuses to write into a store that holds a link: it would lead out of the folder.
+
+    Raises:
+        ValueError: there is one; it is named.
+    """
+    entries = [*path.iterdir(), *(path / log.FOLDER).glob("*")] if path.is_dir() else []
+    for entry in entries:
+        if entry.is_symlink():
+            name = entry.relative_to(path).as_posix()
+            raise ValueError(f"out must be a store without links, which lead out of it; got one with the link {name!r}")
 
 
 def heading_of(path: Path) -> None:
@@ -406,6 +422,6 @@ def replaced_in(store: Path) -> set[str]:
 
     found: set[str] = set()
     for path in parts.listed(store):
-        with suppress(ArrowInvalid, OSError):  # damage is told where the part is read
-            found.update(parts.replaced_by(parquet.read_schema(path)))
+        with suppress(ArrowInvalid, OSError, parts.DamagedPartError):  # damage is told where the part is read
+            found.update(parts.replaced_by(path, parquet.read_schema(path)))
     return found

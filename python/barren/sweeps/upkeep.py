@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from barren import _validate
+from barren import _files, _validate
 from barren._canonical import finite
 from barren.sweeps import log, parts, schema
 from barren.sweeps.grid import Grid
@@ -22,6 +22,7 @@ from barren.sweeps.store import (
     commands_of,
     grids_of,
     heading_of,
+    refuse_links,
     replaced_in,
     rows_of,
     said_in,
@@ -163,6 +164,7 @@ def _in_logs(path: Path) -> list[Finding]:
 
 def _repair(path: Path) -> None:
     """Sets aside what is damaged; opening the store then makes parts of what killed writers left."""
+    refuse_links(path)
     for finding in [*_in_parts(path), *_in_descriptions(path)]:
         (path / ASIDE).mkdir(exist_ok=True)
         damaged = path / finding.name
@@ -185,37 +187,31 @@ def export(store: str | os.PathLike[str], out: str | os.PathLike[str]) -> int:
     path = Path(out)
     if path.suffix not in _FORMATS:
         _validate.refuse(ValueError, "out", f"a file ending in {', '.join(_FORMATS)}", repr(str(out)))
-    if path.exists():
+    if os.path.lexists(path):
         _validate.refuse(ValueError, "out", "a file that is not there yet", repr(str(out)))
     if not path.parent.is_dir():
         _validate.refuse(ValueError, "out", "a file in a folder that is there", repr(str(out)))
     table = table_of(store)
-    half = path.with_name(path.name + ".tmp")
-    try:
+    with _files.whole(path, force=False) as file:
         if path.suffix == ".parquet":
             from pyarrow import parquet
 
-            parquet.write_table(table, half)
+            parquet.write_table(table, file)
         elif path.suffix == ".jsonl":
-            _write_lines(table.to_pylist(), half)
+            _write_lines(table.to_pylist(), file)
         else:
-            _write_csv(table, half)
-        half.replace(path)
-    except BaseException:  # a file of the final name is whole
-        half.unlink(missing_ok=True)
-        raise
+            _write_csv(table, file)
     return int(table.num_rows)
 
 
-def _write_lines(rows: Sequence[Row], path: Path) -> None:
+def _write_lines(rows: Sequence[Row], file: IO[bytes]) -> None:
     import json
 
-    with path.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(finite(row), ensure_ascii=False, allow_nan=False) + "\n")
+    for row in rows:
+        file.write((json.dumps(finite(row), ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
-def _write_csv(table: Any, path: Path) -> None:
+def _write_csv(table: Any, file: IO[bytes]) -> None:
     import json
 
     import pyarrow
@@ -226,7 +222,7 @@ def _write_csv(table: Any, path: Path) -> None:
             texts = [None if value is None else json.dumps(value) for value in table.column(name).to_pylist()]
             place = table.schema.get_field_index(name)
             table = table.set_column(place, name, pyarrow.array(texts, pyarrow.string()))
-    csv.write_csv(table, path)
+    csv.write_csv(table, file)
 
 
 def merge(out: str | os.PathLike[str], stores: Sequence[str | os.PathLike[str]]) -> tuple[int, list[str]]:

@@ -75,7 +75,8 @@ class _Process:
             # A thread that comes in while others are inside would see their number for its own.
             before = self.own.threads if depth else self.threads
             self.limited_users, self.own.depth = self.limited_users + 1, depth + 1
-            self.own.threads = threads or before
+            # A forked child has none of libgomp's threads, and torch's loops would wait for them for ever.
+            self.own.threads = 1 if _core.in_forked_child() else threads or before
             torch.set_num_threads(self.own.threads)
         return before
 
@@ -153,8 +154,8 @@ class Snapshot:
     """
 
     def __init__(self, model: nn.Module, dtype: torch.dtype, *, cast: bool) -> None:
-        if _core.available_threads() == 1 and torch.get_num_threads() > 1:
-            # The core is in a forked child (or was given one thread): torch's own loops would hang there for ever.
+        if _core.in_forked_child() and torch.get_num_threads() > 1:
+            # torch's own loops would hang here for ever.
             torch.set_num_threads(1)
 
         def copy(tensor: Tensor) -> Tensor:

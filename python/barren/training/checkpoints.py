@@ -44,7 +44,7 @@ class Checkpoints:
 
     def __init__(self, path: str | os.PathLike[str], configuration: dict[str, Any]) -> None:
         self.path = _files.directory("save", path)
-        self._lock: IO[bytes] = (self.path / "lock").open("ab")
+        self._lock: IO[bytes] = _files.append(self.path / "lock")
         try:
             if not _files.lock(self._lock):
                 raise ValueError(f"save must be a folder where nothing is trained now; {self.path.name!r} is in use")

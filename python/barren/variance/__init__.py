@@ -220,6 +220,10 @@ def plan(*arguments: Any, **options: Any) -> Plan:  # noqa: D417  (its arguments
     return make_plan(problem, options["method"])
 
 
+# To a type checker that comes here by `barren`, the name `plan` may be the module.
+plan_of = plan
+
+
 def _of_probability(problem: Problem, pairing: Pairing, squared_norms: np.ndarray, loss: object) -> float | None:
     """E‖σ'(N)·J‖², σ the logistic function."""
     if loss != "bce":

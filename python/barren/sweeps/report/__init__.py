@@ -43,7 +43,7 @@ def write(
     path = folder / "report.html" if out is None else Path(out)
     if path.is_dir() or not path.parent.is_dir():
         raise ValueError(f"out must be a file in a folder that is there; got {str(path)!r}")
-    if path.exists() and not force:
+    if os.path.lexists(path) and not force:
         raise ValueError(f"out must be a file that is not there yet; got {str(path)!r}: --force replaces it")
     page = html(rows_of(folder), title=title, grids=grids_of(folder), commands=commands_of(folder))
     _files.replace(path, page.encode())
