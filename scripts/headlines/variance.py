@@ -201,6 +201,8 @@ def norm(rows: Rows) -> Headlines:
 
 
 HEADLINES: dict[str, Callable[[Rows], Headlines]] = {
+    "bound-ladder": ladder,
+    "character-spectrum": characters,
     "log-covariance": covariance,
     "spectral-norm": norm,
 }

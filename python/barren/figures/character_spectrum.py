@@ -121,6 +121,7 @@ def _panel(axes: Axes, rows: Sequence[Row], title: str) -> None:
         axes.legend(fontsize=8, loc="lower left", ncols=2)
     axes.axhline(1.0 / len(rows), linestyle="--", color="0.5", linewidth=1.0)
     below = int(np.sum(~(shares > _LOWEST)))
+    axes.set_xlim(-0.03 * len(rows), 1.03 * len(rows))
     axes.set_yscale("log")
     axes.set_ylim(_LOWEST / 3.0, 3.0)
     note = f", {below} pairs not shown" if below else ""
