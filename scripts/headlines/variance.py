@@ -7,20 +7,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.optimize import curve_fit
 
-import barren
-from barren import specs
-from barren._intervals import t_interval
 from barren.figures.base import column, where
 from headlines import Headlines, Rows
 
 # Names of what a panel of bound-ladder shows.
 _TARGETS = {"bit:0": "lowest bit", "sawtooth": "sawtooth"}
 _RUNGS = {"sharp": "λ", "boas-bellman": "Boas–Bellman", "bounded-variation": "bounded variation", "trivial": "trivial"}
-_LAWS = {"uniform": "x uniform on [0, 1]", "gaussian": "x Gaussian", "grid": "x on the grid j/M"}
 # Where the published fit of covariances ends.
 _FITTED = 500
-# Slopes against A leave out the first frequencies, where ψ has hardly a period.
-_SLOPE_FROM = 8
 
 
 def _over_seeds(values: Sequence[float] | np.ndarray, digits: int = 3) -> str:
@@ -32,38 +26,6 @@ def _over_seeds(values: Sequence[float] | np.ndarray, digits: int = 3) -> str:
 def _slope(x: np.ndarray, y: np.ndarray) -> float:
     """Of ln y against ln x, by least squares."""
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
-
-
-def _slopes(rows: Rows, x: str, y: str) -> np.ndarray:
-    """The slope of every initialisation."""
-    parts = [where(rows, seed=seed) for seed in sorted({row["seed"] for row in rows})]
-    return np.array([_slope(column(part, x), column(part, y)) for part in parts])
-
-
-def _interval(values: np.ndarray) -> str:
-    """Mean with its t interval of 95 %."""
-    low, high = t_interval(values, 0.95)
-    return f"**{values.mean():.3f}** [{low:.3f}, {high:.3f}]"
-
-
-def modulus(rows: Rows) -> Headlines:
-    """Both normalisations at the least and the largest prime, their slopes, and how much of λ·B² is reached."""
-    primes, count = sorted({row["p"] for row in rows}), len({row["seed"] for row in rows})
-    lines = [("primes; initialisations", f"{len(primes)} in {primes[0]}..{primes[-1]}; {count}")]
-    for p in (primes[0], primes[-1]):
-        part = where(rows, p=p)
-        by_probability = _over_seeds(column(part, "normalised_by_probability") * p**0.5)
-        by_output = _over_seeds(p * column(part, "normalised"))
-        lines.append((f"p = {p}: v·√p/g, g of the probability, mean (least to largest)", by_probability))
-        told = f"{by_output}; bound p·λ = {p * part[0]['sharp_bound']:.4f}"
-        lines.append((f"p = {p}: p·v/B², B² of the logit, mean (least to largest)", told))
-    for name, told in (("normalised_by_probability", "v/g"), ("normalised", "v/B²")):
-        slopes = _interval(_slopes(rows, "p", name))
-        lines.append((f"slope of ln({told}) against ln p, 95 % t interval over initialisations", slopes))
-    parts = column(rows, "variance") / column(rows, "bound")
-    most = rows[int(np.argmax(parts))]
-    told = f"**{parts.max():.3g}**, at p = {most['p']}, seed {most['seed']}"
-    return [*lines, (f"largest v/(λ·B²) of all {len(rows)} rows, at most 1", told)]
 
 
 def ladder(rows: Rows) -> Headlines:
@@ -96,38 +58,6 @@ def _bounds(rows: Rows, where_at: str, symbol: str) -> Headlines:
         (f"{where_at}: bounds on Var/B²", rungs),
         (f"{where_at}: {symbol}·λ; √{symbol}·(Boas–Bellman); Boas–Bellman over λ", scaled),
     ]
-
-
-def frequency(rows: Rows) -> Headlines:
-    """Every law and ψ at the largest A, and slopes."""
-    largest, lines = max(row["A"] for row in rows), []
-    for law in dict.fromkeys(row["law"] for row in rows):
-        for target in dict.fromkeys(row["target"] for row in rows):
-            part = where(rows, law=law, target=target)
-            end, late = where(part, A=largest), [row for row in part if row["A"] >= _SLOPE_FROM]
-            name = f"{_LAWS[law]}, ψ = {target}"
-            told = f"{_over_seeds(column(end, 'value'))}; A·λ = {largest * end[0]['sharp']:.4f}"
-            lines.append((f"{name}: Var/B² at A = {largest}, mean (least to largest)", told))
-            slopes = f"{_over_seeds(_slopes(late, 'A', 'value'))}; of λ {_slopes(late, 'A', 'sharp')[0]:.3f}"
-            lines.append((f"{name}: slope of ln(Var/B²) against ln A, A = {_SLOPE_FROM}..{largest}", slopes))
-        if law == "uniform":
-            lines += _of_nodes(where(rows, law=law))
-    shares = column(rows, "value") / column(rows, "sharp")
-    most = rows[int(np.argmax(shares))]
-    told = f"**{shares.max():.3g}**, {_LAWS[most['law']]}, ψ = {most['target']}, A = {most['A']}, seed {most['seed']}"
-    return [*lines, (f"largest Var/(λ·B²) of all {len(rows)} rows, at most 1", told)]
-
-
-def _of_nodes(rows: Rows) -> Headlines:
-    """What the nodes make of λ, which is known in closed form for x uniform on [0, 1]."""
-    lines = []
-    for target in dict.fromkeys(row["target"] for row in rows):
-        sharp = {row["A"]: row["sharp"] for row in where(rows, target=target)}
-        closed = {A: barren.sharp_bound(barren.Frequencies(A, specs.target(target))) for A in sharp}
-        ratios = [sharp[A] / closed[A] for A in sharp]
-        told = f"{min(ratios):.4f} to {max(ratios):.4f}"
-        lines.append((f"{_LAWS['uniform']}, ψ = {target}: λ at the nodes over λ of the integral, every A", told))
-    return lines
 
 
 def characters(rows: Rows) -> Headlines:
