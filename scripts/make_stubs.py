@@ -14,12 +14,12 @@ STUB = Path(__file__).parent.parent / "python" / "barren" / "_core.pyi"
 
 
 def generate() -> str:
-    """The stub as text: what belongs to one build (version, compiler) left out, imports sorted, long lines broken."""
+    """The stub as text: without what belongs to one build (its version, say), imports sorted, long lines broken."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pybind11_stubgen", "barren._core", "-o", folder, "--exit-code"]
         subprocess.run(command, check=True, capture_output=True)
         text = (Path(folder) / "barren" / "_core.pyi").read_text()
-    text = re.sub(r"^(__version__|compiler): str = .*$", r"\1: str", text, flags=re.MULTILINE)
+    text = re.sub(r"^(__version__|compiler|commit): str = .*$", r"\1: str", text, flags=re.MULTILINE)
     for words in (["check", "--select", "I", "--fix", "--quiet"], ["format"]):
         command = [sys.executable, "-m", "ruff", *words, "--stdin-filename", str(STUB), "-"]
         text = subprocess.run(command, input=text, check=True, capture_output=True, text=True).stdout

@@ -1,4 +1,4 @@
-"""Docstring examples, the README's example and its output, the quickstart and the examples run as written."""
+"""Docstring examples, the README's examples, every code block of docs/ and the examples run as written."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ import json
 import os
 import pkgutil
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import doc_pages
 import pytest
 
 import barren
 
 ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(barren.__path__, "barren.")
@@ -42,27 +45,58 @@ def test_the_readme_examples_print_what_they_say(mark):
     example = (ROOT / "README.md").read_text().split(f"<!-- {mark} -->")[1]
     code = code_blocks(example)[0]
     shown = re.search(r"```\n```\n(.*?)```", example, flags=re.DOTALL).group(1)
-    printed = io.StringIO()
+    printed, scope = io.StringIO(), {}
     with contextlib.redirect_stdout(printed):
-        exec(code, {})
+        exec(code, scope)
     assert printed.getvalue() == shown
+    told = re.sub(r"\s+", " ", example.split("```\n```\n")[1].split("```")[1])
+    v = scope["v"]
+    if mark == "example":
+        assert "three parts in ten million depend on a, and a quarter of that belongs to a = ±1 and ±2 alone" in told
+        assert round(v.normalised * 1e7) == 3
+        assert abs(sum(share for _, share in v.easiest(4)) - 0.25) < 0.05
+    else:
+        assert "independent coins, 1/(4·255) of the squared gradient" in told
+        law = scope["inputs"].PowersOfTwo()
+        coins = barren.gradient_variance(
+            scope["cls"], scope["model"], encoding=scope["encodings"].Bits(), loss="bce", inputs=law
+        )
+        assert abs(coins.normalised * 4 * 255 - 1) < 1e-6
 
 
-def test_the_quickstart_runs():
-    scope: dict[str, object] = {}
-    with contextlib.redirect_stdout(io.StringIO()):
-        for block in code_blocks((ROOT / "docs" / "quickstart.md").read_text()):
-            exec(block, scope)
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_the_blocks_of_a_page_run_and_print_what_they_show(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    doc_pages.run(page.read_text(), tmp_path)
 
 
-@pytest.mark.parametrize("page", ["sweeps", "figures"])
-def test_the_code_of_a_page_runs(page):
-    scope: dict[str, object] = {}
-    blocks = code_blocks((ROOT / "docs" / f"{page}.md").read_text())
-    assert blocks
-    with contextlib.redirect_stdout(io.StringIO()):
-        for block in blocks:
-            exec(block, scope)
+def test_blocks_are_found_and_failures_seen(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file, shown = "<!-- file: a.txt -->\n```\none\n```\n\n", "```\none\n```\n"
+    page = f"{file}```python\nimport pathlib\nprint(pathlib.Path('a.txt').read_text(), end='')\n```\n{shown}"
+    assert [block.language for block in doc_pages.blocks(page)] == ["", "python"]
+    doc_pages.run(page, tmp_path)
+    for wrong in (
+        "```python\nprint(1)\n```\n```\n2\n```\n",
+        "```console\n$ echo one\ntwo\n```\n",
+        "```console\n$ export X=1\n$ test $X = 2\n```\n",
+    ):
+        with pytest.raises(AssertionError):
+            doc_pages.run(wrong, tmp_path)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES], ids=lambda path: path.stem)
+def test_every_command_of_the_docs_is_one_that_the_command_line_takes(page):
+    import typer
+
+    from barren.cli import app
+
+    for line in doc_pages.command_lines(page.read_text()):
+        arguments, command = shlex.split(line, comments=True)[1:], typer.main.get_command(app)
+        while hasattr(command, "commands"):
+            assert arguments[0] in command.commands, line
+            command, arguments = command.commands[arguments[0]], arguments[1:]
+        command.make_context(line, list(arguments))  # raises where an option or an argument is none
 
 
 def test_pages_of_figures_say_what_their_results_say(tmp_path):

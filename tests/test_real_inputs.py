@@ -50,7 +50,6 @@ def test_sample_keeps_order_and_repeats():
         (inputs.Density(lambda x: 2 * x, 20_000), [2 / 3, 1 / 2, 2 / 5]),
         (inputs.Density(lambda x: 2 * x, 40), [2 / 3, 1 / 2, 2 / 5]),
     ],
-    ids=repr,
 )
 def test_quadrature_has_the_moments_of_the_law(law, moments):
     points, weights = law.points(), law.weights()

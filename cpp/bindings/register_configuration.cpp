@@ -12,6 +12,7 @@ namespace py = pybind11;
 void register_configuration(pybind11::module_& module) {
     module.attr("__version__") = BARREN_VERSION;
     module.attr("compiler") = BARREN_COMPILER;
+    module.attr("commit") = BARREN_COMMIT;  // empty where it was not built in a checkout
     module.def("kernel", [] { return std::string(kernels().name); }, "The instruction set whose kernels are in use.");
     module.def("use_kernel", &use_kernels, py::arg("name"),
                "Takes another instruction set from the next call on; for tests that compare them in one process.");

@@ -16,6 +16,7 @@ __all__: list[str] = [
     "available_kernels",
     "available_threads",
     "checkpoint",
+    "commit",
     "common_ones",
     "compiler",
     "correlations",
@@ -678,4 +679,5 @@ def weighted_energy(
     """
 
 __version__: str
+commit: str
 compiler: str

@@ -41,6 +41,8 @@ class Comparison:
         case: what it was given and what was compared.
         error: largest difference from the reference, over the largest entry of the reference.
         tolerance: the largest error that counts as agreement.
+
+    Source: docs/exactness, on what rounding leaves.
     """
 
     engine: str
@@ -55,12 +57,32 @@ class Comparison:
 
 
 def has_torch() -> bool:
-    """Whether torch is installed."""
+    """Whether torch is installed.
+
+    Returns:
+        Whether it is.
+
+    Raises nothing.
+
+    Cost: none to speak of: it is not imported.
+
+    Source: docs/exactness, on what rounding leaves.
+    """
     return find_spec("torch") is not None
 
 
 def comparisons() -> Iterator[Comparison]:
-    """Every case, one after the other; those with a model only where torch is installed."""
+    """Every case, one after the other; those with a model only where torch is installed.
+
+    Yields:
+        A `Comparison` each.
+
+    Raises nothing: a disagreement is told.
+
+    Cost: seconds.
+
+    Source: docs/exactness, on what rounding leaves.
+    """
     yield from _class_side()
     yield from _bounds()
     yield from _jacobians()
@@ -360,7 +382,20 @@ def _by_layer(model: torch.nn.Module, coordinates: np.ndarray) -> dict[str, floa
 
 
 def run(report: Callable[[Comparison], None] = lambda comparison: None) -> list[Comparison]:
-    """All comparisons as a list; `report` is called with each as it is made."""
+    """All comparisons as a list; `report` is called with each as it is made.
+
+    Args:
+        report: called with each comparison as it is made.
+
+    Returns:
+        All of them, in order.
+
+    Raises nothing but what `report` does.
+
+    Cost: seconds.
+
+    Source: docs/exactness, on what rounding leaves.
+    """
     made = []
     for comparison in comparisons():
         report(comparison)
@@ -372,6 +407,18 @@ def worst(made: list[Comparison]) -> list[Comparison]:
     """One line an engine, kind of comparison and tolerance: its worst case, relative to the tolerance.
 
     Every comparison that disagrees is kept.
+
+    Args:
+        made: what `run` returns.
+
+    Returns:
+        Fewer of them, in order.
+
+    Raises nothing.
+
+    Cost: a sort.
+
+    Source: docs/exactness, on what rounding leaves.
     """
     groups: dict[tuple[str, str, float], list[Comparison]] = {}
     for comparison in made:

@@ -17,7 +17,10 @@ __all__ = ["Angular", "Bits", "Digits", "Encoding", "GroupElement", "OneHot", "S
 
 
 class Encoding(ABC):
-    """A map from Z_p to rows of ``width(p)`` numbers."""
+    """A map from Z_p to rows of ``width(p)`` numbers.
+
+    Source: docs/theory, section 1: x is what a model is shown of it.
+    """
 
     _any_size: ClassVar[bool] = False  # whether residues of more than 64 bits will do, Python integers
 
@@ -98,6 +101,8 @@ class Digits(Encoding):
         TypeError: base or width are not integers.
         ValueError: base < 2 or width < 1.
 
+    Source: a definition; any function (x, p) -> rows will do in its place.
+
     >>> Digits()([0, 7, 123], 1009)
     array([[0., 0., 0., 0.],
            [0., 0., 0., 7.],
@@ -147,6 +152,8 @@ class Bits(Digits):
         TypeError: width is not an integer.
         ValueError: width < 1.
 
+    Source: a definition; any function (x, p) -> rows will do in its place.
+
     >>> Bits()([1, 6], 7)
     array([[0., 0., 1.],
            [1., 1., 0.]])
@@ -170,6 +177,8 @@ class Signs(Bits):
         TypeError: width is not an integer.
         ValueError: width < 1.
 
+    Source: a definition; any function (x, p) -> rows will do in its place.
+
     >>> Signs()([1, 6], 8)
     array([[ 1.,  1., -1.],
            [-1., -1.,  1.]])
@@ -185,6 +194,8 @@ class Signs(Bits):
 @dataclass(frozen=True)
 class OneHot(Encoding):
     """A column for every residue: 1 in column x, else 0.
+
+    Source: a definition; any function (x, p) -> rows will do in its place.
 
     >>> OneHot()([2, 0], 3)
     array([[0., 0., 1.],
@@ -204,6 +215,8 @@ class OneHot(Encoding):
 @dataclass(frozen=True)
 class Scalar(Encoding):
     """One column, x/p.
+
+    Source: a definition; any function (x, p) -> rows will do in its place.
 
     >>> Scalar()([0, 1, 2], 4)
     array([[0.  ],
@@ -235,6 +248,8 @@ class Angular(Encoding):
     Raises:
         TypeError: they are not integers.
         ValueError: h < 1, no harmonic, or one given twice.
+
+    Source: a definition; any function (x, p) -> rows will do in its place.
 
     >>> Angular(2)([0, 1], 4)
     array([[ 1.,  0.,  1.,  0.],
@@ -296,6 +311,8 @@ class GroupElement(Encoding):
     Raises:
         TypeError: they are not integers.
         ValueError: they are out of range.
+
+    Source: docs/theory, section 6; arXiv 2310.01611.
 
     >>> GroupElement(2, 7)([0, 1, 2], 3)
     array([[0., 0., 1.],

@@ -40,9 +40,16 @@ def mlp(
         outputs: Number of outputs; no activation after the last layer.
         seed: Seed of the weights; the random state of torch is then left as it was. None draws from it.
 
+    Returns:
+        The network, float32, mapping shape (n, width) to (n, outputs).
+
     Raises:
         TypeError: If a size is not an integer, or activation not a string.
         ValueError: If a size is below 1, or the activation is unknown.
+
+    Cost: that of drawing its weights.
+
+    Source: torch.nn.Linear and its initialisation.
 
     Example:
         >>> mlp(10, (3,), "relu")
@@ -89,9 +96,14 @@ def gpt(
         outputs: Number of outputs.
         seed: See `mlp`.
 
+    Returns:
+        The network, float32, mapping shape (n, length) to (n, outputs).
+
     Raises:
         TypeError: If a size is not an integer.
         ValueError: If a size is below 1, or width not a multiple of heads.
+
+    Cost: that of drawing its weights.
 
     Example:
         >>> sum(p.numel() for p in gpt(4).parameters())
@@ -110,7 +122,15 @@ def gpt(
 
 
 class GPT(nn.Module):
-    """The module that `gpt` builds."""
+    """The module that `gpt` builds.
+
+    Raises nothing of its own: `gpt` checks.
+
+    Args:
+        length, layers, width, heads, vocabulary, outputs: as for `gpt`.
+
+    Source: Radford et al., Language models are unsupervised multitask learners (2019).
+    """
 
     def __init__(self, length: int, layers: int, width: int, heads: int, vocabulary: int, outputs: int) -> None:
         super().__init__()
@@ -127,7 +147,11 @@ class GPT(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Tokens (n, length), integers of any dtype, to outputs (n, outputs)."""
+        """Tokens (n, length), integers of any dtype, to outputs (n, outputs).
+
+        Args:
+            x: tokens.
+        """
         positions = torch.arange(x.shape[1], device=x.device).expand(len(x), -1)
         stream = self.tokens(x.long()) + self.positions(positions)
         outputs: Tensor = self.head(self.norm(self.blocks(stream)[:, -1]))
@@ -181,9 +205,16 @@ def from_spec(spec: str, width: int, seed: int | None = None, *, outputs: int = 
         seed: See `mlp`.
         outputs: Number of outputs.
 
+    Returns:
+        What `mlp` or `gpt` returns.
+
     Raises:
         TypeError: If spec is not a string.
         ValueError: If it names no model.
+
+    Cost: that of drawing its weights.
+
+    Source: docs/sweeps, on the grid.
 
     Example:
         >>> len(from_spec("mlp:1000x1000:sigmoid", width=10, seed=0))
@@ -193,7 +224,10 @@ def from_spec(spec: str, width: int, seed: int | None = None, *, outputs: int = 
 
 
 class Maker(Protocol):
-    """Builds the model of a text."""
+    """Builds the model of a text.
+
+    Source: docs/sweeps, on the grid.
+    """
 
     def __call__(self, width: int, seed: int | None = None, outputs: int = 1) -> nn.Module:
         """For so many inputs and outputs."""
@@ -202,9 +236,19 @@ class Maker(Protocol):
 def maker(spec: str) -> Maker:
     """What builds the model that a text names, once the text has been read; see `from_spec`.
 
+    Args:
+        spec: as for `from_spec`.
+
+    Returns:
+        A function of width, seed and outputs that returns the model.
+
     Raises:
         TypeError: If spec is not a string.
         ValueError: If it names no model.
+
+    Cost: none to speak of.
+
+    Source: docs/sweeps, on the grid.
 
     Example:
         >>> maker("linear")(width=3, seed=0, outputs=2)

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reference:
-    """A variance and the deviation of every member, shape (members,), in the order of `cls.members`."""
+    """A variance and the deviation of every member, shape (members,), in the order of `cls.members`.
+
+    Attributes:
+        variance: the mean of the deviations.
+        deviations: d(a), float64, in the order of the members, shape (members,).
+
+    Source: docs/theory, section 1.
+    """
 
     variance: float
     deviations: np.ndarray
@@ -31,6 +38,20 @@ class Reference:
 
 def values(cls: TargetClass, a: np.ndarray, x: np.ndarray) -> np.ndarray:
     """h_a(x): residues in Python integers, fractions of real products in exact fractions. Shape (len(a), len(x)).
+
+    Args:
+        cls: the class.
+        a: members, shape (A,).
+        x: points, shape (n,); on the real line fractions are taken as they are.
+
+    Returns:
+        h_a(x), float64, shape (A, n).
+
+    Raises nothing of its own: members and points are taken as they come.
+
+    Cost: A·n products of Python integers or fractions.
+
+    Source: docs/theory, section 1.
 
     Example:
         >>> import barren
@@ -78,19 +99,61 @@ def _points(cls: TargetClass, law: Law | RealLaw) -> np.ndarray:
 
 
 def kernel(cls: TargetClass, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """K(x, y) = E_a[h_a(x)·h_a(y)] − E_a[h_a(x)]·E_a[h_a(y)] over every member. Shape (len(x), len(y))."""
+    """K(x, y) = E_a[h_a(x)·h_a(y)] − E_a[h_a(x)]·E_a[h_a(y)] over every member. Shape (len(x), len(y)).
+
+    Args:
+        cls: the class.
+        x: points, shape (n,).
+        y: points, shape (m,).
+
+    Returns:
+        K, float64, shape (n, m).
+
+    Raises nothing of its own, like `values`.
+
+    Cost: that of `values` for all members, and n·m products of that many terms.
+
+    Source: docs/theory, section 1.
+    """
     at_x, at_y = values(cls, cls.members, x), values(cls, cls.members, y)
     covariance: np.ndarray = (at_x - at_x.mean(axis=0)).T @ (at_y - at_y.mean(axis=0)) / len(cls.members)
     return covariance
 
 
 def sawtooth(t: Fraction) -> Fraction:
-    """((t)) = t − ⌊t⌋ − 1/2, and 0 at the integers."""
+    """((t)) = t − ⌊t⌋ − 1/2, and 0 at the integers.
+
+    Args:
+        t: a fraction.
+
+    Returns:
+        The value, in −1/2..1/2, exactly.
+
+    Raises nothing.
+
+    Cost: none to speak of.
+
+    Source: docs/theory, section 2.
+    """
     return Fraction(0) if t.denominator == 1 else t - math.floor(t) - Fraction(1, 2)
 
 
 def dedekind_sum(h: int, k: int, c: int = 0) -> Fraction:
     """σ(h, k, c) = 12·Σ_{j<k} ((j/k))·(((hj + c)/k)), term by term.
+
+    Args:
+        h: an integer.
+        k: the modulus, at least 1.
+        c: an integer.
+
+    Returns:
+        The sum, exactly.
+
+    Raises nothing for integers; below k = 1 the sum is empty.
+
+    Cost: k terms.
+
+    Source: docs/theory, section 2.1.
 
     Example:
         >>> dedekind_sum(3, 7), dedekind_sum(3, 7, 1)
@@ -102,8 +165,20 @@ def dedekind_sum(h: int, k: int, c: int = 0) -> Fraction:
 def exact_kernel(cls: ModularMultiplication, x: int, y: int) -> Fraction:
     """K(x, y) over every member in exact rationals, ψ read off its sawtooth expansion (compared with ψ by the tests).
 
+    Args:
+        cls: a class with an odd modulus.
+        x: a point.
+        y: a point.
+
+    Returns:
+        K(x, y), exactly.
+
     Raises:
         ValueError: ψ has no sawtooth expansion.
+
+    Cost: a term a member.
+
+    Source: docs/theory, section 2.1.
     """
     expansion = cls.target.sawtooth_expansion(cls.p)
     if expansion is None:
@@ -116,7 +191,23 @@ def exact_kernel(cls: ModularMultiplication, x: int, y: int) -> Fraction:
 
 
 def from_jacobian(cls: TargetClass, jacobian: np.ndarray, inputs: Law | RealLaw | None = None) -> Reference:
-    """The variance of G_a = −Σ_x c_x·h_a(x)·J(x) from a Jacobian of shape (n, d), one gradient a member."""
+    """The variance of G_a = −Σ_x c_x·h_a(x)·J(x) from a Jacobian of shape (n, d), one gradient a member.
+
+    Args:
+        cls: the class.
+        jacobian: J, a row for each point of the law, shape (n, d).
+        inputs: the law of x; default that of the class.
+
+    Returns:
+        The variance and every deviation.
+
+    Raises:
+        ValueError: rows that are not those of the law.
+
+    Cost: members·n·d multiplications, and the values of all members.
+
+    Source: docs/theory, section 1.
+    """
     law = cls.default_law if inputs is None else inputs
     weights = cls.points_of(law)[1]
     at_points = values(cls, cls.members, _points(cls, law))
@@ -135,8 +226,23 @@ def gradients(
     The loss is "mse", "bce", "hinge" (labels −1 and 1), "cross-entropy" (of logits, shape (n, m), with h_a(x) the index
     of a logit) or any callable (outputs, labels) -> one loss a sample; targets may take any number of values.
 
+    Args:
+        cls: the class.
+        model: a torch module; its gradients are not touched.
+        encoding: a function (x, p) -> rows.
+        loss: as above.
+        inputs: the law of x; default that of the class.
+
     Yields:
         The gradient over the trainable parameters, flattened, float64, shape (d,), computed in the model's own dtype.
+
+    Raises:
+        ValueError: an unknown loss.
+        ImportError: torch is not installed.
+
+    Cost: a forward and a backward pass over all n points a member.
+
+    Source: docs/theory, section 1.
     """
     import torch
 
@@ -170,7 +276,25 @@ def from_model(
     loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = "mse",
     inputs: Law | RealLaw | None = None,
 ) -> Reference:
-    """The variance from `gradients`, in two passes over the members: the mean, then the squared distances from it."""
+    """The variance from `gradients`, in two passes over the members: the mean, then the squared distances from it.
+
+    Args:
+        cls: the class.
+        model: as for `gradients`.
+        encoding: as for `gradients`.
+        loss: as for `gradients`.
+        inputs: as for `gradients`.
+
+    Returns:
+        The variance and every deviation.
+
+    Raises:
+        ValueError, ImportError: as for `gradients`.
+
+    Cost: that of `gradients`, twice.
+
+    Source: docs/theory, section 1.
+    """
     return _of_gradients(lambda: gradients(cls, model, encoding, loss, inputs), len(cls.members))
 
 
@@ -215,8 +339,28 @@ def train(
 
     The model is changed. "sign-sgd" is SGD on the signs of the gradients.
 
+    Args:
+        cls: the class.
+        model: a torch module, which is trained in place.
+        member: the member of the class whose targets it learns.
+        batches: the points of each step, shape (b,) or (b, d).
+        encoding: a function (x, p) -> rows.
+        loss: as for `gradients`.
+        optimizer: "sgd", "adam", "adamw" or "sign-sgd".
+        lr: the learning rate.
+        optimizer_options: torch's options of the optimizer.
+
     Returns:
         The loss of every step.
+
+    Raises:
+        ValueError: an unknown loss.
+        KeyError: an unknown optimizer.
+        ImportError: torch is not installed.
+
+    Cost: a forward and a backward pass a batch.
+
+    Source: docs/experiments, on alone and together.
     """
     import torch
 

@@ -39,6 +39,8 @@ class Spectrum:
         energy: float64, shape (K,), read-only: characters χ = 0..p−2, or frequencies k = 0..p−1.
         kind: ``"characters"``, χ(g^i) = e(χi/(p−1)) with g the root of ``unit_group(p)``, or ``"frequencies"``,
             e(kt/p).
+
+    Source: docs/theory, section 4.5.
     """
 
     energy: Floats = field(repr=False)
@@ -46,7 +48,10 @@ class Spectrum:
 
     @property
     def shares(self) -> Floats:
-        """The share of each in the energy other than the trivial one's; 0 at index 0, zeros if there is none."""
+        """The share of each in the energy other than the trivial one's; 0 at index 0, zeros if there is none.
+
+        float64 of the shape of `energy`.
+        """
         out = np.array(self.energy)
         out[0] = 0.0
         total = float(out.sum())
@@ -58,7 +63,11 @@ class Spectrum:
         return gini(self.energy[1:])
 
     def largest(self, count: int = 10) -> list[tuple[int, float]]:
-        """The indices with the largest shares, and these, the largest first; equal ones by index."""
+        """The indices with the largest shares, and these, the largest first; equal ones by index.
+
+        Args:
+            count: how many, at least 0.
+        """
         count = _validate.integer("count", count, low=0)
         shares = self.shares
         order = np.argsort(-shares[1:], kind="stable")[:count] + 1
@@ -73,11 +82,16 @@ def spectrum(cls: ModularMultiplication) -> Spectrum:
     Args:
         cls: a class with a prime modulus; its multipliers do not matter.
 
+    Returns:
+        A `Spectrum` of kind "characters": `energy` is float64 of shape (p−1,).
+
     Raises:
         TypeError: not a class.
         ValueError: p is not an odd prime, or too large for the tables.
 
     Cost: O(p log p).
+
+    Source: docs/theory, section 4.5.
 
     Example:
         >>> import barren
@@ -104,6 +118,8 @@ def character_spectrum(values: ArrayLike) -> Spectrum:
 
     Cost: O(d·p log p), blocks of columns at a time.
 
+    Source: docs/theory, section 4.5.
+
     Example:
         >>> character_spectrum([0.0, 1.0, 1.0, 1.0, 1.0]).energy.round(12)
         array([16.,  0.,  0.,  0.])
@@ -128,6 +144,8 @@ def additive_spectrum(values: ArrayLike) -> Spectrum:
 
     Cost: O(d·p log p).
 
+    Source: docs/theory, section 4.5.
+
     Example:
         >>> additive_spectrum(np.cos(2 * np.pi * np.arange(5) / 5)).energy.round(12)
         array([0.  , 6.25, 0.  , 0.  , 6.25])
@@ -146,11 +164,16 @@ def variance_spectrum(cls: ModularMultiplication, jacobian: ArrayLike) -> Spectr
         cls: a class with a prime modulus and multipliers "units".
         jacobian: J(0), …, J(p−1), shape (p,) or (p, d).
 
+    Returns:
+        A `Spectrum` of kind "characters": `energy` is float64 of shape (p−1,).
+
     Raises:
         TypeError: an argument of another kind.
         ValueError: other multipliers, another number of rows, or p not an odd prime.
 
     Cost: O(d·p log p).
+
+    Source: docs/theory, section 4.5.
     """
     target = spectrum(cls).energy
     if cls.multipliers != "units":
@@ -169,9 +192,19 @@ def gini(values: ArrayLike) -> float:
 
     It is 0 where all are equal and 1 − 1/n where one has all.
 
+    Args:
+        values: non-negative numbers, shape (n,).
+
+    Returns:
+        The coefficient, in 0..1 − 1/n.
+
     Raises:
         TypeError: not real numbers.
         ValueError: not one-dimensional, none, or one is negative or not finite.
+
+    Cost: one sort.
+
+    Source: C. Gini, 1912; the formula is the definition by ranks.
 
     Example:
         >>> gini([1, 1, 1, 1]), gini([0, 0, 0, 1])
@@ -193,8 +226,15 @@ def to_logarithmic_order(values: ArrayLike) -> np.ndarray:
     Args:
         values: shape (p,) or (p, …), p an odd prime.
 
+    Returns:
+        The rows in the new order, of the same dtype, shape (p−1, …).
+
     Raises:
         ValueError: the number of rows is no odd prime.
+
+    Cost: O(p) and the table of logarithms.
+
+    Source: docs/theory, section 2.
 
     Example:
         >>> to_logarithmic_order([0, 1, 2, 3, 4])                  # g = 2: 1, 2, 4, 3
@@ -213,8 +253,15 @@ def from_logarithmic_order(values: ArrayLike, at_zero: ArrayLike = 0.0) -> np.nd
         values: shape (p−1,) or (p−1, …), p an odd prime.
         at_zero: what stands at 0, of the shape of a row or one number.
 
+    Returns:
+        The rows in natural order, shape (p, …), of the common dtype of both arguments.
+
     Raises:
         ValueError: the number of rows is not p−1 for an odd prime p.
+
+    Cost: O(p) and the table of logarithms.
+
+    Source: docs/theory, section 2.
 
     Example:
         >>> from_logarithmic_order([1, 2, 4, 3], at_zero=0)

@@ -32,6 +32,8 @@ class Correlations:
         pairs: how many pairs there are.
         largest: the largest |ρ|; 0 where there is no pair.
         root_mean_square: (Σρ²/pairs)^½.
+
+    Source: docs/theory, section 4.4.
     """
 
     by_ratio: Floats | None
@@ -68,10 +70,15 @@ def correlations(cls: TargetClass, inputs: Law | RealLaw | None = None) -> Corre
         cls: the class.
         inputs: the law of x; default as for `sharp_bound`.
 
+    Returns:
+        A `Correlations`: `largest`, `root_mean_square`, `quantile(q)` over all pairs.
+
     Raises:
         ValueError: no closed form is known and the correlations of all pairs would take more than 2 GiB.
 
     Cost: O(p log p) by ratios; otherwise O(members²·n) and 4·members² bytes.
+
+    Source: docs/theory, section 4.4.
 
     Example:
         >>> import barren

@@ -87,6 +87,8 @@ def gcd_spectral_radius(A: int) -> float:
 
     Cost: O(A log log A) a step of Lanczos, some 50 steps; about 250·A bytes.
 
+    Source: docs/theory, section 4.3.
+
     Example:
         >>> [round(gcd_spectral_radius(A), 6) for A in (1, 10, 100, 1000)]
         [1.0, 2.535009, 4.110113, 5.519765]

@@ -31,6 +31,8 @@ def one_hot_bound(cls: ModularMultiplication, inputs: Law | None = None) -> floa
 
     Cost: O(p) for a prime p and a ψ of p values; otherwise Lanczos with O(members · n) a step.
 
+    Source: docs/theory, section 4.1.
+
     Example:
         >>> import barren
         >>> from barren import targets

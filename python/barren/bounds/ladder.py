@@ -24,6 +24,8 @@ class Rung:
         value: what Var/B² is bounded by; for a rate, the bare power.
         formula: how the value is computed.
         proven: False for a rate, whose constant is unknown: no inequality can be read from it.
+
+    Source: docs/theory, section 4.2.
     """
 
     name: str
@@ -52,12 +54,17 @@ def bounds(cls: TargetClass, inputs: Law | RealLaw | None = None) -> tuple[Rung,
         cls: the class.
         inputs: the law of x; default as for `sharp_bound`.
 
+    Returns:
+        The rungs, each with its name, value, formula and whether it is proven.
+
     Raises:
         ValueError: too many points and members for a sum over their pairs, where no closed form is known; or as for
             `sharp_bound`.
 
     Cost: O(p log p) for a whole class on a prime and a uniform law; that of `sharp_bound` for frequencies 1..A on
     [0, 1]; otherwise that and a sum over all pairs of members, or of points if those are fewer.
+
+    Source: docs/theory, section 4.2.
     """
     cls, law = resolved(cls, inputs)
     if law is None:

@@ -42,6 +42,10 @@ def oracle_horizon(variance: object, *, error: float, probability: float = 0.99)
         TypeError: an argument is not a number.
         ValueError: a negative variance, an error that is not positive, a probability outside 0..1.
 
+    Cost: none to speak of.
+
+    Source: docs/theory, section 4.4.
+
     Example:
         >>> oracle_horizon(1e-8, error=1e-3, probability=0.75)
         25
@@ -74,6 +78,10 @@ def sq_queries(cls: TargetClass, *, tolerance: float, inputs: Law | RealLaw | No
         TypeError: an argument of another kind.
         ValueError: a tolerance that is not positive; or as for `sharp_bound`.
 
+    Cost: that of `sharp_bound`.
+
+    Source: docs/theory, section 4.4.
+
     Example:
         >>> import barren
         >>> sq_queries(barren.ModularMultiplication(10007), tolerance=0.1)
@@ -100,6 +108,8 @@ class StatisticalDimension:
         members: the certificate: `lower` members, pairwise |ρ| ≤ 1/lower.
         largest: the largest |ρ| among them.
         upper: no D is larger.
+
+    Source: docs/theory, section 4.4.
     """
 
     lower: int
@@ -123,10 +133,15 @@ def sq_dimension(cls: TargetClass, inputs: Law | RealLaw | None = None) -> Stati
         cls: the class.
         inputs: the law of x; default as for `sharp_bound`.
 
+    Returns:
+        A `StatisticalDimension`: `lower` with its `members`, and `upper`.
+
     Raises:
         ValueError: as for `correlations`.
 
     Cost: that of `correlations`, and about 20 passes of the search.
+
+    Source: docs/theory, section 4.4.
 
     Example:
         >>> import barren
@@ -160,9 +175,16 @@ def collision_entropy(inputs: Law, p: int | None = None) -> float:
         inputs: the law of x; points that are repeated count as one.
         p: the modulus, which every law but `Sample` needs; may be of any size.
 
+    Returns:
+        H₂ in bits, a float; 0 where x is constant.
+
     Raises:
         TypeError: an argument of another kind, or p left out where it is needed.
         ValueError: p < 3, or more points than fit in memory.
+
+    Cost: a sort of the points of the law.
+
+    Source: docs/theory, section 4.4.
 
     Example:
         >>> from barren import inputs

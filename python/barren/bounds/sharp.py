@@ -43,6 +43,8 @@ def sharp_bound(cls: TargetClass, inputs: Law | RealLaw | None = None) -> float:
     class on a prime and with the values (8n·members bytes) or K (8n² bytes) held for anything else. Frequencies 1..A on
     [0, 1]: Lanczos with O(A log log A) a step for a sawtooth, square or triangle wave, 8A² bytes for other steps.
 
+    Source: docs/theory, section 4.1; 4.3 for frequencies, 6.2 for parities.
+
     Example:
         >>> import barren
         >>> from barren import targets
@@ -79,6 +81,8 @@ def extremal_jacobian(cls: TargetClass, inputs: Law | RealLaw | None = None) -> 
         ValueError: as for `sharp_bound`.
 
     Cost: that of `sharp_bound`, and O(p) more.
+
+    Source: docs/theory, section 4.1.
 
     Example:
         >>> import barren

@@ -14,6 +14,8 @@ class TargetClass(ABC):
     """A family h_a of functions of x, with the multiplier a drawn uniformly from the members.
 
     To the gradient variance a class is its kernel K(x, y) = Cov_a(h_a(x), h_a(y)) (docs/theory, section 1).
+
+    Source: docs/theory, section 1.
     """
 
     @property
@@ -55,6 +57,9 @@ class TargetClass(ABC):
     def law_of(self, inputs: object | None) -> Any:
         """The law of x that was given, once it is one for this class; None stands for the default.
 
+        Args:
+            inputs: a law of x, or None.
+
         Raises:
             TypeError: it is a law of another kind of x.
             ValueError: it is a law in another dimension.
@@ -75,12 +80,29 @@ class TargetClass(ABC):
 
     @abstractmethod
     def values(self, a: ArrayLike, x: ArrayLike, *, threads: int | None = None) -> Floats:
-        """h_a(x), float64 of shape ``(len(a), len(x))``."""
+        """h_a(x), float64 of shape ``(len(a), len(x))``.
+
+        Args:
+            a: members, shape (A,); for x in R^d (A, d).
+            x: points, shape (n,), or (n, d).
+            threads: how many threads to use, default all that may be used; the result does not depend on it.
+        """
 
     @abstractmethod
     def mean(self, x: ArrayLike, *, threads: int | None = None) -> Floats:
-        """E_a h_a(x), float64 of shape ``(len(x),)``."""
+        """E_a h_a(x), float64 of shape ``(len(x),)``.
+
+        Args:
+            x: points, shape (n,), or (n, d).
+            threads: how many threads to use, default all that may be used; the result does not depend on it.
+        """
 
     @abstractmethod
     def kernel(self, x: ArrayLike, y: ArrayLike, *, threads: int | None = None) -> Floats:
-        """K(x, y) = Cov_a(h_a(x), h_a(y)), float64 of shape ``(len(x), len(y))``."""
+        """K(x, y) = Cov_a(h_a(x), h_a(y)), float64 of shape ``(len(x), len(y))``.
+
+        Args:
+            x: points, shape (n,), or (n, d).
+            y: points, shape (m,), or (m, d).
+            threads: how many threads to use, default all that may be used; the result does not depend on it.
+        """

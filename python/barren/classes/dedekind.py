@@ -56,6 +56,8 @@ def dedekind_sums(h: ArrayLike, k: int, c: ArrayLike | None = None, *, threads: 
 
     Cost: O(log k) steps of Euclid's algorithm a sum.
 
+    Source: docs/theory, section 2.1; Knuth, The Art of Computer Programming 2, 3.3.3.
+
     >>> dedekind_sums([0, 1, 2], 7)
     array([0.        , 4.28571429, 0.85714286])
     """

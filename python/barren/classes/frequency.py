@@ -47,12 +47,14 @@ class Frequencies(TargetClass):
         A: the largest frequency or the radius, None where frequencies are given.
         target: ψ.
         kind: ``"integers"``, ``"interval"``, ``"sphere"`` or ``"set"``.
-        dimension: d.
+        dimension: d, 1 for the line.
 
     Raises:
         TypeError: an argument of another kind.
         ValueError: A is not positive, a target that has no meaning on the circle, both or none of A and frequencies,
             frequencies that are none or not finite.
+
+    Source: docs/theory, section 5.
 
     >>> cls = Frequencies(3)
     >>> cls
@@ -284,7 +286,17 @@ class Frequencies(TargetClass):
         return np.asarray(_core.frequency_responses(*arguments, threads, shift - self.circle.constant, divisor))
 
     def adjoint(self, points: Floats, block: np.ndarray, *, threads: int = 0, shift: float = 0.0) -> Floats:
-        """Σ_a (ψ(⟨a, x⟩) − shift)·block[a]/A at every point: the responses with members and points exchanged."""
+        """Σ_a (ψ(⟨a, x⟩) − shift)·block[a]/A at every point: the responses with members and points exchanged.
+
+        Args:
+            points: shape (n,) or (n, d).
+            block: a row a member, shape (A, k).
+            threads: how many; 0 for all that may be used.
+            shift: what is taken off ψ.
+
+        Returns:
+            float64 of shape (n, k).
+        """
         a, x, divisor = self._sides(self.members, points)
         # ψ(⟨a, x⟩) is symmetric in a and x: the points take the place of the members.
         arguments = (x, a, self.circle.core, np.full(self.size, 1.0 / self.size), np.ascontiguousarray(block))
@@ -293,7 +305,18 @@ class Frequencies(TargetClass):
     def quadratic_forms(
         self, points: Floats, offset: Floats, ntk: np.ndarray, *, threads: int = 0, shift: float = 0.0
     ) -> Floats:
-        """(ψ_a − shift − offset)ᵀ·ntk·(ψ_a − shift − offset) for every member and a symmetric ntk."""
+        """(ψ_a − shift − offset)ᵀ·ntk·(ψ_a − shift − offset) for every member and a symmetric ntk.
+
+        Args:
+            points: shape (n,) or (n, d).
+            offset: a number a point, shape (n,).
+            ntk: shape (n, n), symmetric.
+            threads: how many; 0 for all that may be used.
+            shift: what is taken off ψ.
+
+        Returns:
+            float64 of shape (A,).
+        """
         a, x, divisor = self._sides(self.members, points)
         arguments = (a, x, self.circle.core, offset, np.ascontiguousarray(ntk))
         return np.asarray(_core.frequency_quadratic_forms(*arguments, threads, shift - self.circle.constant, divisor))
@@ -324,6 +347,9 @@ class Frequencies(TargetClass):
         and each counts. ψ or terms of it may be constant there. x is the fraction j/M itself and not the double next
         to it.
 
+        Args:
+            law: of x; only a `Grid` gives a class.
+
         Source: docs/theory, section 5.
         """
         return on_grid.modular(self, law)
@@ -347,7 +373,11 @@ class Frequencies(TargetClass):
         return points
 
     def twofold(self, x: Floats) -> Twofold:
-        """The points as the sum of two doubles."""
+        """The points as the sum of two doubles.
+
+        Args:
+            x: points, shape (n,) or (n, d).
+        """
         return x, np.zeros_like(x)
 
     def _sides(self, a: Floats, x: Floats) -> tuple[Floats, Floats, float]:

@@ -18,6 +18,8 @@ class UnitGroup:
         root: the least primitive root g.
         powers: g^i mod p for i = 0..p−2, int64 of shape ``(p−1,)``, read-only.
         logarithms: the i with g^i = x for x = 0..p−1, and −1 at x = 0, int64 of shape ``(p,)``, read-only.
+
+    Source: docs/theory, section 2.
     """
 
     p: int
@@ -29,11 +31,19 @@ class UnitGroup:
 def unit_group(p: int) -> UnitGroup:
     """The units of Z_p; the last two groups are kept.
 
+    Args:
+        p: an odd prime.
+
+    Returns:
+        The group, with its root and both tables.
+
     Raises:
         TypeError: p is not an integer.
         ValueError: p is not an odd prime, or the tables do not fit in memory.
 
     Cost: O(p) time and 16p bytes.
+
+    Source: docs/theory, section 2.
 
     >>> group = unit_group(7)
     >>> group.root, group.powers, group.logarithms

@@ -43,6 +43,8 @@ class ModularMultiplication(OnIntegers):
         ValueError: p < 3, a target that does not fit p, another word, or multipliers that are out of range,
             repeated or none.
 
+    Source: docs/theory, section 2.
+
     >>> from barren import targets
     >>> cls = ModularMultiplication(7, target=targets.Bit(0))
     >>> cls
@@ -136,7 +138,13 @@ class ModularMultiplication(OnIntegers):
 
     @classmethod
     def with_repeats(cls, p: int, target: Target, residues: Integers) -> ModularMultiplication:
-        """The class of given residues of which some may be equal, each a member: what frequencies are on a grid."""
+        """The class of given residues of which some may be equal, each a member: what frequencies are on a grid.
+
+        Args:
+            p: the modulus.
+            target: ψ.
+            residues: the members, shape (A,), int64.
+        """
         made = cls(p, target, residues[:1])
         given = np.array(residues, dtype=np.int64)
         given.setflags(write=False)

@@ -53,6 +53,8 @@ class Parity(OnIntegers):
         TypeError: n or size are not integers, signed not a bool.
         ValueError: n or size out of range.
 
+    Source: docs/theory, section 6.
+
     >>> cls = Parity(3, signed=True)
     >>> cls.size, Parity(3, size=2).members
     (8, array([3, 5, 6]))
@@ -160,7 +162,15 @@ class Parity(OnIntegers):
         return signed if self.signed else 0.5 - 0.5 * signed
 
     def signed_mean(self, x: Integers, threads: int = 0) -> Floats:
-        """E_v χ_v(x) for points that have been checked."""
+        """E_v χ_v(x) for points that have been checked.
+
+        Args:
+            x: points, shape (n,).
+            threads: how many; 0 for all that may be used.
+
+        Returns:
+            float64 of shape (n,).
+        """
         ones = _core.distances(np.zeros(1, dtype=np.int64), x, threads)[0]
         mean: Floats = self._correlations[ones]
         return mean

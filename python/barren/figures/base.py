@@ -31,6 +31,8 @@ class Figure:
         compute: cell -> its rows.
         draw: (rows, settings, canvas) -> draws; computes nothing that is not in the rows.
         timing: columns that measure time: they differ from run to run and are left out of the hash of the rows.
+
+    Source: docs/experiments, on the figures.
     """
 
     name: str
@@ -45,7 +47,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Made:
-    """What a run wrote: the files by their ending ("parquet", "png", "svg", "json"), and the record as a dict."""
+    """What a run wrote: the files by their ending ("parquet", "png", "svg", "json"), and the record as a dict.
+
+    Attributes:
+        files: "parquet", "png", "svg" and "json" -> the file.
+        record: settings, versions, seeds and hashes, as in the JSON file.
+
+    Source: docs/experiments, on the figures.
+    """
 
     files: dict[str, Path]
     record: dict[str, Any]

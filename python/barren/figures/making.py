@@ -52,11 +52,18 @@ def make(
         progress: shows how far it is; default nothing.
         command: what the record says made it.
 
+    Returns:
+        A `Made`: the files by their ending, and the record.
+
     Raises:
         TypeError: `figure` is not a figure, or `seed` no integer.
         ValueError: `out` holds a finished figure of that name and `force` is False, is not a directory, or another
             process is making this figure there; `seed` is out of its range.
         ImportError: torch, matplotlib or pyarrow is not installed.
+
+    Cost: minutes at the default settings, hours with `full`; each figure's module says what it computes.
+
+    Source: docs/experiments, on the figures.
     """
     shown = Progress() if progress is None else progress
     _validate.instance("figure", figure, Figure, "a figure such as barren.figures.FIGURES['bound-ladder']")
@@ -92,9 +99,16 @@ def redraw(figure: Figure, out: str | os.PathLike[str]) -> Made:
         figure: one of `barren.figures.FIGURES`.
         out: the directory of the finished figure.
 
+    Returns:
+        A `Made`: the files by their ending, and the record.
+
     Raises:
         ValueError: `out` holds no finished figure of that name, or its table is not the one that its record names.
         ImportError: matplotlib or pyarrow is not installed.
+
+    Cost: that of drawing.
+
+    Source: docs/experiments, on the figures.
     """
     from pyarrow import parquet
 

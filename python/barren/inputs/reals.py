@@ -26,7 +26,10 @@ _CELLS, _CELL_NODES = 1 << 16, 4
 
 
 class RealLaw(ABC):
-    """A law of x on the real line or in R^d: points and their weights, which sum to one."""
+    """A law of x on the real line or in R^d: points and their weights, which sum to one.
+
+    Source: docs/theory, section 1 (the law c of x).
+    """
 
     @property
     def dimension(self) -> int:
@@ -60,6 +63,8 @@ class Grid(RealLaw):
     Raises:
         TypeError: M is not an integer.
         ValueError: M < 3.
+
+    Source: docs/theory, section 5.
 
     >>> Grid(4).points(), Grid(4).weights()
     (array([0.  , 0.25, 0.5 , 0.75]), array([0.25, 0.25, 0.25, 0.25]))
@@ -98,6 +103,8 @@ class RealSample(RealLaw):
     Raises:
         TypeError: they are not real numbers.
         ValueError: no point, one that is not finite, or weights of another length, negative, or of another sum.
+
+    Source: docs/theory, section 1 (the law c of x).
 
     >>> law = RealSample([0.5, -1.0, 0.5])
     >>> law.points(), law.weights()
@@ -176,6 +183,8 @@ class Density(RealLaw):
         TypeError: an argument of another kind.
         ValueError: another name, an interval or a scale that is empty, no seed in R^d; a function that is negative
             somewhere, not finite or does not integrate to one.
+
+    Source: docs/exactness, on the real line; the rules are those of scipy.special.
 
     >>> law = Density("uniform", nodes=2)
     >>> law.points().round(4), law.weights()

@@ -18,15 +18,25 @@ __all__ = ["Law", "LowWeight", "PowersOfTwo", "RandomBits", "Sample", "SmallInte
 
 
 class Law(ABC):
-    """A law of x: points in Z_p and their weights, which sum to one."""
+    """A law of x: points in Z_p and their weights, which sum to one.
+
+    Source: docs/theory, section 1 (the law c of x).
+    """
 
     @abstractmethod
     def size(self, p: int) -> int:
-        """How many points there are; nothing is built, so p may be of any size."""
+        """How many points there are; nothing is built, so p may be of any size.
+
+        Args:
+            p: the modulus, 3 or more.
+        """
 
     @abstractmethod
     def points(self, p: int) -> NDArray[Any]:
         """The points, int64 of shape ``(size(p),)``; for p >= 2**63 Python integers (dtype object).
+
+        Args:
+            p: the modulus, 3 or more.
 
         Raises:
             TypeError: p is not an integer.
@@ -36,6 +46,9 @@ class Law(ABC):
     @abstractmethod
     def weights(self, p: int) -> Floats:
         """The weight of every point, float64 of shape ``(size(p),)``.
+
+        Args:
+            p: the modulus, 3 or more.
 
         Raises:
             TypeError: p is not an integer.
@@ -57,6 +70,8 @@ class Uniform(Law):
 
     Raises:
         TypeError: zero is not a bool.
+
+    Source: docs/theory, section 1 (the law c of x).
 
     >>> Uniform().points(5), Uniform(zero=False).weights(5)
     (array([0, 1, 2, 3, 4]), array([0.25, 0.25, 0.25, 0.25]))
@@ -96,6 +111,8 @@ class RandomBits(Law):
     Raises:
         TypeError: n is not an integer.
         ValueError: n < 1.
+
+    Source: docs/theory, section 1 (the law c of x).
 
     >>> RandomBits(3).points(5), RandomBits(3).weights(5)
     (array([0, 1, 2, 3, 4]), array([0.25 , 0.25 , 0.25 , 0.125, 0.125]))
@@ -149,6 +166,8 @@ class PowersOfTwo(_Equal):
 
     To an attacker they are chosen inputs: their multiples a·2^i mod p show the bits of a one after the other.
 
+    Source: docs/theory, section 2.1, on what a sample says of its law.
+
     >>> PowersOfTwo().points(11)
     array([1, 2, 4, 8])
     """
@@ -171,6 +190,8 @@ class SmallIntegers(_Equal):
     Raises:
         TypeError: n is not an integer.
         ValueError: n < 1.
+
+    Source: docs/theory, section 1 (the law c of x).
 
     >>> SmallIntegers(3).points(11)
     array([1, 2, 3])
@@ -207,6 +228,8 @@ class LowWeight(_Equal):
     Raises:
         TypeError: an argument is not an integer.
         ValueError: weight < 1, count < 1 or seed < 0.
+
+    Source: docs/theory, section 1 (the law c of x).
 
     >>> LowWeight(2).points(11)
     array([ 3,  5,  6,  9, 10])
@@ -299,6 +322,8 @@ class Sample(Law):
     Raises:
         TypeError: the points are not integers, or the weights not numbers.
         ValueError: no point, a negative one, weights of another length, negative, or of another sum.
+
+    Source: docs/theory, section 1 (the law c of x).
 
     >>> law = Sample([4, 1, 4])
     >>> law.points(5), law.weights(5)

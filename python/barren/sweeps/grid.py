@@ -56,6 +56,8 @@ class Grid:
 
     Cost: O(sum of the lengths of the axes).
 
+    Source: docs/sweeps, on the grid.
+
     Example:
         >>> grid = Grid({"kind": "bounds", "p": [5, 7], "target": ["bit:0", "sawtooth"]})
         >>> len(grid), grid.cell(3)["p"], grid.cell(3)["target"]
@@ -88,6 +90,9 @@ class Grid:
     def from_file(cls, path: str | os.PathLike[str]) -> Grid:
         """The grid of a TOML file: data, of which nothing is executed.
 
+        Args:
+            path: of the file.
+
         Raises:
             ValueError: it cannot be read, is no TOML, or as for the grid itself.
         """
@@ -112,6 +117,9 @@ class Grid:
     def cell(self, index: int) -> Cell:
         """The cell of that number: every axis of its kind and class, with its value.
 
+        Args:
+            index: from 0.
+
         Raises:
             IndexError: there is none.
         """
@@ -125,7 +133,11 @@ class Grid:
         return cell
 
     def numbers(self, names: Sequence[str]) -> np.ndarray:
-        """A number a cell, int64, shape (cells,): equal for cells that agree in all of these axes."""
+        """A number a cell, int64, shape (cells,): equal for cells that agree in all of these axes.
+
+        Args:
+            names: of axes.
+        """
         found = np.zeros(1, np.int64)
         for block in self.blocks:
             chosen = [place for place, name in enumerate(block.names) if name in names]

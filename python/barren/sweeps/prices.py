@@ -43,6 +43,8 @@ class Prices:
         memory: bytes of the largest cell that was priced, with its process.
         priced: how many cells were looked at.
         obstacles: why cells that were looked at cannot be computed, with an example of each.
+
+    Source: docs/sweeps, on how it is made.
     """
 
     seconds: np.ndarray
@@ -62,7 +64,14 @@ def price(
         memory_limit: of a cell.
         budget: seconds that this may take at most, beside one family's.
 
+    Returns:
+        `Prices`: seconds of every cell, and the memory of the largest.
+
+    Raises nothing where a cell cannot be priced: it is among the obstacles.
+
     Cost: at most about `budget`, and O(cells) in numpy.
+
+    Source: docs/sweeps, on how it is made.
     """
     names = {name for block in grid.blocks for name in block.names}
     size = _SIZES[grid.family]

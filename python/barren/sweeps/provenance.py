@@ -58,7 +58,7 @@ def _version(text: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Of the checkout that this file is a part of, if git tracks it there; + where something is changed."""
+    """Of the checkout that this file is a part of, or that the core was built in; + where something is changed."""
     here = Path(__file__).resolve()
 
     def git(*arguments: str) -> str | None:
@@ -71,7 +71,7 @@ def _commit() -> str | None:
         return made.stdout.strip() if made.returncode == 0 else None
 
     if not git("ls-files", "--error-unmatch", here.name):
-        return None
+        return _core.commit or None
     commit, changed = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
     return None if commit is None else f"{commit}{'+' if changed else ''}"
 

@@ -43,6 +43,8 @@ class Outcome:
         computed: that this call computed; another process may have done the rest.
         failed: cells of the grid whose row says so, from before too.
         seconds: that it took.
+
+    Source: docs/sweeps.
     """
 
     cells: int
@@ -120,6 +122,8 @@ def sweep(
         LostError: workers die again and again, or the scheduler does not come back.
 
     Cost: that of the cells, and under 2 ms a cell.
+
+    Source: docs/sweeps.
 
     Example:
         >>> import barren, tempfile

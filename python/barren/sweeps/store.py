@@ -62,6 +62,8 @@ class Store:
     Raises:
         ValueError: the folder is none of a store, of a store of another schema, has a damaged part, or is open already.
         StoreError: it cannot be written to.
+
+    Source: docs/sweeps, on where it lies.
     """
 
     _open: set[Path] = set()  # noqa: RUF012
@@ -112,6 +114,9 @@ class Store:
     def add(self, row: Row) -> None:
         """Keeps a finished cell, unless it is there.
 
+        Args:
+            row: with every column of `barren.sweeps.schema.COLUMNS`.
+
         Raises:
             StoreError: it cannot be written; the cell is not in the store then.
         """
@@ -161,7 +166,11 @@ class Store:
         return count
 
     def keep_grid(self, description: dict[str, Any]) -> None:
-        """Writes down what is swept, for whoever asks how far it is."""
+        """Writes down what is swept, for whoever asks how far it is.
+
+        Args:
+            description: of the grid, as JSON values.
+        """
         with _writing(self.path):
             folder = self.path / _GRIDS
             folder.mkdir(exist_ok=True)
@@ -269,15 +278,39 @@ def grids_of(path: Path) -> list[dict[str, Any]]:
 def rows_of(path: str | os.PathLike[str]) -> list[Row]:
     """Every row of a store, each cell once, those of the logs too; in the order of their keys' hashes. Writes nothing.
 
+    Args:
+        path: the folder of the store.
+
+    Returns:
+        A dictionary a cell, with every column of `barren.sweeps.schema.COLUMNS`.
+
     Raises:
         ValueError: the folder is no store of this schema, or a part is damaged.
+
+    Cost: all rows are read, some kB each.
+
+    Source: docs/sweeps, on reading the store.
     """
     rows: list[Row] = table_of(path).to_pylist()
     return rows
 
 
 def table_of(path: str | os.PathLike[str]) -> pyarrow.Table:
-    """Every row of a store as a pyarrow table; see `rows_of`."""
+    """Every row of a store as a pyarrow table; see `rows_of`.
+
+    Args:
+        path: the folder of the store.
+
+    Returns:
+        The table, with the schema of `barren.sweeps.schema.arrow`.
+
+    Raises:
+        ValueError: as for `rows_of`.
+
+    Cost: all rows are read, some hundred bytes each.
+
+    Source: docs/sweeps, on reading the store.
+    """
     import pyarrow
 
     store = Path(path)

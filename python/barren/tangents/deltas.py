@@ -97,8 +97,8 @@ class Deltas:
         _verify(snapshot, probe, calls, backward)
         self._n, self._logits = len(features), probe.shape[1]
         # A graph holds the results of the forward and the clones of the hooks; a second one, for the check of the
-        # batch, those of half of the samples.
-        self._graph_bytes = 5 * bytes_a_sample(snapshot, evenly(features, 2)) // 2
+        # batch, those of a quarter of the samples.
+        self._graph_bytes = 9 * bytes_a_sample(snapshot, evenly(features, 2)) // 4
         self.layers = self._all_layers()
         # layer -> (k, Σ_c‖∂N_c/∂h‖² over the outputs c < k), kept as tables are made.
         self._squares: dict[str, tuple[int, Doubles]] = {}

@@ -36,6 +36,8 @@ class GivenJacobian(Tangent):
         TypeError: If it is not an array of real numbers.
         ValueError: If it is not 2-D, empty or not finite.
 
+    Source: docs/theory, section 1.
+
     Example:
         >>> GivenJacobian([[3.0, 4.0], [0.0, 1.0]]).squared_norms()
         array([25.,  1.])
@@ -182,6 +184,8 @@ class GivenNTK(Tangent):
         TypeError: If it is not an array of real numbers.
         ValueError: If it is not square, symmetric to rounding, finite, or has a negative diagonal entry.
 
+    Source: docs/theory, section 1.
+
     Example:
         >>> GivenNTK([[2.0, 1.0], [1.0, 3.0]]).squared_norms()
         array([2., 3.])
@@ -206,6 +210,9 @@ class GivenNTK(Tangent):
         """The tangent of a Θ that was computed from J, without a copy or a check.
 
         Where J(x) = 0 rounding may leave a small negative number on the diagonal: nothing that a caller got wrong.
+
+        Args:
+            theta: Θ, float64, shape (n, n).
         """
         tangent = cls.__new__(cls)
         tangent._hold(theta, "NTK computed before")

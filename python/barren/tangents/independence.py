@@ -173,27 +173,31 @@ def check_alone(snapshot: Snapshot, features: Tensor, outputs: Tensor) -> None:
 
 
 def check_company(snapshot: Snapshot, features: Tensor, outputs: Tensor) -> None:
-    """The outputs of a batch, (n,) or (n, m), must be the same in other company and order: in halves drawn at random.
+    """The outputs of a batch, (n,) or (n, m), must be the same in other company and order.
+
+    Two quarters of the batch, drawn at random, are computed again, each by itself. They have no sample in common, so
+    that one that acts on all others is missing in at least one of them.
 
     Raises:
         ValueError: If one is not.
 
-    Cost: one forward of the batch, with gradients on, since a forward may itself differentiate.
+    Cost: a forward of half the batch, with gradients on, since a forward may itself differentiate.
     """
     n = len(features)
     if n < 2:
         return
     order = torch.randperm(n, generator=torch.Generator().manual_seed(_SEED)).to(features.device)
     tolerance, outputs = _alone_tolerance(outputs), outputs.detach()
-    for half in (order[: (n + 1) // 2], order[(n + 1) // 2 :]):
+    size = (n + 3) // 4
+    for quarter in (order[:size], order[-size:]):
         try:
-            again = snapshot({}, features[half]).detach().reshape(outputs[half].shape)
+            again = snapshot({}, features[quarter]).detach().reshape(outputs[quarter].shape)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            _refuse(f"it is not to be had for {len(half)} of the {n} samples of a batch: {error}")
-        if (gap := float((again - outputs[half]).abs().max())) > tolerance:
-            _refuse(f"an output of one sample differs by {gap:.3g} in a batch of {n} and in one of {len(half)}")
+            _refuse(f"it is not to be had for {size} of the {n} samples of a batch: {error}")
+        if (gap := float((again - outputs[quarter]).abs().max())) > tolerance:
+            _refuse(f"an output of one sample differs by {gap:.3g} in a batch of {n} and in one of {size}")
 
 
 def check_slopes(

@@ -29,7 +29,10 @@ _BLOCK = 1 << 18  # residues evaluated together in a table: intermediate arrays 
 
 
 class Target(ABC):
-    """A function ψ on the residues 0..p-1, for every modulus p >= 3 that it fits."""
+    """A function ψ on the residues 0..p-1, for every modulus p >= 3 that it fits.
+
+    Source: docs/theory, sections 2 and 5.
+    """
 
     _name: ClassVar[str]
     _off_circle: ClassVar[str] = "is defined on residues only"
@@ -74,20 +77,36 @@ class Target(ABC):
         return out
 
     def labels(self, p: int) -> tuple[float, float] | None:
-        """The two values of ψ, the smaller first, or None if ψ takes more than two on Z_p."""
+        """The two values of ψ, the smaller first, or None if ψ takes more than two on Z_p.
+
+        Args:
+            p: the modulus, 3 or more, that ψ fits.
+        """
         self.check(p)
         return None
 
     @abstractmethod
     def range(self, p: int) -> tuple[float, float]:
-        """The least and the largest value of ψ on Z_p."""
+        """The least and the largest value of ψ on Z_p.
+
+        Args:
+            p: the modulus, 3 or more, that ψ fits.
+        """
 
     @abstractmethod
     def variation(self, p: int) -> float:
-        """The total variation over the cycle, Σ_t |ψ(t+1) − ψ(t)| with t in Z_p."""
+        """The total variation over the cycle, Σ_t |ψ(t+1) − ψ(t)| with t in Z_p.
+
+        Args:
+            p: the modulus, 3 or more, that ψ fits.
+        """
 
     def formula(self, p: int) -> tuple[str, int]:
-        """The name under which the core computes ψ, and its parameter (0 if it has none)."""
+        """The name under which the core computes ψ, and its parameter (0 if it has none).
+
+        Args:
+            p: the modulus, 3 or more, that ψ fits.
+        """
         self.check(p)
         return self._name, 0
 

@@ -33,6 +33,8 @@ class Combination(Target):
         TypeError: a coefficient is not a real number, or a target not a ``Target``.
         ValueError: a coefficient is not finite, or nothing but a constant is left.
 
+    Source: docs/theory, sections 2.1 and 5.
+
     >>> from barren import targets
     >>> parity = 1 - 2 * targets.Bit(0)
     >>> parity, parity([0, 1, 2], 5)

@@ -12,7 +12,15 @@ _HALF = Fraction(1, 2)
 
 
 class SawtoothTerm(NamedTuple):
-    """coefficient·(((multiplier·t + shift)/p)), multiplier and shift in 0..p−1."""
+    """coefficient·(((multiplier·t + shift)/p)), multiplier and shift in 0..p−1.
+
+    Attributes:
+        coefficient: a rational.
+        multiplier: a unit modulo p.
+        shift: in 0..p−1.
+
+    Source: docs/theory, section 2.1.
+    """
 
     coefficient: Fraction
     multiplier: int
@@ -28,6 +36,8 @@ class SawtoothExpansion:
         constant: a rational.
         terms: the sawtooths; no two have the same multiplier and shift, and every multiplier is a unit.
         masses: residue -> what ψ has there beside the rest.
+
+    Source: docs/theory, section 2.1.
 
     >>> from barren import targets
     >>> expansion = targets.Bit(0).sawtooth_expansion(7)

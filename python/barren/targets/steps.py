@@ -45,6 +45,8 @@ class Bit(_ZeroOne):
         TypeError: j is not an integer.
         ValueError: j < 0.
 
+    Source: docs/theory, section 2.
+
     >>> Bit(1)([0, 1, 2, 3, 4], 5)
     array([0., 0., 1., 1., 0.])
     """
@@ -99,6 +101,8 @@ class QuantileBit(_ZeroOne):
     Raises:
         TypeError: i is not an integer.
         ValueError: i < 1.
+
+    Source: docs/theory, sections 2 and 5.
 
     >>> QuantileBit(1)([0, 1, 2, 3, 4], 5), QuantileBit(2)([0, 1, 2, 3, 4], 5)
     (array([0., 0., 0., 1., 1.]), array([0., 0., 1., 0., 1.]))
@@ -175,6 +179,8 @@ class Threshold(_ZeroOne):
     Raises:
         TypeError: c is not a real number.
         ValueError: c is not between 0 and 1.
+
+    Source: docs/theory, sections 2 and 5.
 
     >>> Threshold(Fraction(1, 3))([0, 1, 2, 3, 4, 5], 6)
     array([0., 0., 1., 1., 1., 1.])

@@ -21,6 +21,8 @@ class Residue(Target):
 
     The core has no formula for it and looks it up, so p is as large as a table of p numbers may be.
 
+    Source: docs/theory, section 2.
+
     >>> Residue()([0, 1, 4], 5)
     array([0., 1., 4.])
     """
@@ -54,6 +56,8 @@ class Table(Target):
     Raises:
         TypeError: they are not real numbers.
         ValueError: not one-dimensional, fewer than three, or one is not finite.
+
+    Source: docs/theory, sections 2 and 5.
 
     >>> Table([1, 0, 2])([2, 2, 0], 3)
     array([2., 2., 1.])

@@ -34,6 +34,8 @@ class Sawtooth(Target):
 
     Odd, ψ(p−t) = −ψ(t); its correlations are Dedekind sums (docs/theory, section 2).
 
+    Source: docs/theory, sections 2 and 5.
+
     >>> Sawtooth()([0, 1, 2, 3], 4)
     array([ 0.  , -0.25,  0.  ,  0.25])
     """
@@ -82,6 +84,8 @@ class Cosine(Target):
     Raises:
         TypeError: k is not an integer.
         ValueError: k = 0.
+
+    Source: docs/theory, sections 2 and 5.
 
     >>> Cosine(2)([0, 1, 2, 3, 4, 5, 6, 7], 8)
     array([ 1.,  0., -1.,  0.,  1.,  0., -1.,  0.])
@@ -165,6 +169,8 @@ class Square(Target):
 
     It is 2((2t/p)) − 4((t/p)).
 
+    Source: docs/theory, sections 2 and 5.
+
     >>> Square()([0, 1, 2, 3, 4, 5], 6)
     array([ 0.,  1.,  1.,  0., -1., -1.])
     """
@@ -204,6 +210,8 @@ class Square(Target):
 @dataclass(frozen=True)
 class Triangle(Target):
     """ψ(t) = 4|t/p − 1/2| − 1: from 1 at t = 0 down to −1 at t = p/2 and up again.
+
+    Source: docs/theory, sections 2 and 5.
 
     >>> Triangle()([0, 1, 2, 3], 4)
     array([ 1.,  0., -1.,  0.])

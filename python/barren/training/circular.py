@@ -33,6 +33,8 @@ def residue_of(outputs: object, p: int, form: str = "angle") -> Floats:
 
     Cost: O(R·n).
 
+    Source: docs/experiments, on accuracy.
+
     Example:
         >>> residue_of([[0.0, 2.0], [-1.0, 0.0]], 8), residue_of([0.25, 1.5], 8, "scalar")
         (array([2., 4.]), array([2., 4.]))
@@ -71,6 +73,8 @@ def circular_distance(predicted: object, labels: object, p: int) -> Floats:
 
     Cost: O(R·n).
 
+    Source: docs/experiments, on accuracy.
+
     Example:
         >>> circular_distance([0.5, 6.0, 3.0], [6, 0, 3], 7)
         array([1.5, 1. , 0. ])
@@ -102,6 +106,8 @@ def circular_error(outputs: object, labels: object, p: int, form: str = "angle")
 
     Cost: O(R·n).
 
+    Source: docs/experiments, on accuracy.
+
     Example:
         >>> circular_error([0.25, 0.5], [2, 6], 8, "scalar")
         array(0.125)
@@ -131,6 +137,8 @@ def accuracy_within(outputs: object, labels: object, p: int, tau: float, form: s
 
     Cost: O(R·n).
 
+    Source: docs/experiments, on accuracy.
+
     Example:
         >>> accuracy_within([0.25, 0.5], [2, 6], 8, 0.125, "scalar")
         array(0.5)
@@ -156,6 +164,8 @@ def constant_within(labels: object, p: int, tau: float) -> Floats:
         ValueError: another shape, a label or τ out of range.
 
     Cost: a sort of the labels of each run: the best arc begins at a label.
+
+    Source: docs/experiments, on accuracy.
 
     Example:
         >>> constant_within([0, 1, 4, 7], 8, 0.125)

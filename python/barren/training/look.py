@@ -25,6 +25,8 @@ class Look:
         cosine: The mean of cos(G_a, G_b) over pairs of the drawn members; NaN where one of them has no gradient.
         effective_rank: (tr C)²/tr C² of the covariance C of G_a over the class; NaN if C is zero.
         seconds: What the look took.
+
+    Source: docs/experiments, on what the watch measures; docs/theory, section 1.
     """
 
     variance: float

@@ -38,6 +38,8 @@ def mean_loss(outputs: object, labels: object, loss: str, *, several: bool = Fal
 
     Cost: O(R·n·k).
 
+    Source: docs/experiments, on losses.
+
     Example:
         >>> mean_loss([[0.0, 2.0], [float("nan"), 0.0]], [0.0, 1.0], "mse")
         array([0.25,  nan])
@@ -83,6 +85,8 @@ def constant_loss(labels: object, loss: str, *, several: bool = False) -> Floats
 
     Cost: O(R·n·k); a sort of the labels of each run for cross-entropy.
 
+    Source: docs/experiments, on losses.
+
     Example:
         >>> constant_loss([0, 0, 1, 3], "mse"), round(float(constant_loss([0, 0, 1, 3], "cross-entropy")), 6)
         (array(0.75), 1.039721)
@@ -127,6 +131,8 @@ def relative_loss(outputs: object, labels: object, loss: str, *, several: bool =
 
     Cost: that of `mean_loss` and of `constant_loss`.
 
+    Source: docs/experiments, on losses.
+
     Example:
         >>> relative_loss([[1.0, 1.0], [0.0, 2.0]], [0.0, 2.0], "mse")
         array([1., 0.])
@@ -155,6 +161,8 @@ def accuracy(
         ValueError: shapes that do not fit, no point, values out of order, a label that is neither value.
 
     Cost: O(R·n).
+
+    Source: docs/experiments, on accuracy.
 
     Example:
         >>> accuracy([[0.3, -2.0, 0.0], [-1.0, 5.0, 1.0]], [1, 0, 1])
@@ -185,6 +193,8 @@ def bit_accuracy(
 
     Cost: O(R·n·k).
 
+    Source: docs/experiments, on accuracy.
+
     Example:
         >>> bit_accuracy([[1.0, -1.0], [1.0, 1.0]], [[1, 0], [0, 1]])
         array([0.5, 1. ])
@@ -207,6 +217,8 @@ def top_accuracy(outputs: object, labels: object) -> Floats:
         ValueError: shapes that do not fit, no point, a label out of range.
 
     Cost: O(R·n·k).
+
+    Source: docs/experiments, on accuracy.
 
     Example:
         >>> top_accuracy([[0.0, 1.0, 0.5], [2.0, 2.0, 0.0]], [1, 1])
@@ -232,6 +244,8 @@ def constant_accuracy(labels: object, *, several: bool = False) -> Floats:
         ValueError: another shape, or no label.
 
     Cost: a sort of the labels of each run and output.
+
+    Source: docs/experiments, on accuracy.
 
     Example:
         >>> constant_accuracy([[0, 1, 1, 1], [0, 1, 2, 2]])
@@ -265,6 +279,8 @@ def steps_to(steps: object, history: object, threshold: float, *, rising: bool =
         ValueError: steps that do not increase, shapes that do not fit, records < 1.
 
     Cost: O(R·T·records).
+
+    Source: docs/experiments, on steps and phases.
 
     Example:
         >>> steps_to([0, 10, 100], [[0.5, 0.9, 1.0], [0.5, 0.5, 0.6]], 0.9)

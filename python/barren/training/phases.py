@@ -32,6 +32,8 @@ class Thresholds:
     Raises:
         TypeError: an argument of another kind.
         ValueError: late < 1, records < 1.
+
+    Source: docs/experiments, on steps and phases.
     """
 
     train: float = 0.99
@@ -73,13 +75,15 @@ def phases(
             (after an early stop). None: those with a record that is not finite.
 
     Returns:
-        strings of shape () or (R,).
+        Text, dtype str, of shape () or (R,).
 
     Raises:
         TypeError: an argument of another kind.
         ValueError: shapes that do not fit, steps that do not increase.
 
     Cost: O(R·T).
+
+    Source: docs/experiments, on steps and phases.
 
     Example:
         >>> learnt, late = [0.5, 1.0, 1.0, 1.0], [0.5, 0.5, 0.6, 1.0]
@@ -112,7 +116,16 @@ def phases(
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval: `low`, `high`, its level, and the method's name. NaN ends: there is none."""
+    """A confidence interval: `low`, `high`, its level, and the method's name. NaN ends: there is none.
+
+    Attributes:
+        low: its lower end.
+        high: its upper end.
+        level: in 0..1.
+        method: how it was made.
+
+    Source: docs/experiments, on learned.
+    """
 
     low: float
     high: float
@@ -139,6 +152,8 @@ def lower_bound(accuracy: object, points: object, *, level: float = 0.99) -> Flo
         ValueError: accuracies that are no multiple of 1/points, a level out of range.
 
     Cost: one quantile a run.
+
+    Source: docs/experiments, on learned; C. Clopper and E. Pearson, 1934.
 
     Example:
         >>> lower_bound([0.5, 1.0], 1000).round(4)
@@ -175,6 +190,8 @@ def learned(accuracy: object, points: object, chance: object, *, level: float = 
 
     Cost: that of `lower_bound`.
 
+    Source: docs/experiments, on learned; C. Clopper and E. Pearson, 1934.
+
     Example:
         >>> learned([0.53, 0.54, float("nan")], 1000, 0.5)
         array([False,  True, False])
@@ -195,11 +212,16 @@ def accuracy_interval(accuracy: float, points: int, *, level: float = 0.95) -> I
         points: n.
         level: in 0..1, both ends left out.
 
+    Returns:
+        An `Interval`; from 0 for k = 0, up to 1 for k = n.
+
     Raises:
         TypeError: an argument of another kind.
         ValueError: an accuracy that is no multiple of 1/points, a level out of range.
 
     Cost: two quantiles.
+
+    Source: docs/experiments, on learned; C. Clopper and E. Pearson, 1934.
 
     Example:
         >>> found = accuracy_interval(0.5, 100)
@@ -225,6 +247,8 @@ class PooledAccuracy:
         over_runs: t interval of the mean over the groups' means: what other seeds (other groups) would give. Of width 0
             where all agree, and then no more than that is known.
         bootstrap: the interval for the same by resampling whole groups with their runs.
+
+    Source: docs/experiments, on learned.
     """
 
     accuracy: float
@@ -260,12 +284,17 @@ def pooled_accuracy(
         resamples: of the bootstrap, at least 100.
         seed: of the bootstrap, at least 0.
 
+    Returns:
+        A `PooledAccuracy`: `accuracy`, `within`, `over_runs`, `bootstrap`.
+
     Raises:
         TypeError: an argument of another kind.
         ValueError: an accuracy that is not finite or no multiple of 1/points, shapes that do not fit, a level out of
             range.
 
     Cost: O(resamples·G).
+
+    Source: docs/experiments, on learned.
 
     Example:
         >>> found = pooled_accuracy([1.0, 1.0, 0.5, 1.0, 0.5], 1000)

@@ -33,6 +33,8 @@ class Statistic:
             1/(resamples + 1). NaN where there is none; for Kendall's τ, which tests nothing that Spearman's does not.
         resamples: how many resamples the interval is of; those in which the measure is not defined are left out.
         reason: why something is NaN, else None.
+
+    Source: docs/experiments, on whether d(a) predicts.
     """
 
     value: float
@@ -53,6 +55,8 @@ class Prediction:
         rows: how many runs.
         members: how many members they are of.
         learned: how many rows learned.
+
+    Source: docs/experiments, on whether d(a) predicts.
     """
 
     spearman: Statistic
@@ -78,6 +82,8 @@ def auc(scores: object, positive: object) -> float:
         ValueError: shapes that do not fit, a score that is not finite.
 
     Cost: one sort.
+
+    Source: docs/experiments, on whether d(a) predicts.
 
     Example:
         >>> auc([1.0, 2.0, 2.0, 3.0], [False, False, True, True])
@@ -116,11 +122,16 @@ def predict(
         resamples: of each bootstrap and of each permutation test, at least 100.
         seed: at least 0.
 
+    Returns:
+        A `Prediction`: three `Statistic`s, and how many rows and members they are of.
+
     Raises:
         TypeError: an argument of another kind.
         ValueError: shapes that do not fit, a number that is not finite, a level out of range.
 
     Cost: O(resamples·n) and a sort; for Kendall's τ O(resamples·n²), and no interval of it above 2000 rows.
+
+    Source: docs/experiments, on whether d(a) predicts.
 
     Example:
         >>> final = np.array([0.5, 0.5, 0.6, 0.5, 0.9, 1.0])
@@ -161,6 +172,8 @@ class HorizonComparison:
         ratio: steps/horizon; NaN without steps, infinity for a horizon of 0.
         sooner: whether the run was done before the horizon. That contradicts no theorem: the oracle may hide what a
             real gradient shows. It says that this horizon does not describe the run.
+
+    Source: docs/experiments, on whether d(a) predicts.
     """
 
     variance: float
@@ -183,11 +196,16 @@ def compare_horizons(
             rounding of the dtype); one number or shape (R,).
         probability: of `oracle_horizon`.
 
+    Returns:
+        A `HorizonComparison` a run, in order.
+
     Raises:
         TypeError: an argument of another kind.
         ValueError: shapes that do not fit, a number out of range.
 
     Cost: O(R).
+
+    Source: docs/experiments, on whether d(a) predicts.
 
     Example:
         >>> [row] = compare_horizons([1e-8], [50], error=1e-3, probability=0.75)

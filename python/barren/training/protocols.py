@@ -49,7 +49,10 @@ class Stream(ABC):
 
 @dataclass(frozen=True)
 class Protocol(ABC):
-    """Where the points come from; `stream` makes the data of one seed."""
+    """Where the points come from; `stream` makes the data of one seed.
+
+    Source: docs/experiments, on data and their hashes.
+    """
 
     @property
     def is_drawn(self) -> bool:
@@ -58,7 +61,17 @@ class Protocol(ABC):
 
     @abstractmethod
     def stream(self, cls: TargetClass, law: Any, seed: int, batch_size: int) -> Stream:
-        """The data of one seed, the same whatever else is trained beside it."""
+        """The data of one seed, the same whatever else is trained beside it.
+
+        Args:
+            cls: the class of targets.
+            law: of x.
+            seed: of the data.
+            batch_size: points of a step.
+
+        Returns:
+            The `Stream`: what each step sees, and the test set.
+        """
 
     @abstractmethod
     def claims(self) -> tuple[str, str]:
@@ -70,12 +83,19 @@ class Protocol(ABC):
         return None
 
     def epoch(self, batch_size: int) -> int | None:
-        """⌈training points / batch⌉ steps, or None where there are no epochs."""
+        """⌈training points / batch⌉ steps, or None where there are no epochs.
+
+        Args:
+            batch_size: points of a step.
+        """
         points = self.training_points
         return None if points is None else -(-points // batch_size)
 
     def check(self, batch_size: int) -> None:
         """Refuses a batch that the training set cannot fill.
+
+        Args:
+            batch_size: points of a step.
 
         Raises:
             ValueError: it cannot.
@@ -86,6 +106,9 @@ class Protocol(ABC):
 
     def check_points(self, cls: TargetClass) -> None:  # noqa: B027  (what is drawn from the law of x fits)
         """Refuses points that are none of the class.
+
+        Args:
+            cls: the class of targets.
 
         Raises:
             TypeError, ValueError: There are some.
@@ -102,6 +125,8 @@ class Population(Protocol):
     Raises:
         TypeError: test is not an integer.
         ValueError: test < 1.
+
+    Source: docs/experiments, on data and their hashes.
     """
 
     test: int = 1000
@@ -131,6 +156,8 @@ class FixedSample(Protocol):
     Raises:
         TypeError: not numbers.
         ValueError: m < 2, or no point left on a side.
+
+    Source: docs/experiments, on data and their hashes.
     """
 
     m: int
@@ -170,10 +197,12 @@ class GivenSets(Protocol):
 
     Args:
         train: training points, shape (m,) or (m, d).
-        test: test points.
+        test: test points, of the same shape but for their number.
 
     Raises:
         ValueError: not numbers, an empty set, points of another shape in each, or a point in both.
+
+    Source: docs/experiments, on data and their hashes.
     """
 
     def __init__(self, train: ArrayLike, test: ArrayLike) -> None:

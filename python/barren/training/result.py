@@ -29,6 +29,8 @@ class Ensemble:
             numbers of a `barren.training.Look`, and in "sampled" the names of those that are estimates.
         records: The steps of the records, int64.
         note: How the runs were advanced, and what could not be batched.
+
+    Source: docs/experiments, on what is measured.
     """
 
     def __init__(

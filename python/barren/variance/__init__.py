@@ -97,6 +97,8 @@ def gradient_variance(
 
     Cost: see docs/theory, section 3; `v.explain()` tells the method and its memory.
 
+    Source: docs/theory, section 1 (the quantity); 3, 5 and 6.3 (how it is computed).
+
     Example:
         >>> import numpy as np
         >>> import barren
@@ -184,13 +186,15 @@ def _as(verb: Callable[_Arguments, Any]) -> Callable[[Callable[..., _Result]], C
 
 
 @_as(gradient_variance)
-def plan(*arguments: Any, **options: Any) -> Plan:
+def plan(*arguments: Any, **options: Any) -> Plan:  # noqa: D417  (its arguments are those of the other verb)
     """What `gradient_variance` would do with the same arguments, and what it would cost; nothing of it is done.
 
     The machine's rates are measured once and kept (some seconds). The model is timed on a few samples where its work
     cannot be counted, and before long work. `gradient_variance` chooses by the same prices.
 
-    All arguments are those of `gradient_variance`, which describes them.
+    Args:
+        cls, model, jacobian, ntk, encoding, loss, inputs: those of `gradient_variance`, which describes them.
+        method, deviations, per_parameter, rtol, seed, dtype, memory_limit, threads: the same.
 
     Returns:
         A `Plan`: `plan.method`, `plan.seconds`, `plan.memory` (bytes), `plan.candidates`; `print(plan)` explains it.
@@ -199,6 +203,8 @@ def plan(*arguments: Any, **options: Any) -> Plan:
         TypeError, ValueError: as `gradient_variance`.
 
     Cost: the checks of the model, and the timing: about a second at most, or a few passes over one sample.
+
+    Source: docs/performance, on what a method costs.
 
     Example:
         >>> import numpy as np

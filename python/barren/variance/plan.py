@@ -59,6 +59,8 @@ class Plan:
         rtol: the relative standard error asked for, or None.
         note: the model's route.
         is_remote: whether the model is on another device, which prices tell less of.
+
+    Source: docs/performance, on what a method costs.
     """
 
     method: str

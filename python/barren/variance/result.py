@@ -32,8 +32,12 @@ class GradientVariance:
             gradient of the probability. Only for loss="bce" with a model, else None.
         method: the method that computed it.
         plan: the candidates and the reason for the choice.
+        cls: the target class.
+        inputs: the law of x.
         is_listed: whether the members, and so their deviations, can be listed.
         estimate: what is known of an estimate by probes (how many, which part is exact), None of an exact value.
+
+    Source: docs/theory, section 1.
     """
 
     value: float

@@ -35,6 +35,8 @@ def write(
         OSError: the file cannot be written.
 
     Cost: O(n log n) in the number n of cells; all rows are held, some kB each.
+
+    Source: docs/report.
     """
     folder = Path(store)
     heading_of(folder)

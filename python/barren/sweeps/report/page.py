@@ -38,7 +38,15 @@ def html(
         grids: that were swept, as JSON values.
         limits: how much is shown at first; halved until the page has at most `LARGEST` bytes.
 
+    Returns:
+        The page, one text of HTML that stands alone.
+
+    Raises:
+        KeyError: a row lacks a column that is shown.
+
     Cost: O(n log n) in the number n of rows.
+
+    Source: docs/report.
     """
     ordered = data.ordered(rows)
     shown = limits or Limits()
