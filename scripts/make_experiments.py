@@ -25,7 +25,7 @@ from barren._progress import Lines
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS = DOCS / "results"
 # What is committed at the setting of --full; of all other figures it is the default.
-FULL = frozenset({"character-spectrum", "log-covariance", "spectral-norm"})
+FULL = frozenset({"character-spectrum", "log-covariance", "spectral-norm", "variance-vs-modulus"})
 # A place for the numbers: of one figure, or of all of a page.
 _PLACE = re.compile(r"<!-- results(?: (?P<name>[a-z-]+))? -->\n.*?<!-- /results -->", flags=re.DOTALL)
 

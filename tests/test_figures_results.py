@@ -193,3 +193,19 @@ def test_spectral_norm() -> None:
         singular = np.linalg.svd((-1.0) ** (np.outer(x, x) % row["p"]), compute_uv=False)
         assert row["norm"] == pytest.approx(singular[0], rel=1e-11)
         assert row["root_mean_square"] == pytest.approx(np.sqrt(np.sum(singular**2) / (row["p"] - 2)), rel=1e-11)
+
+
+def test_variance_vs_modulus_bounds() -> None:
+    rows = rows_of(RESULTS, "variance-vs-modulus")
+    for p in sorted({row["p"] for row in rows if row["p"] < 800})[::20]:
+        part = where(rows, p=p)
+        expected = ladder(modular("bit:0", p), np.full(p, 1 / p))["sharp"]
+        for row in part:
+            assert row["sharp_bound"] == pytest.approx(expected, rel=1e-10)
+            assert row["bound"] == pytest.approx(expected * row["mean_squared_norm"], rel=1e-10)
+    for row in rows:
+        assert 0.0 < row["variance"] <= row["bound"]
+        assert row["normalised"] == pytest.approx(row["variance"] / row["mean_squared_norm"], rel=1e-12)
+        by_probability = row["variance"] / row["mean_squared_norm_of_probability"]
+        assert row["normalised_by_probability"] == pytest.approx(by_probability, rel=1e-12)
+        assert by_probability >= 16 * row["normalised"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.optimize import curve_fit
 
+from barren._intervals import t_interval
 from barren.figures.base import column, where
 from headlines import Headlines, Rows
 
@@ -26,6 +27,38 @@ def _over_seeds(values: Sequence[float] | np.ndarray, digits: int = 3) -> str:
 def _slope(x: np.ndarray, y: np.ndarray) -> float:
     """Of ln y against ln x, by least squares."""
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+
+
+def _slopes(rows: Rows, x: str, y: str) -> np.ndarray:
+    """The slope of every initialisation."""
+    parts = [where(rows, seed=seed) for seed in sorted({row["seed"] for row in rows})]
+    return np.array([_slope(column(part, x), column(part, y)) for part in parts])
+
+
+def _interval(values: np.ndarray) -> str:
+    """Mean with its t interval of 95 %."""
+    low, high = t_interval(values, 0.95)
+    return f"**{values.mean():.3f}** [{low:.3f}, {high:.3f}]"
+
+
+def modulus(rows: Rows) -> Headlines:
+    """Both normalisations at the least and the largest prime, their slopes, and how much of λ·B² is reached."""
+    primes, count = sorted({row["p"] for row in rows}), len({row["seed"] for row in rows})
+    lines = [("primes; initialisations", f"{len(primes)} in {primes[0]}..{primes[-1]}; {count}")]
+    for p in (primes[0], primes[-1]):
+        part = where(rows, p=p)
+        by_probability = _over_seeds(column(part, "normalised_by_probability") * p**0.5)
+        by_output = _over_seeds(p * column(part, "normalised"))
+        lines.append((f"p = {p}: v·√p/g, g of the probability, mean (least to largest)", by_probability))
+        told = f"{by_output}; bound p·λ = {p * part[0]['sharp_bound']:.4f}"
+        lines.append((f"p = {p}: p·v/B², B² of the logit, mean (least to largest)", told))
+    for name, told in (("normalised_by_probability", "v/g"), ("normalised", "v/B²")):
+        slopes = _interval(_slopes(rows, "p", name))
+        lines.append((f"slope of ln({told}) against ln p, 95 % t interval over initialisations", slopes))
+    parts = column(rows, "variance") / column(rows, "bound")
+    most = rows[int(np.argmax(parts))]
+    told = f"**{parts.max():.3g}**, at p = {most['p']}, seed {most['seed']}"
+    return [*lines, (f"largest v/(λ·B²) of all {len(rows)} rows, at most 1", told)]
 
 
 def ladder(rows: Rows) -> Headlines:
@@ -131,6 +164,7 @@ def norm(rows: Rows) -> Headlines:
 
 
 HEADLINES: dict[str, Callable[[Rows], Headlines]] = {
+    "variance-vs-modulus": modulus,
     "bound-ladder": ladder,
     "character-spectrum": characters,
     "log-covariance": covariance,
