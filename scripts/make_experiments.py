@@ -1,7 +1,7 @@
-"""Makes the figures of training into docs/results and writes their headline numbers into docs/experiments.md.
+"""Makes the figures into docs/results and writes their numbers into docs/experiments.md and docs/figures.md.
 
-Without options every figure that docs/results does not hold at the default settings is made. --check makes nothing: it
-fails where a result is missing, is of other settings or another table than its record says, or differs from the text.
+Without options every figure that docs/results does not hold at the settings wanted is made. --check makes nothing: it
+fails where a result is missing, is of other settings, has other files than its record says, or differs from the text.
 """
 
 from __future__ import annotations
@@ -9,203 +9,117 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+from headlines import Headlines, Rows, training, variance
 from pyarrow import parquet
 
 from barren import figures
 from barren._canonical import digest
 from barren._progress import Lines
-from barren.figures import parity_training, predictability, trained
-from barren.figures.base import column, where
 
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "docs" / "results"
-PAGE = ROOT / "docs" / "experiments.md"
-Rows = Sequence[dict[str, Any]]
-Headlines = list[tuple[str, str]]
-
-
-def _accuracy(rows: Rows) -> str:
-    """Mean accuracy with its t interval over primes, beside that of the best constant."""
-    found = trained.pooled(rows, "test_accuracy", "p")
-    if found is None:
-        return "every run diverged"
-    chance = np.mean([row["test_chance"] for row in trained.finished(rows, "test_accuracy")])
-    return (
-        f"**{found.accuracy:.3f}** [{found.over_runs.low:.3f}, {found.over_runs.high:.3f}], {found.runs} runs of "
-        f"{found.groups} primes; best constant {chance:.3f}"
-    )
+DOCS = Path(__file__).parent.parent / "docs"
+RESULTS = DOCS / "results"
+# What is committed at the setting of --full; of all other figures it is the default.
+FULL = frozenset({"character-spectrum", "log-covariance", "spectral-norm", "variance-vs-modulus"})
+# A place for the numbers: of one figure, or of all of a page.
+_PLACE = re.compile(r"<!-- results(?: (?P<name>[a-z-]+))? -->\n.*?<!-- /results -->", flags=re.DOTALL)
 
 
-def parity(rows: Rows) -> Headlines:
-    """The smallest and the largest bit length."""
-    last = trained.last_rows(rows, ("law", "p", "a", "seed", "bit"))
-    lines = []
-    for law in dict.fromkeys(row["law"] for row in last):
-        for bit in sorted({row["bit"] for row in last}):
-            part = where(last, law=law, bit=bit)
-            for n in sorted({row["n"] for row in part}):
-                name = f"bit {bit}, n = {n}, {parity_training.LAWS[law]}: accuracy, 95 % interval over primes"
-                lines.append((name, _accuracy(where(part, n=n))))
-    return lines
+@dataclass(frozen=True)
+class Page:
+    """A page of the docs, and the numbers of each of its figures."""
+
+    path: Path
+    headlines: Mapping[str, Callable[[Rows], Headlines]]
 
 
-def all_bits(rows: Rows) -> Headlines:
-    """Three bits, and how many of each half were learnt."""
-    last = trained.last_rows(rows, ("p", "a", "seed", "bit"))
-    n = last[0]["n"]
-    lines = [(f"bit {bit} of {n}: accuracy", _accuracy(where(last, bit=bit))) for bit in (0, n // 2, n - 1)]
-    for name, part in (("lower", range(n // 2)), ("upper", range(n // 2, n))):
-        half = [row for row in trained.finished(last, "test_accuracy") if row["bit"] in part]
-        gains = column(half, "test_accuracy") - column(half, "test_chance")
-        told = f"**{int(column(half, 'learned').sum())} of {len(half)}**; mean accuracy above the best constant "
-        lines.append((f"{name} half: bits of a run that were learnt", f"{told}{gains.mean():.3f}"))
-    return lines
-
-
-def wave(rows: Rows) -> Headlines:
-    """Every ψ at the lowest and the largest frequency."""
-    last = trained.last_rows(rows, ("target", "frequency", "seed"))
-    lines = []
-    for target in dict.fromkeys(row["target"] for row in last):
-        frequencies = sorted({row["frequency"] for row in last})
-        told = []
-        for a in (frequencies[0], frequencies[-1]):
-            ended = trained.finished(where(last, target=target, frequency=a), "test_relative_loss")
-            losses = [row["test_relative_loss"] for row in ended]
-            values = f"**{np.mean(losses):.4f}** ({min(losses):.4f} to {max(losses):.4f}), {len(losses)} seeds"
-            told.append(f"a = {a}: {values if losses else 'every run diverged'}")
-        lines.append((f"ψ = {target}: loss over that of the best constant", "; ".join(told)))
-    return lines
-
-
-def predicted(rows: Rows) -> Headlines:
-    """Correlations and AUC of every prime: all members, the random ones, and those of them without ±2^k; horizons."""
-    last = trained.last_rows(rows, ("p", "a", "seed"))
-    lines = []
-    for p in sorted({row["p"] for row in last}):
-        random = where(last, p=p, kind="random")
-        powers = predictability.powers_of_two(p)
-        others = [row for row in random if row["a"] not in powers]
-        lucky = ", ".join(str(a) for a in sorted({row["a"] for row in random} & powers)) or "none"
-        named = {"all": where(last, p=p), "random": random, f"random (without {lucky})": others}
-        for kind, part in named.items():
-            found = predictability.predictions(part)
-            if found is None:
-                lines.append((f"p = {p}, {kind} members", "every run diverged"))
-                continue
-            told = f"Spearman {predictability.told(found.spearman)}, AUC {predictability.told(found.auc)}"
-            lines.append((f"p = {p}, {kind} members: {found.learned} of {found.rows} runs learnt", told))
-    there = [row for row in last if row["steps_needed"] is not None]
-    sooner = sum(row["steps_needed"] < row["horizon"] for row in there)
-    counted = f"**{sooner} of {len(there)}**; {len(last) - len(there)} never got there"
-    lines.append(("runs that reached their accuracy before the oracle horizon", counted))
-    return lines
-
-
-def along(rows: Rows) -> Headlines:
-    """Share and accuracy before the first and after the last step, easy multipliers and others."""
-    lines = []
-    for p in sorted({row["p"] for row in rows}):
-        for easy, name in ((1, "easy"), (0, "other")):
-            part = where(rows, p=p, easy=easy)
-            ends = [where(part, step=step) for step in (0, max(row["step"] for row in part))]
-            for what, title in (("normalised", "Var/B²"), ("share", "d(a)/Var"), ("test_accuracy", "accuracy")):
-                first, then = (np.median(column(trained.finished(end, what), what)) for end in ends)
-                lines.append(
-                    (f"p = {p}, {name} multipliers: median {title}", f"{first:.3g} at first, {then:.3g} at last")
-                )
-    return lines
-
-
-def parities(rows: Rows) -> Headlines:
-    """Accuracy of every number of bits, and Var over its bound for the smallest and the largest."""
-    lines = []
-    runs = trained.last_rows(where(rows, panel="training"), ("bits", "parity", "seed"))
-    for bits in sorted({row["bits"] for row in runs}):
-        part = trained.finished(where(runs, bits=bits), "accuracy")
-        accuracies = [row["accuracy"] for row in part]
-        told = f"**{np.mean(accuracies):.3f}** ({min(accuracies):.3f} to {max(accuracies):.3f})" if part else "diverged"
-        learned = f"{sum(row['learned'] for row in part)} of {len(part)} runs learnt"
-        lines.append((f"parities of {bits} bits: accuracy at the last step; {learned}", told))
-    rows = where(rows, panel="variance")
-    for members in dict.fromkeys(row["members"] for row in rows):
-        for bits in (min(row["bits"] for row in rows), max(row["bits"] for row in rows)):
-            part = trained.finished(where(rows, members=members, bits=bits), "variance")
-            scaled = column(part, "variance") * column(part, "size") / column(part, "mean_squared_norm")
-            lines.append((f"{members} parities of {bits} bits: Var·size/B², at most 1", f"{scaled.mean():.3g}"))
-    return lines
-
-
-HEADLINES: dict[str, Callable[[Rows], Headlines]] = {
-    "parity-training": parity,
-    "all-bits-training": all_bits,
-    "wave-training": wave,
-    "predictability": predicted,
-    "parity-functions": parities,
-    "gradient-along-training": along,
-}
-
-
-def listed() -> list[str]:
-    """The figures of training that this version has."""
-    return [name for name in HEADLINES if name in figures.FIGURES]
+PAGES = (
+    Page(DOCS / "experiments.md", training.HEADLINES),
+    Page(DOCS / "figures.md", variance.HEADLINES),
+)
+NAMES = [name for page in PAGES for name in page.headlines]
 
 
 def fault(name: str) -> str | None:
     """What is wrong with the result of a figure, or None."""
-    record, table = RESULTS / f"{name}.json", RESULTS / f"{name}.parquet"
+    record = RESULTS / f"{name}.json"
     if not record.exists():
         return "is not there"
     known = json.loads(record.read_text())
-    if known["settings_sha256"] != digest(figures.FIGURES[name].settings(False, 0)):
-        return "is of other settings than the default"
-    if not table.exists() or hashlib.sha256(table.read_bytes()).hexdigest() != known["files"][table.name]:
-        return "has another table than its record says"
+    if known["settings_sha256"] != digest(figures.FIGURES[name].settings(name in FULL, 0)):
+        return f"is of other settings than {'--full' if name in FULL else 'the default'}"
+    for file, hashed in known["files"].items():
+        path = RESULTS / file
+        if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != hashed:
+            return f"has another {file} than its record says"
     return None
 
 
-def section(name: str) -> str:
+def make(name: str) -> None:
+    """Makes a figure at the settings wanted: --full or the default."""
+    full = name in FULL
+    command = f"barren figure {name} --out docs/results{' --full' if full else ''}"
+    figures.make(figures.FIGURES[name], RESULTS, full=full, force=True, progress=Lines(), command=command)
+
+
+def section(page: Page, name: str) -> str:
     """Numbers and picture of one figure."""
+    if fault(name) is not None:
+        return "No run is committed."
     rows = parquet.read_table(RESULTS / f"{name}.parquet").to_pylist()
     record = json.loads((RESULTS / f"{name}.json").read_text())
-    lines = [f"### {name}", "", f"`{record['command']}`, version {record['version']}.", "", "| what | measured |"]
-    lines += ["|---|---|", *(f"| {what} | {measured} |" for what, measured in HEADLINES[name](rows)), ""]
-    return "\n".join([*lines, f"![{record['summary']}](results/{name}.png)"])
+    lines = [f"`{record['command']}`, version {record['version']}.", "", "| what | measured |", "|---|---|"]
+    lines += [f"| {what} | {measured} |" for what, measured in page.headlines[name](rows)]
+    return "\n".join([*lines, "", f"![{record['summary']}](results/{name}.png)"])
+
+
+def filled(page: Page, text: str) -> str:
+    """The text of a page with the numbers of the results in their places."""
+    shown: list[str] = []
+
+    def place(found: re.Match[str]) -> str:
+        name = found["name"]
+        shown.extend([name] if name else page.headlines)
+        all_of_page = (f"### {each}\n\n{section(page, each)}" for each in page.headlines)
+        content = section(page, name) if name else "\n\n".join(all_of_page)
+        return f"<!-- results{' ' + name if name else ''} -->\n{content}\n<!-- /results -->"
+
+    new = _PLACE.sub(place, text)
+    if shown != list(page.headlines):
+        sys.exit(f"{page.path.name} must have a place for each of {', '.join(page.headlines)}; got {', '.join(shown)}")
+    return new
 
 
 def main() -> None:
     """Makes and writes, or checks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
-    parser.add_argument("--only", metavar="NAME", choices=listed(), help="make no figure but this one")
+    parser.add_argument("--only", metavar="NAME", choices=NAMES, help="make no figure but this one")
     parser.add_argument("--force", action="store_true", help="make figures that are there again")
     parser.add_argument("--redraw", action="store_true", help="draw the pictures again from their tables")
     given = parser.parse_args()
-    for name in [] if given.check else [given.only] if given.only else listed():
+    asked = [given.only] if given.only else NAMES
+    for name in [] if given.check else asked:
         if given.force or fault(name) is not None:
-            command = f"barren figure {name} --out docs/results"
-            figures.make(figures.FIGURES[name], RESULTS, force=True, progress=Lines(), command=command)
-    for name in listed() if given.redraw else []:
-        if fault(name) is None:
+            make(name)
+        elif given.redraw:
             figures.redraw(figures.FIGURES[name], RESULTS)
-    faults = {name: fault(name) for name in listed()}
+    faults = {name: fault(name) for name in NAMES}
     if given.check and any(faults.values()):
         told = "; ".join(f"{name} {text}" for name, text in faults.items() if text)
         sys.exit(f"docs/results: {told}: run python scripts/make_experiments.py")
-    content = "\n\n".join(section(name) for name, text in faults.items() if text is None)
-    old = PAGE.read_text()
-    before, rest = old.split("<!-- results -->\n", 1)
-    _, after = rest.split("<!-- /results -->", 1)
-    new = f"{before}<!-- results -->\n{content or 'No run is committed.'}\n<!-- /results -->{after}"
-    if given.check and new != old:
-        sys.exit(f"{PAGE.name} is not what the results say: run python scripts/make_experiments.py")
-    PAGE.write_text(new)
+    for page in PAGES:
+        old = page.path.read_text()
+        new = filled(page, old)
+        if given.check and new != old:
+            sys.exit(f"{page.path.name} is not what the results say: run python scripts/make_experiments.py")
+        if new != old:
+            page.path.write_text(new)
 
 
 if __name__ == "__main__":

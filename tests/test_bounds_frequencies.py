@@ -153,6 +153,23 @@ def test_bounds_at_the_points_of_a_law(target, law):
         assert np.sum(((centred * weights) @ J) ** 2) / cls.size == pytest.approx(ladder["sharp"], rel=1e-10, abs=1e-14)
 
 
+@pytest.mark.parametrize("target", [targets.Cosine(), targets.Triangle(), targets.Sawtooth()])
+def test_laws_with_a_density(target):
+    """λ for a Gaussian is at most M = sup Σ_n ρ(t + n) times λ for [0, 1], and for a cosine nearly that."""
+
+    def density(x):
+        return np.exp(-8.0 * x**2) * (8.0 / np.pi) ** 0.5  # σ = 1/4
+
+    most = sum(density(np.linspace(0.0, 1.0, 1001) + n) for n in range(-6, 7)).max()
+    assert most == pytest.approx(1.597, abs=5e-4)
+    law = inputs.Density(density, nodes=2048, interval=(-1.5, 1.5))
+    for A in (2, 7, 32):
+        cls = barren.Frequencies(A, target)
+        ratio = barren.sharp_bound(cls, law) / barren.sharp_bound(cls)
+        assert 0.3 < ratio <= most
+    assert not isinstance(target, targets.Cosine) or ratio > 0.98 * most
+
+
 def test_a_class_without_members():
     cls, law = barren.Frequencies(8.0, targets.Cosine(), integer=False), inputs.Grid(31)
     roots = np.sqrt(law.weights())

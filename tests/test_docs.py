@@ -6,10 +6,12 @@ import contextlib
 import doctest
 import importlib
 import io
+import json
 import os
 import pkgutil
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +97,35 @@ def test_every_command_of_the_docs_is_one_that_the_command_line_takes(page):
             assert arguments[0] in command.commands, line
             command, arguments = command.commands[arguments[0]], arguments[1:]
         command.make_context(line, list(arguments))  # raises where an option or an argument is none
+
+
+def test_pages_of_figures_say_what_their_results_say(tmp_path):
+    """`make_experiments.py --check` passes on what is committed, and sees what is not."""
+    for folder in ("docs", "scripts"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    script = [sys.executable, tmp_path / "scripts" / "make_experiments.py"]
+
+    def check() -> str:
+        done = subprocess.run([*script, "--check"], capture_output=True, text=True, timeout=300)
+        assert (done.returncode == 0) == (done.stderr == ""), done.stderr
+        return done.stderr
+
+    assert check() == ""
+    page, record = tmp_path / "docs" / "figures.md", tmp_path / "docs" / "results" / "spectral-norm.json"
+    table, text, known = record.with_suffix(".parquet"), page.read_text(), record.read_text()
+    page.write_text(text.replace("**1.0511**", "**1.0512**"))
+    assert "figures.md is not what the results say" in check()
+    page.write_text(re.sub("<!-- results spectral-norm -->.*", "", text, flags=re.DOTALL))
+    assert "figures.md must have a place for each of" in check()
+    page.write_text(text)
+    record.write_text(known.replace(json.loads(known)["settings_sha256"], "0" * 64))
+    assert "spectral-norm is of other settings than --full" in check()
+    record.write_text(known)
+    table.write_bytes(table.read_bytes() + b" ")
+    assert "spectral-norm has another spectral-norm.parquet than its record says" in check()
+    table.unlink()
+    record.unlink()
+    assert "spectral-norm is not there" in check()
 
 
 def test_every_example_of_the_docs_has_a_plan(monkeypatch):

@@ -128,6 +128,38 @@ def test_a_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
             figures.make(counted([]), out)
 
 
+@pytest.mark.parametrize(
+    ("seed", "kind", "message"),
+    [
+        (-1, ValueError, "seed must be an integer in 0..4611686018427387904; got -1"),
+        (2**62 + 1, ValueError, "seed must be an integer in 0..4611686018427387904; got 4611686018427387905"),
+        (1.5, TypeError, "seed must be an integer in 0..4611686018427387904; got 1.5"),
+        (True, TypeError, "seed must be an integer in 0..4611686018427387904; got True"),
+    ],
+)
+def test_seeds_are_refused_before_anything_is_made(
+    tmp_path: Path, seed: object, kind: type[Exception], message: str
+) -> None:
+    for name in ("bound-ladder", "spectral-norm"):
+        with pytest.raises(kind, match=message):
+            figures.make(figures.FIGURES[name], tmp_path / "out", seed=seed)  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_largest_seed_fits_into_the_table(tmp_path: Path) -> None:
+    figure = figures.FIGURES["variance-vs-frequency"]
+    few = {"largest_frequencies": [2], "laws": ["grid"], "targets": ["cosine"], "M": 11, "model": "mlp:4:relu"}
+    made = figures.make(figure, tmp_path, seed=2**62, settings={**figure.settings(False, 2**62), **few})
+    seeds = [2**62, 2**62 + 1, 2**62 + 2]
+    assert [row["seed"] for row in rows_of(tmp_path, figure.name)] == made.record["seeds"] == seeds
+
+
+def test_a_name_is_no_figure(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"figure must be a figure such as .*; got 'bound-ladder'"):
+        figures.make("bound-ladder", tmp_path / "out")  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()
+
+
 def test_rows_with_other_columns_are_a_fault_of_the_figure(tmp_path: Path) -> None:
     wrong = dataclasses.replace(counted([]), columns={"n": int})
     with pytest.raises(AssertionError, match="rows of squares need the columns"):

@@ -18,7 +18,7 @@ namespace {
 constexpr auto poll_interval = std::chrono::milliseconds(50);
 constexpr double least_share = 1e6;  // nanoseconds of work that a worker is woken for
 std::atomic<bool> forked{false};
-// A team's limit is found once; a process may be confined to fewer processors later, where its threads would wait in turn.
+// A team's limit is found once; a process may be confined to fewer processors later, where threads would wait in turn.
 const int processors_at_load = processors();
 
 int most_threads() {

@@ -39,15 +39,17 @@ _STYLES = {
 
 def settings(full: bool, seed: int) -> Settings:
     """14 primes, 10 frequencies and 5 initialisations for the measured part; with `full`, 40, 12 and 20."""
+    primes = spaced_primes(11, 3000, 40 if full else 14)
     return {
         "modular_targets": ["bit:0", "sawtooth"],
         "frequency_targets": ["sawtooth"],
         "models": {"sigmoid": "mlp:1000x1000:sigmoid", "relu": "mlp:1000x1000:relu"},
-        "primes": spaced_primes(11, 3000, 40 if full else 14),
+        "primes": primes,
         "frequencies": [2**k for k in range(1, 13 if full else 11)],
         "seeds": seeds_from(seed, 20 if full else 5),
         "width": 12,
-        "primes_of_bounds": spaced_primes(11, 1_000_003, 80 if full else 40),
+        # Where something is measured its bounds are known too.
+        "primes_of_bounds": sorted({*primes, *spaced_primes(11, 1_000_003, 80 if full else 40)}),
         "frequencies_of_bounds": [2**k for k in range(1, 21 if full else 17)],
         "dtype": "float32",
     }

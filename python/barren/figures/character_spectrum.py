@@ -100,11 +100,12 @@ def draw(rows: Sequence[Row], settings: Settings, canvas: Canvas) -> None:
             _panel(axes, where(rows, source=source, kind=kind), f"{name}: over {kind}")
     for axes in grid[:, 0]:
         axes.set_ylabel("share of a pair\n(dimensionless)")
-    grid[-1, 0].set_xlabel("character χ, with its conjugate (dimensionless)")
+    grid[-1, 0].set_xlabel("character χ, with its conjugate; the last is its own (dimensionless)")
     grid[-1, 1].set_xlabel("frequency k, with −k (dimensionless)")
     canvas.suptitle(
         f"Energy over characters of Z_p^* and over additive frequencies, p = {settings['p']}\n"
-        f"{settings['model']} at initialisation (seed {settings['seeds'][0]}); dashed: if all were equal",
+        f"{settings['model']} at initialisation (seed {settings['seeds'][0]}); dashed: if all were equal; "
+        f"shares below {_LOWEST:g} are not shown",
         fontsize=10.5,
     )
 
@@ -120,9 +121,10 @@ def _panel(axes: Axes, rows: Sequence[Row], title: str) -> None:
         axes.legend(fontsize=8, loc="lower left", ncols=2)
     axes.axhline(1.0 / len(rows), linestyle="--", color="0.5", linewidth=1.0)
     below = int(np.sum(~(shares > _LOWEST)))
+    axes.set_xlim(-0.03 * len(rows), 1.03 * len(rows))
     axes.set_yscale("log")
     axes.set_ylim(_LOWEST / 3.0, 3.0)
-    note = f", {below} below {_LOWEST:g}" if below else ""
+    note = f", {below} pairs not shown" if below else ""
     axes.set_title(f"{title} (Gini {rows[0]['gini']:.2f}{note})", fontsize=9.5)
     axes.grid(alpha=0.3)
 

@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from barren import _files
+from barren import _files, _validate
 from barren._canonical import canonical, digest
 from barren._core import __version__
 from barren._progress import Progress
@@ -22,6 +22,8 @@ from barren.figures.partial import Partial
 
 _ENDINGS = ("parquet", "png", "svg", "json")
 _PIXELS_PER_INCH = 150
+# The seeds after the first one go into tables of 64-bit integers too.
+_LARGEST_SEED = 2**62
 
 
 def make(
@@ -44,7 +46,7 @@ def make(
         figure: one of `barren.figures.FIGURES`.
         out: a directory; made where there is none.
         full: the published setting, or the large one, in place of the default.
-        seed: of the first initialisation.
+        seed: of the first initialisation, in 0..2^62; a figure without anything random does not read it.
         settings: in place of `figure.settings(full, seed)`.
         force: whether to replace a finished figure.
         progress: shows how far it is; default nothing.
@@ -54,8 +56,10 @@ def make(
         A `Made`: the files by their ending, and the record.
 
     Raises:
+        TypeError: `figure` is not a figure, or `seed` no integer.
         ValueError: `out` holds a finished figure of that name, or other files of the names that are written, and
-            `force` is False; it is not a directory; or another process is making this figure there.
+            `force` is False; it is not a directory; another process is making this figure there; or `seed` is out of
+            its range.
         ImportError: torch, matplotlib or pyarrow is not installed.
 
     Cost: minutes at the default settings, hours with `full`; each figure's module says what it computes.
@@ -63,6 +67,8 @@ def make(
     Source: docs/experiments, on the figures.
     """
     shown = Progress() if progress is None else progress
+    _validate.instance("figure", figure, Figure, "a figure such as barren.figures.FIGURES['bound-ladder']")
+    seed = _validate.integer("seed", seed, low=0, high=_LARGEST_SEED)
     _need_libraries()
     chosen = figure.settings(full, seed) if settings is None else settings
     directory = _files.directory("out", out)
