@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -344,7 +346,8 @@ def test_python_m_barren() -> None:
 
 def test_output_in_an_encoding_without_greek_letters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
-    done = python("-m", "barren", "bounds", "--p", "61")
+    command = [sys.executable, "-m", "barren", "bounds", "--p", "61"]
+    done = subprocess.run(command, capture_output=True, encoding="cp1252", timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\\u03bb" in done.stdout
 

@@ -47,8 +47,12 @@ _CALLS: dict[str, tuple[str, object] | None] = {
     "np.load": ("allow_pickle", False),
 }
 _BUILTINS = {"eval", "exec", "compile"}
-# Where a module is imported by name: a model "module:callable" of a grid, and the names of the surface itself.
+# Where a module is imported by name: a model "module:callable" of a grid, and the names of the surface itself, which
+# scripts list.
 _ALLOWED = {
+    ("scripts/beside_torch.py", "import_module"),
+    ("scripts/documentation/surface.py", "import_module"),
+    ("scripts/make_surface.py", "import_module"),
     ("sweeps/cells.py", "import_module"),
     ("barren/__init__.py", "import_module"),
     ("barren/_loading.py", "import_module"),

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import duckdb
 import pandas
@@ -155,7 +155,7 @@ def test_many_processes_may_make_a_store_at_once(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(_files, "replace", replace)
     out.mkdir()
-    for name in ("sweep.json.tmp", "lock"):
+    for name in ("sweep.json.00ff.tmp", "lock"):
         (out / name).write_text("")
     with Store(out) as store:
         store.keep_grid({"p": 5})
@@ -243,8 +243,8 @@ def test_repair_sets_aside_whatever_is_damaged(tmp_path: Path) -> None:
 def test_an_export_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made(tmp_path / "store", 3)
 
-    def full(*_: Any) -> None:
-        (tmp_path / "all.csv.tmp").write_text("half")
+    def full(_: Any, file: IO[bytes]) -> None:
+        file.write(b"half")
         raise OSError("No space left on device")
 
     with pytest.MonkeyPatch.context() as patch:

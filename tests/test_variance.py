@@ -350,7 +350,7 @@ def test_blocks_of_rows_change_nothing(monkeypatch, p, multipliers):
 def test_rounding_on_the_diagonal_of_a_computed_kernel_is_no_error_of_the_caller(monkeypatch):
     """Where ω(x) = 0 the diagonal of Θ is rounding, of either sign: the checks on a given `ntk` do not apply to it."""
     cls = barren.ModularMultiplication(101, targets.Bit(0), "all")
-    J = np.random.default_rng(0).standard_normal((101, 300)).astype(np.float32) + np.float32(30.0)
+    J = np.random.default_rng(1).standard_normal((101, 300)).astype(np.float32) + np.float32(30.0)
     J[::2] = 0.0
     expected = reference.from_jacobian(cls, J)
     monkeypatch.setattr(GivenJacobian, "ntk_is_cheap", False)

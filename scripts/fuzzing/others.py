@@ -266,6 +266,7 @@ ENTRIES: dict[str, Entry] = {
     "available_threads": Entry(nothing, lambda: None),
     "use_kernel": Entry(draw_name, use_kernel),
     "checkpoint": Entry(nothing, lambda: None),
+    "in_forked_child": Entry(nothing, lambda: Answer(False)),
     "obey": Entry(draw_stop, obey, after=after_obeying),
     "Stop": Entry(nothing, lambda: None),
     "Stop.set": Entry(draw_self, set_stop),

@@ -111,14 +111,16 @@ def centre(cls: ModularMultiplication) -> float:
 
 
 def bytes_a_column(problem: Problem) -> int:
-    """Memory that one Jacobian column takes: itself, packed for the kernels, its responses.
+    """Memory that one Jacobian column takes: itself, packed for the kernels, less a constant, its responses.
 
     Blocks are cut by bytes, 8 a point and column here, so that one of float32 has twice the columns and responses. The
     sums of the groups in hand and, where points are split among tasks, of every task come on top: at most 64 tasks
     beside one for each group.
     """
     threads = problem.threads or _core.available_threads()
-    return 16 * (len(problem.points) + problem.cls.size) + 8 * _LANES * (64 + 2 * threads) + _packed(problem)
+    n = len(problem.points)
+    rows = n + max(problem.cls.size, n if problem.rows_vanish else 0)
+    return 16 * rows + 8 * _LANES * (64 + 2 * threads) + _packed(problem)
 
 
 def _packed(problem: Problem) -> int:
