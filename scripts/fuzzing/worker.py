@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -118,6 +119,8 @@ def _as_it_is(value: Any) -> Any:
     """A number or an array in the place of what counts as one."""
     if isinstance(value, Index):
         return int(value)
+    if isinstance(value, Fraction):
+        return float(value)
     return np.asarray(value) if isinstance(value, np.ndarray) else value
 
 
