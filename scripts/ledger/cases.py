@@ -5,6 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
+
+import barren
+from ledger import exact
 
 # What is asked of exact engines: of float64 data, and of float32 data, whose sums are in float32 for runs of 256.
 ASKED = {"float64": 1e-12, "float32": 1e-5}
@@ -42,3 +46,24 @@ class Case:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return self.measure()
+
+
+class Problem(Protocol):
+    """A class, a law and a Jacobian, with the exact pairing of the three."""
+
+    cls: Any
+    numbers: Any
+    law_of_x: Any
+    pairing: exact.Pairing
+
+
+def measured(problem: Problem, method: str, deviations: bool) -> dict[str, float]:
+    """The errors of Var, and of d(a) where it is asked for."""
+    v = barren.gradient_variance(
+        problem.cls, jacobian=problem.numbers, inputs=problem.law_of_x, method=method, deviations=deviations
+    )
+    expected = problem.pairing
+    found = {"Var": exact.error(float(v), expected.variance, expected.scale)}
+    if deviations:
+        found["d(a)"] = exact.error_of_all(v.deviations, expected.deviations, expected.scale)
+    return found

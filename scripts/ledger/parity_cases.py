@@ -13,7 +13,7 @@ import numpy as np
 import barren
 from barren import inputs
 from ledger import exact
-from ledger.cases import Case
+from ledger.cases import Case, measured
 from ledger.exact import Numbers
 from ledger.modular import jacobian
 from ledger.modular_cases import SYMMETRY
@@ -109,21 +109,10 @@ def _of_problem(problem: Parity, quick: bool) -> Iterator[Case]:
     for method in ("walsh", "direct", "kernel"):
         for deviations in (False, True):
             engine = f"parity, {method}, {'with d(a)' if deviations else 'Var alone'}"
-            measure = functools.partial(_measure, problem, method, deviations)
+            measure = functools.partial(measured, problem, method, deviations)
             hidden = problem.jacobian == "±1e6 + Z" and problem.law == "uniform" and problem.weight not in (0, 1)
             reason, limit = (SYMMETRY, 1e-1 if method == "kernel" else 1e-7) if hidden else ("", 0.0)
             yield Case(engine, problem.dtype, problem.name, measure, quick, reason, limit)
-
-
-def _measure(problem: Parity, method: str, deviations: bool) -> dict[str, float]:
-    v = barren.gradient_variance(
-        problem.cls, jacobian=problem.numbers, inputs=problem.law_of_x, method=method, deviations=deviations
-    )
-    expected = problem.pairing
-    found = {"Var": exact.error(float(v), expected.variance, expected.scale)}
-    if deviations:
-        found["d(a)"] = exact.error_of_all(v.deviations, expected.deviations, expected.scale)
-    return found
 
 
 def _kernel(problem: Parity) -> dict[str, float]:

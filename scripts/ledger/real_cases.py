@@ -10,9 +10,8 @@ import numpy as np
 
 import barren
 from barren import targets
-from barren.variance import gradient_variance
 from ledger import circle, exact
-from ledger.cases import Case
+from ledger.cases import Case, measured
 from ledger.real_line import Real, dirichlet_kernel, law, real, sphere_kernel
 
 NEAR_ZERO = (
@@ -66,7 +65,7 @@ def _of_problem(problem: Real, quick: bool = False) -> Iterator[Case]:
         engine = f"{where}, {method}"
         if method == "kernel" and modular is None:
             engine += f" ({_kernel_of(problem)})"
-        measure = functools.partial(_measure, problem, method, deviations)
+        measure = functools.partial(measured, problem, method, deviations)
         reason, limit = _reason(problem, method, deviations)
         yield Case(engine, problem.dtype, problem.name, measure, quick, reason, limit)
 
@@ -85,17 +84,6 @@ def _kernel_of(problem: Real) -> str:
     if problem.kind == "interval":
         return "sinc" if trigonometric else "lines"
     return "Dirichlet" if problem.kind == "integers" and trigonometric else "members"
-
-
-def _measure(problem: Real, method: str, deviations: bool) -> dict[str, float]:
-    v = gradient_variance(
-        problem.cls, jacobian=problem.numbers, inputs=problem.law_of_x, method=method, deviations=deviations
-    )
-    expected = problem.pairing
-    found = {"Var": exact.error(float(v), expected.variance, expected.scale)}
-    if deviations:
-        found["d(a)"] = exact.error_of_all(v.deviations, expected.deviations, expected.scale)
-    return found
 
 
 def _kernels() -> Iterator[Case]:

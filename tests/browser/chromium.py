@@ -15,6 +15,19 @@ from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _PATIENCE = 120.0
+# In a function of a page: the least contrast of what `select` finds against the ground, as WCAG 2 defines it.
+LEAST_CONTRAST = """
+  const light = (colour) => {
+    const parts = colour.match(/[0-9.]+/g).slice(0, 3).map((v) => v / 255);
+    const [r, g, b] = parts.map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = light(getComputedStyle(document.body).backgroundColor);
+  const least = (select, property) => Math.min(21, ...Array.from(document.querySelectorAll(select), (found) => {
+    const other = light(getComputedStyle(found)[property]);
+    return (Math.max(ground, other) + 0.05) / (Math.min(ground, other) + 0.05);
+  }));
+"""
 
 
 def browser() -> str | None:

@@ -7,11 +7,10 @@ pictures within them and apart from each other, colours that stand out; tables s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import Page, browser
+from chromium import LEAST_CONTRAST, Page
 from report_rows import EVIL, failed_row, mixed_store, train_row, variance_row
 
 from barren.sweeps.report import html
@@ -36,14 +35,6 @@ PAGES = {
     "failures": html([failed_row(7, "ValueError: " + "x" * 900)]),
     "empty": html([]),
 }
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    if browser() is None:
-        pytest.skip("no Chromium: install it, or name one in CHROMIUM")
-    with Page() as opened:
-        yield opened
 
 
 def shown(page: Page, folder: Path, name: str, width: int = 1280, scheme: str = "light") -> None:
@@ -80,18 +71,10 @@ TEXTS = """
 """
 
 # Contrast of the texts and lines that are seen, against the ground of the page, as WCAG 2 defines it.
-CONTRAST = """
-(() => {
-  const light = (colour) => {
-    const parts = colour.match(/[0-9.]+/g).slice(0, 3).map((v) => v / 255);
-    const [r, g, b] = parts.map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const ground = light(getComputedStyle(document.body).backgroundColor);
-  const least = (select, property) => Math.min(21, ...Array.from(document.querySelectorAll(select), (found) => {
-    const other = light(getComputedStyle(found)[property]);
-    return (Math.max(ground, other) + 0.05) / (Math.min(ground, other) + 0.05);
-  }));
+CONTRAST = (
+    "(() => {"
+    + LEAST_CONTRAST
+    + """
   return {
     ground,
     words: least("h1, h2, p, td, th, dt, dd, a, caption, figcaption, li span", "color"),
@@ -100,6 +83,7 @@ CONTRAST = """
   };
 })()
 """
+)
 
 
 @pytest.mark.parametrize("name", PAGES)
