@@ -29,9 +29,14 @@ def _has_ducc0() -> bool:
 
 def backend() -> str:
     """Name and version of the library that does the transforms."""
+    return release("ducc0" if _has_ducc0() else "scipy")
+
+
+@lru_cache(maxsize=8)
+def release(name: str) -> str:
+    """Name and version of an installed library; reading them takes milliseconds, and planners ask again and again."""
     from importlib.metadata import version
 
-    name = "ducc0" if _has_ducc0() else "scipy"
     return f"{name} {version(name)}"
 
 

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 import numpy as np
 
 from barren import _core
+from barren._fft import release
 from barren._pool import in_order
 from barren._validate import Floats
 
@@ -27,10 +28,8 @@ def _name() -> str | None:
 
 def backend() -> str | None:
     """Name and version of the library that does the transforms, None where there is none."""
-    from importlib.metadata import version
-
     name = _name()
-    return None if name is None else f"{name} {version(name)}"
+    return None if name is None else release(name)
 
 
 def to_modes(x: Floats, columns: np.ndarray, largest: int, workers: int = 1) -> np.ndarray:
@@ -84,10 +83,13 @@ def _transformed(x: Floats, rows: np.ndarray, width: int, workers: int, *, to_mo
         def transform(row: np.ndarray, made: np.ndarray) -> None:
             library(phases, row, out=made, eps=_ACCURACY, isign=1, nthreads=1)
 
-    def one(index: int) -> None:
-        _core.checkpoint()
-        transform(rows[index], out[index])
+    def share(first: int) -> None:
+        for index in range(first, min(first + each, len(rows))):
+            _core.checkpoint()
+            transform(rows[index], out[index])
 
-    for _ in in_order(one, iter(range(len(rows))), min(workers, len(rows))):
+    # A task a worker: to hand over one transform takes as long as a short one.
+    each = max(1, -(-len(rows) // workers))
+    for _ in in_order(share, iter(range(0, len(rows), each)), min(workers, len(rows))):
         pass
     return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +31,7 @@ class Captured(NamedTuple):
 
 
 def capture(
-    routes: Routes, features: Tensor, omega: Tensor | None, chunks: Iterator[slice], before: Tensor
+    routes: Routes, features: Tensor, omega: Tensor | None, chunks: Sequence[slice], before: Tensor
 ) -> Iterator[Captured]:
     """Every layer with a rule, chunk by chunk in their order, each chunk checked as `Routes.parts` does.
 
@@ -46,7 +46,7 @@ def capture(
         ChangedCallsError, PastReferenceError, ValueError: See `Routes.parts`.
         ValueError: If the model, or one of its copies, gives other outputs at the probe afterwards.
     """
-    count = torch.get_num_threads() if routes.copies else 1
+    count = min(torch.get_num_threads(), len(chunks)) if routes.copies else 1
     replicas = routes.snapshot.replicas(count, routes.probe)
 
     def chunk(rows: slice) -> Captured:
@@ -63,7 +63,7 @@ def capture(
     # On one thread a chunk: torch cuts its loops by the number of threads, and the last digits depend on where.
     # The outer context keeps the settings that all chunks share.
     with at_most(1), plain_autograd(routes.snapshot.device):
-        yield from in_order(chunk, chunks, replicas.qsize())
+        yield from in_order(chunk, iter(chunks), replicas.qsize())
     for _ in range(replicas.qsize()):  # each has a state of its own, where there is one
         check_unchanged(replicas.get(), routes.probe, before)
 

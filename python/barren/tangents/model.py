@@ -330,7 +330,7 @@ class ModelTangent(Tangent):
         outputs, norms = np.empty(self.n), np.zeros(self.n)
         if self._routes.rules:
             omega = self._row_weights(slice(None))
-            for found in capture(self._routes, self._features, omega, self._chunks(), self._probe_outputs):
+            for found in capture(self._routes, self._features, omega, list(self._chunks()), self._probe_outputs):
                 outputs[found.rows], norms[found.rows] = found.outputs.cpu().numpy(), found.squares.cpu().numpy()
                 yield found.rows, found.parts
             self._outputs = outputs

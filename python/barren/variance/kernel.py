@@ -80,6 +80,8 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
         overhead = diagonals.overhead(order, problem.memory_limit)
         length = order // (2 if halves_of(cls) < 2 else 1)
         forms = order * rates.transform(length) + order**2 / 2 * 4.0 * rates.entry
+        if len(problem.points) > order:  # inputs that are no units are a pass of their own
+            once += 0.5 * speeds.model_call
         return once + 0.5 * entries * overhead * making + forms
     if problem.needs_deviations:
         forms = entries * cls.size * rates.form + 4.0 * entries * rates.entry

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from barren.variance import probes
 from barren.variance.problem import Problem
 
 
@@ -25,6 +24,4 @@ def obstacle(problem: Problem, method: str, methods: Container[str], other: str,
         return wanted if problem.per_parameter else None
     if unlisted is not None:
         return unlisted
-    if not problem.tangent.has_columns:
-        return "only Θ was given, and it needs Jacobian columns"
-    return probes.obstacle(problem) if method == "probes" else None
+    return None if problem.tangent.has_columns else "only Θ was given, and it needs Jacobian columns"

@@ -27,7 +27,7 @@ _BUDGET = 0.3
 _SHORT, _LONG = 0.05, 2.0
 _DIRECTIONS = 8
 # A pass over a model's samples, as a share of its checks, measured on small networks; a larger model's work is counted.
-_CALL, _LARGEST_CALL = 0.5, 0.02
+_CALL, _LARGEST_CALL = 0.8, 0.02
 _COTANGENTS = 8
 
 
