@@ -209,3 +209,55 @@ def test_variance_vs_modulus_bounds() -> None:
         by_probability = row["variance"] / row["mean_squared_norm_of_probability"]
         assert row["normalised_by_probability"] == pytest.approx(by_probability, rel=1e-12)
         assert by_probability >= 16 * row["normalised"]
+
+
+# The functions of the figure on the circle, by their values on [0, 1).
+CIRCLE = {
+    "cosine": lambda t: np.cos(2 * np.pi * t),
+    "sawtooth": lambda t: np.where(t == 0.0, 0.0, t - 0.5),
+    "square": lambda t: np.where((t == 0.0) | (t == 0.5), 0.0, np.where(t < 0.5, 1.0, -1.0)),
+    "triangle": lambda t: 1.0 - 4.0 * np.minimum(t, 1.0 - t),
+}
+
+
+def line_members(target: str, A: int, law: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """ψ(a·x), a = 1..A down and the points across, the points and their weights."""
+    if law == "grid":
+        x, weights = np.arange(2053) / 2053, np.full(2053, 1 / 2053)
+        fractions = np.outer(np.arange(1, A + 1), np.arange(2053)) % 2053 / 2053
+    else:
+        nodes, masses = np.polynomial.legendre.leggauss(256)
+        x, weights = 0.5 + 0.5 * nodes, 0.5 * masses
+        if law == "gaussian":
+            x = 1.5 * nodes
+            weights = masses * np.exp(-8 * x**2)
+            weights /= weights.sum()
+        fractions = np.outer(np.arange(1, A + 1), x) % 1.0
+    return CIRCLE[target](fractions), x, weights
+
+
+@pytest.mark.parametrize("law", ["uniform", "gaussian", "grid"])
+@pytest.mark.parametrize("target", CIRCLE)
+def test_variance_vs_frequency_bounds(target: str, law: str) -> None:
+    for A in (2, 4, 8):
+        rows = where(rows_of(RESULTS, "variance-vs-frequency"), law=law, target=target, A=A)
+        assert len(rows) == 3
+        h, _, weights = line_members(target, A, law)
+        for row in rows:
+            assert row["sharp"] == pytest.approx(ladder(h, weights)["sharp"], rel=1e-9)
+
+
+@pytest.mark.parametrize(("target", "law"), [("cosine", "uniform"), ("square", "gaussian"), ("sawtooth", "grid")])
+def test_variance_vs_frequency_measured(target: str, law: str) -> None:
+    (row,) = where(rows_of(RESULTS, "variance-vs-frequency"), law=law, target=target, A=4, seed=1)
+    h, x, weights = line_members(target, 4, law)
+    model = models.from_spec("mlp:200x200:relu", 1, 1).double()
+    found = variance(model, x[:, None], h, weights) / mean_squared_norm(model, x[:, None], weights)
+    assert row["value"] == pytest.approx(found, rel=1e-8)
+
+
+def test_variance_vs_frequency_never_exceeds_the_sharp_bound() -> None:
+    rows = rows_of(RESULTS, "variance-vs-frequency")
+    assert len(rows) == 288
+    for row in rows:
+        assert 0.0 < row["value"] <= row["sharp"]

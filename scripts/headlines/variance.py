@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.optimize import curve_fit
 
+from barren import Frequencies, sharp_bound, specs
 from barren._intervals import t_interval
 from barren.figures.base import column, where
 from headlines import Headlines, Rows
@@ -14,6 +15,9 @@ from headlines import Headlines, Rows
 # Names of what a panel of bound-ladder shows.
 _TARGETS = {"bit:0": "lowest bit", "sawtooth": "sawtooth"}
 _RUNGS = {"sharp": "λ", "boas-bellman": "Boas–Bellman", "bounded-variation": "bounded variation", "trivial": "trivial"}
+_LAWS = {"uniform": "x on [0, 1]", "gaussian": "Gaussian x", "grid": "x on the grid"}
+# From where on slopes are told: below, few members make λ.
+_LATE = 16
 # Where the published fit of covariances ends.
 _FITTED = 500
 
@@ -163,10 +167,37 @@ def norm(rows: Rows) -> Headlines:
     return [*lines, ("largest singular value over its proven bound 6·H·√p, the largest of all primes", nearest)]
 
 
+def frequency(rows: Rows) -> Headlines:
+    """Every law and target: what was measured at the largest A, A·λ there, both slopes, and how near λ it comes."""
+    A = max(row["A"] for row in rows)
+    what = f"Var/B² at A = {A}, mean (least to largest); A·λ; slopes of ln(Var/B²), of ln λ; largest Var/(λ·B²)"
+    lines = [("law of x, ψ", what)]
+    for law, target in dict.fromkeys((row["law"], row["target"]) for row in rows):
+        part = where(rows, law=law, target=target)
+        late, end = [row for row in part if row["A"] >= _LATE], where(part, A=A)
+        slopes = (_slopes(late, "A", name).mean() for name in ("value", "sharp"))
+        falling = ", ".join(f"{slope:.3f}" for slope in slopes)
+        share = (column(part, "value") / column(part, "sharp")).max()
+        told = f"{_over_seeds(column(end, 'value'))}; {A * end[0]['sharp']:.4f}; {falling}; {share:.3g}"
+        lines.append((f"{_LAWS[law]}, {target}", told))
+    return [*lines, ("λ under the nodes on [0, 1] over λ in closed form, all A: least to largest", _discretised(rows))]
+
+
+def _discretised(rows: Rows) -> str:
+    """How far λ of the nodes is from that of the law that they stand for, a target after the other."""
+    told = []
+    for target in dict.fromkeys(row["target"] for row in rows):
+        sharp = {row["A"]: row["sharp"] for row in where(rows, law="uniform", target=target)}
+        ratios = [value / sharp_bound(Frequencies(A, specs.target(target))) for A, value in sharp.items()]
+        told.append(f"{target} {min(ratios):.3f} to {max(ratios):.3f}")
+    return "; ".join(told)
+
+
 HEADLINES: dict[str, Callable[[Rows], Headlines]] = {
     "variance-vs-modulus": modulus,
     "bound-ladder": ladder,
     "character-spectrum": characters,
     "log-covariance": covariance,
     "spectral-norm": norm,
+    "variance-vs-frequency": frequency,
 }
