@@ -267,6 +267,22 @@ def test_auto_takes_no_form_without_the_deviations_that_are_wanted(monkeypatch):
     assert barren.gradient_variance(cls, model, **options).deviations.shape == (60,)
 
 
+@pytest.mark.parametrize("cls", [barren.Parity(5), barren.Frequencies(7, targets.Square())])
+def test_beside_residues_forward_mode_is_tried_where_an_estimate_may_be_made(cls):
+    model, options = _Backward().double(), {"encoding": lambda x, p: np.outer(x, 0.5 ** np.arange(6))}
+    if isinstance(cls, barren.Frequencies):
+        options["inputs"] = inputs.RealSample(np.linspace(0.0, 0.9, 20))
+    assert barren.plan(cls, model, **options).chosen.is_exact
+    assert next(c for c in barren.plan(cls, model, **options).candidates if c.method == "probes").obstacle is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # few inputs, many probes
+        estimate = barren.gradient_variance(cls, model, method="probes", rtol=0.2, **options)
+    exact = barren.gradient_variance(cls, model, deviations=False, **options)
+    assert abs(float(estimate) - float(exact)) < 6 * estimate.standard_error
+    with pytest.raises(ValueError, match="the estimate is of the dual form"):
+        _ = estimate.deviations
+
+
 def test_the_sketch_is_cut_to_the_memory_limit():
     cls, J = barren.ModularMultiplication(61, targets.Bit(0)), falling(61, 60, 0.9)
     problem = problem_of(cls, J, rtol=0.02)
