@@ -39,7 +39,9 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
     n, size, d = len(problem.points), problem.cls.size, problem.tangent.parameters
     grid = size * math.log2(2 + size)
     transforms = len(frequencies_of(problem).circle.terms) * d / 2
-    return transforms * (_CALL + n * speeds.rates.scattered + grid * speeds.rates.modes) + _passes(problem).seconds(speeds)
+    return transforms * (_CALL + n * speeds.rates.scattered + grid * speeds.rates.modes) + _passes(problem).seconds(
+        speeds
+    )
 
 
 def _passes(problem: Problem) -> Passes:
