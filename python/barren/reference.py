@@ -1,7 +1,8 @@
 """Slow and obviously right: what every engine is compared with, here, in the tests and by `barren check`.
 
 Plain sums and one autograd backward pass a multiplier, straight from the definitions of docs/theory, section 1.
-Nothing here, nor in `_sphere_reference.py` for the integrals over spheres, uses the compiled core, a Fourier transform, a discrete logarithm or formula (1).
+Nothing here, nor in `_sphere_reference.py` for integrals over spheres, uses the compiled core, a Fourier transform, a
+discrete logarithm or formula (1).
 """
 
 from __future__ import annotations

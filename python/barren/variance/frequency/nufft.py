@@ -39,9 +39,8 @@ def seconds(problem: Problem, speeds: Speeds) -> float:
     n, size, d = len(problem.points), problem.cls.size, problem.tangent.parameters
     grid = size * math.log2(2 + size)
     transforms = len(frequencies_of(problem).circle.terms) * d / 2
-    return transforms * (_CALL + n * speeds.rates.scattered + grid * speeds.rates.modes) + _passes(problem).seconds(
-        speeds
-    )
+    a_transform = _CALL + n * speeds.rates.scattered + grid * speeds.rates.modes
+    return transforms * a_transform + _passes(problem).seconds(speeds)
 
 
 def _passes(problem: Problem) -> Passes:
