@@ -23,6 +23,8 @@ def every_target(p: int) -> Iterator[targets.Target]:
     yield from (targets.Cosine(k) for k in (1, 2) if k % p)
     yield from (targets.Bit(j) for j in range((p - 1).bit_length()))
     yield from (targets.Threshold(c) for c in (Fraction(1, 2), Fraction(1, 3)))
+    yield from (targets.QuantileBit(i) for i in (1, 2))
+    yield from (2 * targets.Bit(0) - targets.Square() + 0.5, targets.Sawtooth() + targets.Triangle())
     yield targets.Table(np.random.default_rng(p).standard_normal(p))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import barren
+from barren import _core
 from barren.variance import calibration
 
 
@@ -64,3 +65,9 @@ def test_rates_can_be_measured_anew(cache, monkeypatch):
     known = json.loads(path.read_text())
     monkeypatch.setattr(calibration, "measure", None)
     assert vars(calibration.rates(1)) == known[calibration._key(1)] != vars(first)
+
+
+def test_threads_beyond_the_cores_are_as_fast_as_the_cores(cache, monkeypatch):
+    whole = calibration.rates(0)
+    monkeypatch.setattr(calibration, "measure", None)
+    assert calibration.rates(_core.available_threads() + 5) == whole

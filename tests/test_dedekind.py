@@ -365,3 +365,15 @@ def test_what_a_sample_says_of_its_law():
     jacobian = random.standard_normal((20, 3))
     v = barren.gradient_variance(cls, jacobian=jacobian, inputs=inputs.Sample(points))
     assert float(v) == pytest.approx(v.mean_squared_norm * kernel[0, 0] / 20, rel=1e-12)
+
+
+@pytest.mark.parametrize("p", [16777259, 2**61 - 1, 2**255 - 19])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_variance_of_a_combination_at_a_large_prime(p, dtype):
+    points, J = [1, 2, 3, p - 1], np.random.default_rng(0).standard_normal((4, 3)).astype(dtype)
+    for target in (targets.Bit(0) + targets.QuantileBit(1), targets.Sawtooth() - 2 * targets.Bit(0)):
+        cls, law = barren.ModularMultiplication(p, target), inputs.Sample(points)
+        exact = [[float(reference.exact_kernel(cls, x, y)) for y in points] for x in points]
+        expected = np.sum(np.array(exact) * (J.astype(np.float64) @ J.T.astype(np.float64))) / 16
+        found = barren.gradient_variance(cls, jacobian=J, inputs=law, method="kernel")
+        assert float(found) == pytest.approx(expected, rel=1e-6 if dtype == "float32" else 1e-12)

@@ -46,6 +46,7 @@ CHILD = textwrap.dedent(
         "kernel-deviations": lambda: (16001, bit, network(16001, 1000, 1000), "kernel", {}),
         "kernel-composite": lambda: (12000, bit, given(12000, 3000), "kernel", {"deviations": False}),
         "kernel-forms": lambda: (12000, bit, given(12000, 300), "kernel", {}),
+        "ntk": lambda: (12000, bit, {"ntk": np.ones((12000, 12000), np.float32)}, "kernel", {}),
         "table-responses": lambda: (8009, sawtooth, network(8009, 8), "table", {"loss": power}),
         "table-forms": lambda: (4093, sawtooth, network(4093, 1000, 1000), "table", {"loss": power}),
         "probes": lambda: (400009, bit, network(400009, 200, 200), "probes", {"rtol": 0.001}),

@@ -281,6 +281,9 @@ def test_beside_residues_forward_mode_is_tried_where_an_estimate_may_be_made(cls
     assert abs(float(estimate) - float(exact)) < 6 * estimate.standard_error
     with pytest.raises(ValueError, match="the estimate is of the dual form"):
         _ = estimate.deviations
+    for verb in (barren.plan, barren.gradient_variance):
+        with pytest.raises(ValueError, match="deviations must be None or False where probes take the dual form"):
+            verb(cls, model, method="probes", deviations=True, **options)
 
 
 def test_the_sketch_is_cut_to_the_memory_limit():

@@ -177,6 +177,12 @@ def test_collision_entropy_of_cryptographic_size():
     assert barren.collision_entropy(inputs.RandomBits(8), p) == 8.0
 
 
+def test_collision_entropy_of_a_sample_needs_no_modulus():
+    law = inputs.Sample([2**254, 2**254, 1])
+    assert barren.collision_entropy(law) == pytest.approx(-np.log2(5 / 9), rel=1e-14)
+    assert barren.collision_entropy(law) == barren.collision_entropy(law, 2**255 - 19)
+
+
 def test_bad_input():
     cls = barren.ModularMultiplication(11)
     with pytest.raises(ValueError, match="error must be positive"):

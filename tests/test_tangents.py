@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -227,3 +228,15 @@ else:
     raise AssertionError
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_given_kernel_is_checked_a_few_rows_at_a_time():
+    theta = np.ones((2000, 2000))
+    tracemalloc.start()
+    GivenNTK(theta)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < theta.nbytes
+    theta[1999, 0] = 1.1
+    with pytest.raises(ValueError, match=r"symmetric; got .* up to 0.1 where .* 1.1"):
+        GivenNTK(theta)

@@ -9,6 +9,8 @@ from tangent_cases import Convolution, columns, features, mlp, seeded
 from torch import nn
 from torch.nn import functional
 
+import barren
+from barren import encodings, targets
 from barren.tangents import loss_slopes, loss_weights, tangent_of_model
 
 
@@ -175,3 +177,14 @@ def test_refusals():
     refused("fails at label .*IndexError", lambda n, y: n[:, 0] - y)
     refused("loss must be", "huber")
     refused("loss must be", 3, kind=TypeError)
+
+
+def test_complex_losses_are_refused():
+    for target in (targets.Bit(0), targets.Residue()):
+        with pytest.raises(ValueError, match=r"loss must be real; got torch.complex64"):
+            barren.gradient_variance(
+                barren.ModularMultiplication(11, target),
+                torch.nn.Linear(4, 1),
+                encoding=encodings.Bits(),
+                loss=lambda n, y: ((n - y) ** 2).to(torch.complex64),
+            )

@@ -283,7 +283,7 @@ def gradients(
     for a in cls.members:
         labels = torch.tensor(_labels(cls, law, np.array([a]))[0]).to(like)
         with torch.enable_grad():
-            outputs = model(features)
+            outputs = model(features.clone())  # a forward may write to its input
             total = (weights * pointwise(outputs if loss == "cross-entropy" else outputs.reshape(-1), labels)).sum()
             pieces = torch.autograd.grad(total, parameters, allow_unused=True, materialize_grads=True)
         yield np.concatenate([piece.detach().to_dense().cpu().double().numpy().ravel() for piece in pieces])

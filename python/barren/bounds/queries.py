@@ -192,9 +192,11 @@ def collision_entropy(inputs: Law, p: int | None = None) -> float:
         (20.0, 1.0)
     """
     law = _validate.instance("inputs", inputs, Law, "a law of x from barren.inputs on the integers from 0 on")
-    if p is None and not isinstance(law, Sample):
-        _validate.refuse(TypeError, "p", f"given for {law!r}: an integer, at least 3", "None")
-    p = _validate.WORD_LIMIT - 1 if p is None else _validate.integer("p", p, low=3)
+    if p is None:
+        if not isinstance(law, Sample):
+            _validate.refuse(TypeError, "p", f"given for {law!r}: an integer, at least 3", "None")
+        p = 1 + max(2, law.largest)  # no restriction
+    p = _validate.integer("p", p, low=3)
     if isinstance(law, Uniform):
         return math.log2(law.size(p))
     if isinstance(law, RandomBits):

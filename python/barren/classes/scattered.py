@@ -40,6 +40,7 @@ def responses(cls: Frequencies, points: Floats, weights: Floats, block: np.ndarr
         means = np.zeros((len(packed), cls.size), dtype=np.complex128)
         for factor, x in waves:
             modes = _nufft.to_modes(x, packed, cls.size, workers)
+            _core.checkpoint()
             means += 0.5 * factor * (modes[:, cls.size + 1 :] + modes[:, cls.size - 1 :: -1])
         _unpack(means, out[:, first : first + COLUMNS])
     return out

@@ -345,6 +345,11 @@ class Sample(Law):
             array.setflags(write=False)
             object.__setattr__(self, name, array)
 
+    @property
+    def largest(self) -> int:
+        """The largest point, which a modulus must exceed."""
+        return int(max(self._points))
+
     def size(self, p: int) -> int:
         """The number of points given."""
         _validate.integer("p", p, low=3)

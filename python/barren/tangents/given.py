@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from barren import _validate
+from barren._products import pieces
 from barren.tangents.base import Block, Doubles, Integers, Tangent
 from barren.tangents.packed import RUN, PackedRows, packed_bytes
 
@@ -20,6 +21,8 @@ _Given = TypeVar("_Given", "GivenJacobian", "GivenNTK")
 _ROWS, _ROWS_BYTES = 1024, 1 << 25
 # Columns that are centred and packed together take about so many bytes.
 _SLAB_BYTES = 1 << 25
+# Entries of a given Θ that are checked between two looks at Ctrl-C.
+_CHECKED = 1 << 20
 # A Jacobian of which every entry is smaller has squares that are no numbers with all digits, or zero.
 _LEAST = 1e-150
 # A given Θ is a constant and little more where half of the entries of a row differ by less than this part of it.
@@ -176,6 +179,15 @@ class GivenJacobian(Tangent):
         return taken
 
 
+def _asymmetry(matrix: Block) -> tuple[float, float]:
+    """The largest |Θ − Θᵀ| and |Θ|, a few rows at a time."""
+    gap = largest = 0.0
+    for rows in pieces(len(matrix), len(matrix), _CHECKED):
+        gap = max(gap, float(np.abs(matrix[rows] - matrix[:, rows].T).max()))
+        largest = max(largest, float(np.abs(matrix[rows]).max()))
+    return gap, largest
+
+
 class GivenNTK(Tangent):
     """The tangent of a given kernel Θ, one layer named "ntk"; it has no columns and `parameters` is 0.
 
@@ -201,7 +213,7 @@ class GivenNTK(Tangent):
         if matrix.shape[0] != matrix.shape[1] or matrix.size == 0:
             raise ValueError(f"ntk must be a square matrix, a row and a column an input; got shape {matrix.shape}")
         # A product J Jᵀ, in float32 perhaps, is symmetric to rounding only; what is coarser is no kernel.
-        gap, largest = float(np.abs(matrix - matrix.T).max()), float(np.abs(matrix).max())
+        gap, largest = _asymmetry(matrix)
         if gap > 1e-5 * largest:
             raise ValueError(f"ntk must be symmetric; got |Θ − Θᵀ| up to {gap:.3g} where |Θ| ≤ {largest:.3g}")
         if (least := float(matrix.diagonal().min())) < 0:

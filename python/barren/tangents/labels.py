@@ -115,6 +115,8 @@ def _checked(losses: object, leaf: torch.Tensor) -> torch.Tensor:
         raise ValueError(
             f'loss must return one number a sample, shape {tuple(leaf.shape)}; got {came}: pass reduction="none"'
         )
+    if losses.is_complex():
+        raise ValueError(f"loss must be real; got {losses.dtype}: return its real part, say")
     if not losses.requires_grad:
         raise ValueError("loss must be differentiable in the outputs; got losses without a gradient")
     return losses

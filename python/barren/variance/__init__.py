@@ -138,7 +138,8 @@ def gradient_variance(
             UserWarning,
             stacklevel=2,
         )
-    with problem.tangent.limited(problem.threads):
+    # An overflow ends in an infinite sum, which is refused below.
+    with problem.tangent.limited(problem.threads), np.errstate(over="ignore", invalid="ignore"):
         pairing = engine_of(problem, plan.method).run(problem)
         squared_norms = pairing.squared_norms
         if squared_norms is None:

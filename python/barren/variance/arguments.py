@@ -97,6 +97,8 @@ def prepare(
         labels,
         prepared=prepared,
     )
+    if deviations and method == "probes" and tangent.has_columns and (lack := tangent.forward_obstacle) is not None:
+        raise ValueError(f"deviations must be None or False where probes take the dual form, which gives none: {lack}")
     return _on_grid(problem, cls.modular(law)) if isinstance(cls, Frequencies) else problem
 
 

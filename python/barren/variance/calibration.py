@@ -120,7 +120,8 @@ class Rates:
 
 def rates(threads: int) -> Rates:
     """The rates for this number of threads (0: all), measured in some seconds if the cache has none."""
-    return _rates(threads or _core.available_threads())
+    cores = _core.available_threads()
+    return _rates(min(threads or cores, cores))  # threads beyond the cores add no speed
 
 
 @lru_cache(maxsize=8)
@@ -134,7 +135,8 @@ def _rates(threads: int) -> Rates:
 
 def recalibrate(threads: int = 0) -> Path:
     """Measures the rates for this number of threads (0: all) anew, and says where they are kept."""
-    _measure_and_keep(threads or _core.available_threads())
+    cores = _core.available_threads()
+    _measure_and_keep(min(threads or cores, cores))
     _rates.cache_clear()
     return cache_file()
 

@@ -34,7 +34,10 @@ def resolution(problem: Problem, method: str) -> float | None:
     products = given or (method == "kernel" and not problem.rows_vanish)
     if problem.tangent.dtype == np.float64 and not products:
         return None
-    low, high = cls.target.range(cls.p)
+    try:
+        low, high = cls.target.range(cls.p)
+    except ValueError:  # of several targets at a modulus whose residues nobody counts
+        return None
     roundoff = float(np.finfo(problem.tangent.dtype).eps) / 2.0
     error = roundoff if given or (products and problem.tangent.dtype == np.float64) else roundoff**2
     return _LEAST * error * float(problem.weights @ problem.weights) * ((high - low) / 2.0) ** 2

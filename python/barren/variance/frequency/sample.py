@@ -22,6 +22,8 @@ from barren.variance.problem import Estimate, Pairing, Problem
 from barren.variance.speeds import Speeds
 
 _LEAST, _MOST = 1024, 1 << 20
+# Neighbours among the float64 numbers in 0..A are then 2^-13 of a period apart.
+_MOST_TURNS = 2.0**40
 # The relative variance of the deviations on which a price is based; the run itself measures it.
 _SPREAD = 2.0
 _MARGIN = 1.2  # more frequencies than a first sample asks for, whose spread is rounded by chance
@@ -33,7 +35,18 @@ def obstacle(problem: Problem) -> str | None:
         return "it draws frequencies of a class that has no list of members"
     if problem.per_parameter and not problem.tangent.has_columns:
         return "only Θ was given, and the variance of every parameter needs Jacobian columns"
-    return None
+    return _too_coarse(problem)
+
+
+def _too_coarse(problem: Problem) -> str | None:
+    """Why frequencies of 53 bits would miss what a·x does between two of them, or None."""
+    cls, points = frequencies_of(problem), problem.points
+    lengths = np.abs(points) if points.ndim == 1 else np.linalg.norm(points, axis=1)
+    harmonic = max((wave.harmonic for _, wave in cls.circle.terms), default=1)
+    turns = float(cls.A or 0.0) * harmonic * float(lengths.max())
+    if turns < _MOST_TURNS:
+        return None
+    return f"it draws a with 53 bits, which says too little of ψ(a·x) at A·x = {turns:.3g}, where 2^40 is too much"
 
 
 def smallest_memory(problem: Problem) -> int:
