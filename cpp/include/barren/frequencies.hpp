@@ -35,13 +35,14 @@ Shape shape_of(const std::string& name);
 // out[a, x] = ψ(⟨a, x⟩).
 void values(const FrequencyFamily& family, Matrix<double> out, const Execution& execution);
 
-// out[a, c] = Σ_x weights[x]·ψ(⟨a, x⟩)·jacobian[x, c]. Products are summed in T over short runs of points, runs in
-// float64.
+// out[a, c] = Σ_x weights[x]·ψ(⟨a, x⟩)·jacobian[x, c]. ψ, weights and their products with the Jacobian are rounded to
+// T, in which they are summed over short runs of points; runs are summed in float64.
 template <class T>
 void responses(const FrequencyFamily& family, Vector<const double> weights, Matrix<const T> jacobian,
                Matrix<double> out, const Execution& execution);
 
-// out[a] = Σ_{x,y} (ψ(⟨a, x⟩) − offset[x])·Θ[x, y]·(ψ(⟨a, y⟩) − offset[y]) for a symmetric Θ.
+// out[a] = Σ_{x,y} (ψ(⟨a, x⟩) − offset[x])·Θ[x, y]·(ψ(⟨a, y⟩) − offset[y]) for a symmetric Θ; ψ and offset are
+// rounded to T before one is taken off the other.
 template <class T>
 void quadratic_forms(const FrequencyFamily& family, Vector<const double> offset, Matrix<const T> ntk,
                      Vector<double> out, const Execution& execution);
