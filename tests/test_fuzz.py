@@ -150,6 +150,13 @@ def test_what_counts_as_a_number_does_so_in_tuples_and_lists():
     assert worker._as_it_is(given) == [(3, 6), 0.5]
 
 
+def test_ends_of_a_block_are_what_int_makes_of_them():
+    calls = (worker.drawn(0, index, 1.0, ["gram_block"]) for index in range(100))
+    call = next(call for call in calls if call.is_legal and call.is_compared)
+    call.arguments["rows"] = tuple(np.array(float(end)) for end in call.arguments["rows"])
+    assert worker.made(call) == ("compared", None)
+
+
 def test_dates_that_words_cannot_hold_are_spoilt_otherwise():
     dates = np.array([1 << 40], "M8[s]")
     for index in range(3000):

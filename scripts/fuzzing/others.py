@@ -130,7 +130,9 @@ def draw_gram_block(draw: Draw) -> Arguments:
 
 
 def gram_block(**given: Any) -> Answer:
-    rows, columns, out = slice(*given["rows"]), slice(*given["columns"]), given["out"]
+    # The core takes for an end what int() takes, an array of one number too.
+    rows, columns = (slice(*map(int, given[side])) for side in ("rows", "columns"))
+    out = given["out"]
     factors, single, beyond = [], False, np.False_
     for prefix in ("", "second_") if "second_left" in given else ("",):
         left, right = matrix_of(given[prefix + "left"]), matrix_of(given[prefix + "right"])
