@@ -18,9 +18,10 @@ struct WaveTerm {
 };
 
 // The family of the sum of its terms, less shift, at given frequencies and points, a row each, both finite. Where Σ_j
-// |a_j|·|x_j| reaches 2^106 no digit of the fraction of ⟨a, x⟩ is left, which is refused. With a divisor M, an integer
-// below 2^51, the terms are taken at a·x/M: no frequency and no point may then be larger than M, and of one of them
-// all must be integers for jumps to be seen exactly where they are.
+// |a_j|·|x_j| reaches 2^106 no digit of the fraction of ⟨a, x⟩ is left, which is refused. So is, where ψ jumps, a
+// product that rounds to 0, and in more than one column one below 2^-968, whose rounding is no double. With a divisor
+// M, an integer below 2^51, the terms are taken at a·x/M: no frequency and no point may then be larger than M, and of
+// one of them all must be integers for jumps to be seen exactly where they are.
 struct FrequencyFamily {
     Matrix<const double> frequencies;
     Matrix<const double> points;
