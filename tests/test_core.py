@@ -121,6 +121,21 @@ def test_same_bits_for_one_two_and_seven_threads():
     assert pairs[0] == pairs[1] == pairs[2]
 
 
+@pytest.mark.parametrize("weight", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("columns", [0, 1, 3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_pairing_without_a_pair_is_zero_whatever_the_weights(weight, columns, dtype):
+    rows = np.array([1, 0, -1]), np.array([weight, 1.0, 2.0])
+    left_out = np.full(columns, -1), np.full(columns, weight)
+    kernel, theta = np.array([weight, 2.0]), np.full((3, columns), weight, dtype)
+    assert _core.pairing(kernel, *rows, *left_out, theta) == 0.0
+    assert _core.pairing(kernel, *left_out, *rows, theta.T.copy()) == 0.0
+    some = np.zeros(1, np.int64), np.ones(1)
+    assert not np.isfinite(_core.pairing(np.ones(2), *rows, *some, np.ones((3, 1), dtype)))
+    rows[0][0] = -1
+    assert _core.pairing(np.ones(2), *rows, *some, np.ones((3, 1), dtype)) == 1.0
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ctrl_c_stops_a_long_call_within_half_a_second(threads):
     p = 100003

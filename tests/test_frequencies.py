@@ -348,6 +348,23 @@ def test_products_that_round_to_zero_are_refused_where_the_sign_counts(target):
     np.testing.assert_allclose(cls.values(cls.members, [0.0, 1e-100, -1e-100, 1e30]), exact, rtol=0.0, atol=1e-15)
 
 
+def test_sums_of_products_as_small_as_their_signs_are_known():
+    """5e-324·4.5 − 5e-324·3.5 rounds to 4 less 4 times 5e-324; beside 0 the sawtooth is ∓1/2, and 0 at 0."""
+
+    def values(a, x, shape):
+        wave = (1.0, shape, 1.0, (0.5, 0.0), (-0.5, 0.0), np.empty(0))
+        return _core.frequency_values(np.array([a]), np.array([x]), [wave])[0, 0]
+
+    tiny, epsilon = 2.0**-484, 2.0**-52
+    a, x = [(1 + epsilon) * tiny, 1 + 2 * epsilon], np.array([(1 + epsilon) * tiny, -(tiny**2)])
+    assert [values(a, x, "sawtooth"), values(a, -x, "sawtooth")] == [-0.5, 0.5]  # ±2^-1072
+    for a in ([5e-324, 5e-324], [1.0, 1e-292]):
+        with pytest.raises(ValueError, match="must be 0 or not below 2\\^-968"):
+            values(a, [4.5, -3.5], "sawtooth")
+        assert values(a, [4.5, -3.5], "cosine") == pytest.approx(np.cos(2 * np.pi * 4.5 * a[0]), abs=1e-15)
+    assert values([1.0, 0.0], [0.25, -3.5], "sawtooth") == values([1.0], [0.25], "sawtooth") == -0.25
+
+
 @pytest.mark.parametrize("target", TARGETS, ids=repr)
 def test_the_shortest_intervals(target):
     """On [0, A·x] within 1e-300 of 0 the class is what ψ is beside 0, on that side."""

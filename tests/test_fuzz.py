@@ -17,7 +17,7 @@ SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 import fuzz  # noqa: E402  (the scripts are no package)
-from fuzzing import answers, worker  # noqa: E402
+from fuzzing import answers, draws, spoil, worker  # noqa: E402
 
 
 def test_every_export_every_overload_and_every_parameter_is_called():
@@ -116,6 +116,51 @@ def test_a_write_beside_an_output_is_seen():
     assert call.draw.margins_hold()
     call.draw.margins[0][-1] = 0.0
     assert worker.made(call)[1] == "wrote beside the output"
+
+
+@pytest.mark.parametrize("m", [4, 28, 2**62])
+def test_slow_cosines_are_accurate_near_their_zeros(m):
+    got = answers.psi("cosine", 1, np.empty(0), np.array([[m // 4, 3 * m // 4, m // 4 + 1]], object), m)
+    assert got[0, :2].tolist() == [0.0, 0.0]
+    assert got[0, 2] == pytest.approx(-np.sin(2 * np.pi / m), rel=1e-15)
+
+
+def test_what_is_not_finite_must_not_become_a_number():
+    infinite = np.array([[np.inf, 1.0], [2.0, 3.0]])
+    for answer in (answers.sums(infinite, np.eye(2), 1e-13), answers.sums(np.eye(2), infinite.T, 1e-13)):
+        right = np.where(np.isfinite(answer.value), answer.value, np.inf)
+        assert answer.mistake(right) is None
+        assert "wrong" in answer.mistake(np.where(np.isfinite(right), right, 7.0))
+    for dtype in (np.float32, np.float64):
+        theta = np.array([[np.inf]], dtype)
+        form = answers.forms(np.zeros((1, 1)), np.zeros((1, 1)), np.array([5e-324]), theta)
+        assert form.mistake(np.array([np.nan])) is None
+        assert form.mistake(np.array([0.0])) is not None
+
+
+def test_offsets_and_weights_are_rounded_to_the_dtype_of_what_they_multiply():
+    weights = np.array([1e-60, 1e60, 0.1])
+    single = answers.weighted(weights, np.full((3, 1), 3.0, np.float32))
+    assert single[:, 0].tolist() == [0.0, np.inf, float(np.float32(0.1) * np.float32(3.0))]
+    assert np.array_equal(answers.weighted(weights, np.full((3, 1), 3.0))[:, 0], 3.0 * weights)
+
+
+def test_what_counts_as_a_number_does_so_in_tuples_and_lists():
+    given = [(spoil.Index(), 6), Fraction(1, 2)]
+    assert worker._as_it_is(given) == [(3, 6), 0.5]
+
+
+def test_ends_of_a_block_are_what_int_makes_of_them():
+    calls = (worker.drawn(0, index, 1.0, ["gram_block"]) for index in range(100))
+    call = next(call for call in calls if call.is_legal and call.is_compared)
+    call.arguments["rows"] = tuple(np.array(float(end)) for end in call.arguments["rows"])
+    assert worker.made(call) == ("compared", None)
+
+
+def test_dates_that_words_cannot_hold_are_spoilt_otherwise():
+    dates = np.array([1 << 40], "M8[s]")
+    for index in range(3000):
+        spoil.array(draws.Draw((0, index)), dates)
 
 
 def test_slow_dedekind_sums_are_the_definition():

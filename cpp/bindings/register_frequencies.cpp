@@ -123,15 +123,17 @@ Array<double> bound_quadratic_forms(const Array<double>& frequencies, const Arra
 
 template <class T>
 void register_for(py::module_& module) {
-    module.def(
-        "frequency_responses", &bound_responses<T>, py::arg("frequencies").noconvert(), py::arg("points").noconvert(),
-        py::arg("waves").noconvert(), py::arg("weights").noconvert(), py::arg("jacobian").noconvert(),
-        py::arg("threads") = 0, py::arg("shift") = 0.0, py::arg("divisor") = 1.0,
-        "sum over x of weights[x]·(ψ(⟨a, x⟩/divisor) − shift)·jacobian[x], float64 of shape (members, columns).");
+    module.def("frequency_responses", &bound_responses<T>, py::arg("frequencies").noconvert(),
+               py::arg("points").noconvert(), py::arg("waves").noconvert(), py::arg("weights").noconvert(),
+               py::arg("jacobian").noconvert(), py::arg("threads") = 0, py::arg("shift") = 0.0,
+               py::arg("divisor") = 1.0,
+               "sum over x of weights[x]·(ψ(⟨a, x⟩/divisor) − shift)·jacobian[x], float64 of shape (members, columns); "
+               "factors are rounded to the dtype of the Jacobian.");
     module.def("frequency_quadratic_forms", &bound_quadratic_forms<T>, py::arg("frequencies").noconvert(),
                py::arg("points").noconvert(), py::arg("waves").noconvert(), py::arg("offset").noconvert(),
                py::arg("ntk").noconvert(), py::arg("threads") = 0, py::arg("shift") = 0.0, py::arg("divisor") = 1.0,
-               "(ψ_a − shift − offset)ᵀ·ntk·(ψ_a − shift − offset) for a symmetric ntk, float64 of shape (members,).");
+               "(ψ_a − shift − offset)ᵀ·ntk·(ψ_a − shift − offset) for a symmetric ntk, float64 of shape (members,); "
+               "ψ_a − shift and offset are rounded to the dtype of ntk.");
 }
 
 }  // namespace

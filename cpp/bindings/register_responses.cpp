@@ -89,17 +89,19 @@ void register_for(py::module_& module) {
                py::arg("weights").noconvert(), py::arg("jacobian").noconvert(), py::arg("threads") = 0,
                py::arg("shift") = 0.0,
                "sum over x of weights[x]·ψ(a·x mod m)·jacobian[x], float64 of shape (members, columns); `shift` is "
-               "taken off a ψ that has no table.");
+               "taken off a ψ that has no table. Factors are rounded to the dtype of the Jacobian.");
     module.def("correlations", &bound_correlations<T>, py::arg("multipliers").noconvert(),
                py::arg("points").noconvert(), py::arg("modulus"), py::arg("powers").noconvert(),
                py::arg("table").noconvert(), py::arg("weights").noconvert(), py::arg("jacobian").noconvert(),
                py::arg("threads") = 0,
-               "responses of distinct multipliers for a prime modulus whose units are `powers` of one root.");
-    module.def("quadratic_forms", &bound_quadratic_forms<T>, py::arg("multipliers").noconvert(),
-               py::arg("points").noconvert(), py::arg("modulus"), py::arg("formula"), py::arg("parameter"),
-               py::arg("table").noconvert(), py::arg("offset").noconvert(), py::arg("ntk").noconvert(),
-               py::arg("threads") = 0, py::arg("shift") = 0.0,
-               "(ψ_a − offset)ᵀ·ntk·(ψ_a − offset) for a symmetric ntk, float64 of shape (members,).");
+               "responses of distinct multipliers for a prime modulus whose units are `powers` of one root, and for a "
+               "table of finite numbers.");
+    module.def(
+        "quadratic_forms", &bound_quadratic_forms<T>, py::arg("multipliers").noconvert(), py::arg("points").noconvert(),
+        py::arg("modulus"), py::arg("formula"), py::arg("parameter"), py::arg("table").noconvert(),
+        py::arg("offset").noconvert(), py::arg("ntk").noconvert(), py::arg("threads") = 0, py::arg("shift") = 0.0,
+        "(ψ_a − offset)ᵀ·ntk·(ψ_a − offset) for a symmetric ntk, float64 of shape (members,); ψ_a and offset are "
+        "rounded to the dtype of ntk.");
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ namespace {
 
 constexpr double largest_size = 0x1p990;     // so that no product in a kernel overflows
 constexpr double largest_product = 0x1p106;  // from here on a product of two doubles is an integer
+constexpr double least_product = 0x1p-968;   // from here on what rounding takes off a product is a double
 constexpr double small_product = 0x1p51;     // below it rounding leaves a fraction at once
 constexpr double largest_divisor = 0x1p51;   // so that quotients of products are below it
 constexpr double largest_ordered = 0x1p52;
@@ -68,8 +69,12 @@ double check(const FrequencyFamily& family, const Execution& execution) {
         product += frequencies[j].largest * points[j].largest;
         require(family.divisor == 1.0 || std::max(frequencies[j].largest, points[j].largest) <= family.divisor,
                 "frequencies and points must not be larger than the divisor");
-        require(!jump || frequencies[j].least * points[j].least / family.divisor != 0.0,
+        const double least = frequencies[j].least * points[j].least / family.divisor;
+        require(!jump || least != 0.0,
                 "products of frequencies and points must not be so small that they round to 0, where ψ jumps");
+        // One rounded product keeps its sign, but two may leave 0 that are not each other's negative.
+        require(!jump || points.size() == 1 || least >= least_product,
+                "products of frequencies and points must be 0 or not below 2^-968 where they are summed and ψ jumps");
     }
     require(product < largest_product, "the products of frequencies and points must stay below 2^106");
     return product;

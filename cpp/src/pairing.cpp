@@ -25,6 +25,10 @@ double pairing(Vector<const double> kernel, const Side& rows, const Side& column
                const Execution& execution) {
     check(rows, ntk.rows, kernel.size, "rows");
     check(columns, ntk.columns, kernel.size, "columns");
+    // Without columns the sums of the rows are 0, of which a weight that is not finite would make a NaN.
+    if (std::all_of(columns.logarithms.data, columns.logarithms.data + columns.logarithms.size,
+                    [](std::int64_t logarithm) { return logarithm < 0; }))
+        return 0.0;
     const auto order = static_cast<std::int64_t>(kernel.size);
     std::vector<double> sums(ntk.rows, 0.0);
     constexpr std::size_t rows_a_task = 8;

@@ -127,7 +127,7 @@ def correlations(
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    responses of distinct multipliers for a prime modulus whose units are `powers` of one root.
+    responses of distinct multipliers for a prime modulus whose units are `powers` of one root, and for a table of finite numbers.
     """
 
 @typing.overload
@@ -142,7 +142,7 @@ def correlations(
     threads: typing.SupportsInt | typing.SupportsIndex = 0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    responses of distinct multipliers for a prime modulus whose units are `powers` of one root.
+    responses of distinct multipliers for a prime modulus whose units are `powers` of one root, and for a table of finite numbers.
     """
 
 def dedekind_ratios(
@@ -216,7 +216,7 @@ def frequency_quadratic_forms(
     divisor: typing.SupportsFloat | typing.SupportsIndex = 1.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    (ψ_a − shift − offset)ᵀ·ntk·(ψ_a − shift − offset) for a symmetric ntk, float64 of shape (members,).
+    (ψ_a − shift − offset)ᵀ·ntk·(ψ_a − shift − offset) for a symmetric ntk, float64 of shape (members,); ψ_a − shift and offset are rounded to the dtype of ntk.
     """
 
 @typing.overload
@@ -233,7 +233,7 @@ def frequency_quadratic_forms(
     divisor: typing.SupportsFloat | typing.SupportsIndex = 1.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    (ψ_a − shift − offset)ᵀ·ntk·(ψ_a − shift − offset) for a symmetric ntk, float64 of shape (members,).
+    (ψ_a − shift − offset)ᵀ·ntk·(ψ_a − shift − offset) for a symmetric ntk, float64 of shape (members,); ψ_a − shift and offset are rounded to the dtype of ntk.
     """
 
 @typing.overload
@@ -250,7 +250,7 @@ def frequency_responses(
     divisor: typing.SupportsFloat | typing.SupportsIndex = 1.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    sum over x of weights[x]·(ψ(⟨a, x⟩/divisor) − shift)·jacobian[x], float64 of shape (members, columns).
+    sum over x of weights[x]·(ψ(⟨a, x⟩/divisor) − shift)·jacobian[x], float64 of shape (members, columns); factors are rounded to the dtype of the Jacobian.
     """
 
 @typing.overload
@@ -267,7 +267,7 @@ def frequency_responses(
     divisor: typing.SupportsFloat | typing.SupportsIndex = 1.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    sum over x of weights[x]·(ψ(⟨a, x⟩/divisor) − shift)·jacobian[x], float64 of shape (members, columns).
+    sum over x of weights[x]·(ψ(⟨a, x⟩/divisor) − shift)·jacobian[x], float64 of shape (members, columns); factors are rounded to the dtype of the Jacobian.
     """
 
 def frequency_values(
@@ -563,7 +563,7 @@ def quadratic_forms(
     shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    (ψ_a − offset)ᵀ·ntk·(ψ_a − offset) for a symmetric ntk, float64 of shape (members,).
+    (ψ_a − offset)ᵀ·ntk·(ψ_a − offset) for a symmetric ntk, float64 of shape (members,); ψ_a and offset are rounded to the dtype of ntk.
     """
 
 @typing.overload
@@ -580,7 +580,7 @@ def quadratic_forms(
     shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    (ψ_a − offset)ᵀ·ntk·(ψ_a − offset) for a symmetric ntk, float64 of shape (members,).
+    (ψ_a − offset)ᵀ·ntk·(ψ_a − offset) for a symmetric ntk, float64 of shape (members,); ψ_a and offset are rounded to the dtype of ntk.
     """
 
 @typing.overload
@@ -597,7 +597,7 @@ def responses(
     shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    sum over x of weights[x]·ψ(a·x mod m)·jacobian[x], float64 of shape (members, columns); `shift` is taken off a ψ that has no table.
+    sum over x of weights[x]·ψ(a·x mod m)·jacobian[x], float64 of shape (members, columns); `shift` is taken off a ψ that has no table. Factors are rounded to the dtype of the Jacobian.
     """
 
 @typing.overload
@@ -614,7 +614,7 @@ def responses(
     shift: typing.SupportsFloat | typing.SupportsIndex = 0.0,
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
-    sum over x of weights[x]·ψ(a·x mod m)·jacobian[x], float64 of shape (members, columns); `shift` is taken off a ψ that has no table.
+    sum over x of weights[x]·ψ(a·x mod m)·jacobian[x], float64 of shape (members, columns); `shift` is taken off a ψ that has no table. Factors are rounded to the dtype of the Jacobian.
     """
 
 def sawtooth_ratios(

@@ -83,33 +83,45 @@ class Entry:
     after: Callable[..., str | None] | None = None  # what is looked at besides, from the arguments; None: all is well
 
 
-def sums(left: np.ndarray, right: np.ndarray, tolerance: float, single: bool = False) -> Answer:
-    """The matrix product in float64."""
+def sums(
+    left: np.ndarray, right: np.ndarray, tolerance: float, single: bool = False, size: np.ndarray | None = None
+) -> Answer:
+    """The matrix product in float64; `size` that of the terms of `left` where they are not its entries."""
     left, right = np.asarray(left, np.float64), np.asarray(right, np.float64)
     with np.errstate(all="ignore"):
-        return Answer(left @ right, np.abs(left) @ np.abs(right), tolerance, single)
+        sizes = (np.abs(left) if size is None else size) @ np.abs(right)
+        lost = np.logical_or.outer(~np.isfinite(left).all(axis=1), ~np.isfinite(right).all(axis=0))
+        return Answer(left @ right, spoiling(sizes, lost), tolerance, single)
 
 
-def forms(at: np.ndarray, size: np.ndarray, ntk: np.ndarray, tolerance: float = 1e-13) -> Answer:
-    """(ψ − offset)ᵀ·Θ·(ψ − offset), `at` the difference and `size` that of its terms."""
+def spoiling(size: Any, lost: Any) -> Any:
+    """The size of sums, NaN where one of their terms is no finite number: no finite number may come of it."""
+    return np.where(lost, np.nan, size)
+
+
+def weighted(weights: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
+    """The rows of a Jacobian times their weights, which are rounded to its dtype."""
+    with np.errstate(all="ignore"):
+        return np.asarray(np.asarray(weights, jacobian.dtype)[:, None] * jacobian, np.float64)
+
+
+def forms(psi: np.ndarray, size: np.ndarray, offset: np.ndarray, ntk: np.ndarray, tolerance: float = 1e-13) -> Answer:
+    """(ψ − offset)ᵀ·Θ·(ψ − offset), ψ and offset rounded to the dtype of Θ; `size` that of the terms of ψ."""
     single = ntk.dtype == np.float32
     known(bool(np.array_equal(ntk, ntk.T, equal_nan=True)))
     with np.errstate(all="ignore"):
-        theta = np.asarray(ntk, np.float64)
-        value = np.sum((at @ theta) * at, axis=1)
-        inner = overflowing(size @ np.abs(theta), single)
-        return Answer(value, np.sum(inner * size, axis=1), 2e-5 if single else tolerance, single)
+        at = np.asarray(np.asarray(psi, ntk.dtype) - np.asarray(offset, ntk.dtype), np.float64)
+        theta, size = np.asarray(ntk, np.float64), size + np.abs(offset)
+        value, inner = np.sum((at @ theta) * at, axis=1), size @ np.abs(theta)
+        beyond = single & np.any(beyond_single(inner), axis=1)
+        lost = ~(np.isfinite(at).all(axis=1) & np.isfinite(theta).all())
+        sizes = np.where(beyond, np.inf, np.sum(inner * size, axis=1))
+        return Answer(value, spoiling(sizes, lost), 2e-5 if single else tolerance, single)
 
 
-def overflowing(size: np.ndarray, single: bool) -> np.ndarray:
-    """The size of sums that are taken in float32; where that has no such numbers, so large that nothing is compared."""
-    return np.where((size > 1e37) | ((size < 1e-30) & (size > 0.0)), 1e305, size) if single else size
-
-
-def in_single(weights: np.ndarray) -> None:
-    """Weights that are rounded to float32 must be numbers there, or there is nothing to compare."""
-    size = np.abs(weights[np.isfinite(weights) & (weights != 0.0)])
-    known(bool(np.all((size > 1e-37) & (size < 1e37))))
+def beyond_single(size: np.ndarray) -> np.ndarray:
+    """Where float32 has no such numbers, or not with all digits, for sums of this size: nothing is compared there."""
+    return np.asarray((size > 1e37) | ((size < 1e-30) & (size > 0.0)))
 
 
 def within(values: np.ndarray, modulus: int) -> None:
@@ -140,7 +152,7 @@ def psi(formula: str, parameter: int, table: np.ndarray, t: np.ndarray, m: int) 
     legal(formula != "table")
     of_one: dict[str, Callable[[int], float]] = {
         "sawtooth": lambda r: 0.0 if r == 0 else (2 * r - m) / (2 * m),
-        "cosine": lambda r: math.cos(2 * math.pi * float(_centred(Fraction(parameter * r, m)))),
+        "cosine": lambda r: cosine(_centred(Fraction(parameter * r, m))),
         "bit": lambda r: float(r >> parameter & 1),
         "threshold": lambda r: float(r >= parameter),
         "square": lambda r: 0.0 if r == 0 or 2 * r == m else 1.0 if 2 * r < m else -1.0,
@@ -149,6 +161,16 @@ def psi(formula: str, parameter: int, table: np.ndarray, t: np.ndarray, m: int) 
     known_values: dict[int, float] = {}
     flat = [known_values.setdefault(r, of_one[formula](r)) for r in map(int, t.reshape(-1))]
     return np.array(flat, dtype=np.float64).reshape(t.shape)
+
+
+def terms_of(formula: str, table: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """The size of what ψ is computed from: a triangle is a number less 1, and the others lose nothing near 0."""
+    return np.abs(at) if table.size or formula != "triangle" else np.abs(at) + 2.0
+
+
+def cosine(turn: Fraction) -> float:
+    """The cosine of a turn in [−1/2, 1/2], by its distance to a quarter: as accurate near 0 as anywhere."""
+    return math.sin(2 * math.pi * float(Fraction(1, 4) - abs(turn)))
 
 
 def _centred(t: Fraction) -> Fraction:
@@ -163,8 +185,7 @@ def wave(shape: str, harmonic: float, cut: Sequence[float], table: np.ndarray, t
     if shape == "sawtooth":
         return 0.0 if whole == 0 else float(whole - Fraction(1, 2))
     if shape == "cosine":
-        quarter = Fraction(1, 4) - abs(t)
-        return math.sin(2 * math.pi * float(quarter))
+        return cosine(t)
     if shape == "threshold":
         return float(whole >= Fraction(cut[0]) + Fraction(cut[1]))
     if shape == "square":

@@ -13,14 +13,18 @@ from fuzzing.answers import (
     Answer,
     Arguments,
     Entry,
+    beyond_single,
     dedekind,
     forms,
-    in_single,
     known,
     legal,
     psi,
     residues,
     shifted_dedekind,
+    spoiling,
+    sums,
+    terms_of,
+    weighted,
     within,
 )
 from fuzzing.draws import Draw
@@ -65,12 +69,8 @@ def responses(multipliers: Any, points: Any, modulus: Any, formula: Any, paramet
     at = psi(formula, int(parameter), table, residues(multipliers, points, int(modulus)), int(modulus))
     moved = shift if not table.size else 0.0
     single = jacobian.dtype == np.float32
-    if single:
-        in_single(weights)
-    with np.errstate(all="ignore"):
-        terms = weights[:, None] * np.asarray(jacobian, np.float64)
-        size = (np.abs(at) + abs(moved)) @ np.abs(terms)
-        return Answer((at - moved) @ terms, size, 2e-5 if single else 1e-13, single)
+    size = terms_of(formula, table, at) + abs(moved)
+    return sums(at - moved, weighted(weights, jacobian), 2e-5 if single else 1e-13, single, size)
 
 
 def draw_correlations(draw: Draw) -> Arguments:
@@ -87,11 +87,17 @@ def correlations(multipliers: Any, points: Any, modulus: Any, powers: Any, table
                  threads: Any) -> Answer:  # fmt: skip
     legal(table.size > 0 and powers.ndim == 1 and sorted(powers) == list(range(1, int(modulus))) and modulus >= 2)
     legal(len(set(multipliers.tolist())) == multipliers.size)
-    out = responses(multipliers, points, modulus, "table", 0, table, weights, jacobian, threads, 0.0)
+    legal(jacobian.ndim == 2 and len(jacobian) == len(points) and weights.shape == points.shape)
+    at = psi("table", 0, table, residues(multipliers, points, int(modulus)), int(modulus))
     root = int(powers[1]) if len(powers) > 1 else 1
     known(bool(np.all(np.isfinite(table))))  # points that do not occur are there with a weight of 0
     known(powers.tolist() == [pow(root, i, int(modulus)) for i in range(len(powers))])
-    return out
+    single = jacobian.dtype == np.float32
+    with np.errstate(all="ignore"):
+        terms = weights[:, None] * np.asarray(jacobian, np.float64)  # rounded to float32 once points are together
+        answer = sums(at, terms, 2e-5 if single else 1e-13, single)
+        size = np.where(single & np.any(beyond_single(np.abs(terms)), axis=0), np.inf, answer.size)
+    return Answer(answer.value, spoiling(size, np.isnan(answer.size)), answer.tolerance, single)
 
 
 def draw_quadratic_forms(draw: Draw) -> Arguments:
@@ -107,8 +113,7 @@ def quadratic_forms(multipliers: Any, points: Any, modulus: Any, formula: Any, p
     legal(ntk.shape == (len(points), len(points)) and offset.shape == points.shape and math.isfinite(shift))
     at = psi(formula, int(parameter), table, residues(multipliers, points, int(modulus)), int(modulus))
     moved = shift if not table.size else 0.0
-    with np.errstate(all="ignore"):
-        return forms(at - moved - offset, np.abs(at) + abs(moved) + np.abs(offset), ntk)
+    return forms(at - moved, terms_of(formula, table, at) + abs(moved), offset, ntk)
 
 
 def draw_pairing(draw: Draw) -> Arguments:
@@ -133,7 +138,9 @@ def pairing(kernel: Any, row_logarithms: Any, row_weights: Any, column_logarithm
         terms = terms * row_weights[rows, None]
         inner = np.abs(kernel[ratios]) * np.abs(column_weights[columns])  # taken before the others
         size = np.sum(np.abs(terms)) + 0.0 * np.sum(inner)
-    return Answer(float(np.sum(terms)), size, 1e-13)
+        parts = (kernel[ratios], ntk[np.ix_(rows, columns)], column_weights[columns], row_weights[rows])
+        lost = not all(np.isfinite(part).all() for part in parts)
+    return Answer(float(np.sum(terms)), spoiling(size, lost), 1e-13)
 
 
 # Tables over (point, level).
@@ -200,7 +207,8 @@ def gather_sums(
     found = np.asarray(gather(multipliers, points, modulus, levels, table, threads).value, np.float64)
     with np.errstate(all="ignore"):
         terms = weights[:, None] * found
-        return Answer(terms.sum(axis=1), np.abs(terms).sum(axis=1), 1e-13)
+        lost = ~np.isfinite(terms).all(axis=1)
+        return Answer(terms.sum(axis=1), spoiling(np.abs(terms).sum(axis=1), lost), 1e-13)
 
 
 def draw_scatter_sums(draw: Draw) -> Arguments:
@@ -220,7 +228,7 @@ def scatter_sums(
         for x in range(len(points)):
             value[members, at[:, x]] += np.asarray(rows[x], np.float64)
             size[members, at[:, x]] += np.abs(np.asarray(rows[x], np.float64))
-    return Answer(value, size, 1e-13)
+    return Answer(value, spoiling(size, np.isinf(size)), 1e-13)  # finite ones are too small to overflow
 
 
 # Powers and logarithms.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from barren import _core
-from fuzzing.answers import Answer, Arguments, Entry, known, legal, overflowing, sums
+from fuzzing.answers import Answer, Arguments, Entry, beyond_single, known, legal, spoiling, sums
 from fuzzing.draws import Draw, Made, Packed
 
 KERNELS = _core.available_kernels()
@@ -32,7 +32,8 @@ def fold(rows: Any, order: Any, weights: Any, sign: Any, out: Any, threads: Any)
             np.vstack([factor[:, None] * np.asarray(rows, np.float64), none])[part]  # the last row for −1
             for factor, part in ((weights, order[:m]), (sign * weights, order[m:]))
         )
-        return Answer(first + second, np.abs(first) + np.abs(second), 1e-14)
+        lost = ~(np.isfinite(first) & np.isfinite(second))
+        return Answer(first + second, spoiling(np.abs(first) + np.abs(second), lost), 1e-14)
 
 
 def draw_weighted_energy(draw: Draw) -> Arguments:
@@ -64,9 +65,14 @@ def gcd_product(v: Any, weights: Any, primes: Any, threads: Any) -> Answer:
     with np.errstate(all="ignore"):
         # Only what a sum takes in may spoil it: zeros of the matrix are no terms.
         inner, size = (np.array([np.sum(part[column > 0]) for column in divides.T]) for part in (v, np.abs(v)))
-        terms, sizes = weights * inner, np.abs(weights) * size
+        terms, sizes = weights * inner, spoiling(np.abs(weights) * size, ~np.isfinite(weights) | lost_terms(divides, v))
         value, size = (np.array([np.sum(part[row > 0]) for row in divides]) for part in (terms, sizes))
     return Answer(value, size, 1e-13)
+
+
+def lost_terms(divides: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Whether a sum over the multiples of a number takes in what is not finite."""
+    return np.array([not np.isfinite(v[column > 0]).all() for column in divides.T], dtype=bool)
 
 
 # Blocks of Θ.
@@ -124,8 +130,10 @@ def draw_gram_block(draw: Draw) -> Arguments:
 
 
 def gram_block(**given: Any) -> Answer:
-    rows, columns, out = slice(*given["rows"]), slice(*given["columns"]), given["out"]
-    factors, single = [], False
+    # The core takes for an end what int() takes, an array of one number too.
+    rows, columns = (slice(*map(int, given[side])) for side in ("rows", "columns"))
+    out = given["out"]
+    factors, single, beyond = [], False, np.False_
     for prefix in ("", "second_") if "second_left" in given else ("",):
         left, right = matrix_of(given[prefix + "left"]), matrix_of(given[prefix + "right"])
         u, v = given[prefix + "left_terms"], given[prefix + "right_terms"]
@@ -133,13 +141,16 @@ def gram_block(**given: Any) -> Answer:
         legal(0 <= rows.start <= rows.stop <= len(left) and 0 <= columns.start <= columns.stop <= len(right))
         single |= left.dtype == np.float32
         product = sums(left[rows], right[columns].T, 0.0)
-        size = overflowing(product.size, single)
-        factors.append((product.value, size, u[rows, None], v[None, columns], float(given[prefix + "constant"])))
+        beyond = beyond | (single & beyond_single(product.size))
+        factors.append(
+            (product.value, product.size, u[rows, None], v[None, columns], float(given[prefix + "constant"]))
+        )
     legal(out.shape == (rows.stop - rows.start, columns.stop - columns.start))
     with np.errstate(all="ignore"):
         value, size = entry(factors, bool(given["reduced"]))
         if given["accumulate"]:
             value, size = value + out, size + np.abs(out)
+        size = np.where(beyond & ~np.isnan(size), np.inf, size)
     return Answer(value, size, 2e-5 if single else 1e-13, single)
 
 

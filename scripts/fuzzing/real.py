@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fuzzing.answers import Answer, Arguments, Entry, forms, in_single, known, legal, wave
+from fuzzing.answers import Answer, Arguments, Entry, forms, known, legal, sums, wave, weighted
 from fuzzing.draws import Draw
 
 SHAPES = ("sawtooth", "cosine", "threshold", "square", "triangle", "steps")
@@ -97,11 +97,7 @@ def responses(frequencies: Any, points: Any, waves: Any, weights: Any, jacobian:
     legal(jacobian.ndim == 2 and len(jacobian) == len(points) and weights.shape == (len(points),))
     value, size = at(frequencies, points, waves, divisor, shift)
     single = jacobian.dtype == np.float32
-    if single:
-        in_single(weights)
-    with np.errstate(all="ignore"):
-        terms = weights[:, None] * np.asarray(jacobian, np.float64)
-        return Answer(value @ terms, size @ np.abs(terms), 2e-5 if single else 1e-12, single)
+    return sums(value, weighted(weights, jacobian), 2e-5 if single else 1e-12, single, size)
 
 
 def draw_quadratic_forms(draw: Draw) -> Arguments:
@@ -116,8 +112,7 @@ def quadratic_forms(frequencies: Any, points: Any, waves: Any, offset: Any, ntk:
                     divisor: Any) -> Answer:  # fmt: skip
     legal(ntk.shape == (len(points), len(points)) and offset.shape == (len(points),))
     value, size = at(frequencies, points, waves, divisor, shift)
-    with np.errstate(all="ignore"):
-        return forms(value - offset, size + np.abs(offset), ntk, 1e-12)
+    return forms(value, size, offset, ntk, 1e-12)
 
 
 def pieces(draw: Draw) -> np.ndarray:

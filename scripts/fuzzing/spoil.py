@@ -100,8 +100,8 @@ def array(draw: Draw, value: np.ndarray) -> Any:
         return anything(draw)
     try:
         return draw.one_of((layout, layout, entries, entries, shape, shape, kind_of))(draw, value)
-    except (TypeError, ValueError, OverflowError):  # an array spoilt before may not be spoilt in every other way
-        return anything(draw)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return anything(draw)  # an array spoilt before may not be spoilt in every other way: no word holds a date
 
 
 def layout(draw: Draw, value: np.ndarray) -> Any:

@@ -116,7 +116,9 @@ def gaps(core: Any = _core, entries: dict[str, Entry] = ENTRIES) -> list[str]:
 
 
 def _as_it_is(value: Any) -> Any:
-    """A number or an array in the place of what counts as one."""
+    """A number or an array in the place of what counts as one, in a tuple or a list too."""
+    if type(value) in (tuple, list):
+        return type(value)(_as_it_is(item) for item in value)
     if isinstance(value, Index):
         return int(value)
     if isinstance(value, Fraction):

@@ -18,9 +18,10 @@ struct WaveTerm {
 };
 
 // The family of the sum of its terms, less shift, at given frequencies and points, a row each, both finite. Where Σ_j
-// |a_j|·|x_j| reaches 2^106 no digit of the fraction of ⟨a, x⟩ is left, which is refused. With a divisor M, an integer
-// below 2^51, the terms are taken at a·x/M: no frequency and no point may then be larger than M, and of one of them
-// all must be integers for jumps to be seen exactly where they are.
+// |a_j|·|x_j| reaches 2^106 no digit of the fraction of ⟨a, x⟩ is left, which is refused. So is, where ψ jumps, a
+// product that rounds to 0, and in more than one column one below 2^-968, whose rounding is no double. With a divisor
+// M, an integer below 2^51, the terms are taken at a·x/M: no frequency and no point may then be larger than M, and of
+// one of them all must be integers for jumps to be seen exactly where they are.
 struct FrequencyFamily {
     Matrix<const double> frequencies;
     Matrix<const double> points;
@@ -35,13 +36,14 @@ Shape shape_of(const std::string& name);
 // out[a, x] = ψ(⟨a, x⟩).
 void values(const FrequencyFamily& family, Matrix<double> out, const Execution& execution);
 
-// out[a, c] = Σ_x weights[x]·ψ(⟨a, x⟩)·jacobian[x, c]. Products are summed in T over short runs of points, runs in
-// float64.
+// out[a, c] = Σ_x weights[x]·ψ(⟨a, x⟩)·jacobian[x, c]. ψ, weights and their products with the Jacobian are rounded to
+// T, in which they are summed over short runs of points; runs are summed in float64.
 template <class T>
 void responses(const FrequencyFamily& family, Vector<const double> weights, Matrix<const T> jacobian,
                Matrix<double> out, const Execution& execution);
 
-// out[a] = Σ_{x,y} (ψ(⟨a, x⟩) − offset[x])·Θ[x, y]·(ψ(⟨a, y⟩) − offset[y]) for a symmetric Θ.
+// out[a] = Σ_{x,y} (ψ(⟨a, x⟩) − offset[x])·Θ[x, y]·(ψ(⟨a, y⟩) − offset[y]) for a symmetric Θ; ψ and offset are
+// rounded to T before one is taken off the other.
 template <class T>
 void quadratic_forms(const FrequencyFamily& family, Vector<const double> offset, Matrix<const T> ntk,
                      Vector<double> out, const Execution& execution);

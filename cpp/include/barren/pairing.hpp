@@ -16,7 +16,7 @@ struct Side {
 };
 
 // Σ_{i,j} u_i·v_j·κ[(log x_i − log y_j) mod n]·Θ[i, j], n = kernel.size, summed in float64 in an order that depends on
-// the block alone.
+// the block alone. Without a pair of logarithms from 0 on it is 0, whatever the weights.
 template <class T>
 double pairing(Vector<const double> kernel, const Side& rows, const Side& columns, Matrix<const T> ntk,
                const Execution& execution);
