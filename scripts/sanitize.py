@@ -17,12 +17,14 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pybind11
 
 ROOT = Path(__file__).resolve().parent.parent
+_started = time.monotonic()
 # The tests that drive the core directly, or the package's thin layer over it. That of parities needs torch too.
 TESTS = (
     "core", "correlation", "dedekind", "direct", "frequencies", "frequencies_refusals", "gram", "grid_frequencies",
@@ -63,7 +65,7 @@ def clang() -> str:
 
 def run(command: Sequence[str | Path], **environment: str) -> None:
     """Runs it from the root, with more environment; ends the script where it fails."""
-    print("+", *command, flush=True)
+    print(f"[{time.monotonic() - _started:4.0f} s]", *command, flush=True)
     done = subprocess.run([str(word) for word in command], cwd=ROOT, env={**os.environ, **environment})
     if done.returncode:
         sys.exit(f"{Path(command[0]).name} ended with code {done.returncode}")
@@ -130,13 +132,27 @@ def archer() -> dict[str, str]:
     sys.exit("the thread sanitizer needs libarcher.so, which comes with clang's OpenMP runtime")
 
 
-def core_tests(folder: Path, environment: dict[str, str]) -> None:
-    """The C++ tests with each instruction set of this machine."""
-    for kernel in subprocess.run(
-        [sys.executable, "-c", "from barren import _core; print(*_core.available_kernels())"],
-        capture_output=True, text=True, check=True,
-    ).stdout.split():  # fmt: skip
-        run([folder / "core_tests"], BARREN_KERNEL=kernel, **environment)
+def of_python(folder: Path, kind: str, options: dict[str, str]) -> dict[str, str]:
+    """What an interpreter needs in its environment to take the sanitized extension."""
+    python = {
+        **options,
+        "PYTHONPATH": str(overlay(folder)),
+        "LD_PRELOAD": runtimes(folder, kind),
+        "PYTHONMALLOC": "malloc",  # an object a block, so that each has its own surroundings
+        "PYTHONFAULTHANDLER": "1",
+    }
+    if kind == "asan":
+        python["ASAN_OPTIONS"] += ":detect_leaks=0"
+    run([sys.executable, "-c", f"from barren import _core; assert {str(folder)!r} in _core.__file__"], **python)
+    return python
+
+
+def core_tests(folder: Path, options: dict[str, str], python: dict[str, str]) -> None:
+    """The C++ tests with each instruction set of this machine, of which the extension tells."""
+    asked = [sys.executable, "-c", "from barren import _core; print(*_core.available_kernels())"]
+    told = subprocess.run(asked, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, **python})
+    for kernel in told.stdout.split():
+        run([folder / "core_tests"], BARREN_KERNEL=kernel, **options)
 
 
 def main() -> None:
@@ -152,17 +168,8 @@ def main() -> None:
     kind = arguments.kind
     folder = build(kind, arguments.jobs)
     options = {**OPTIONS[kind], **(archer() if kind == "tsan" else {}), "OMP_WAIT_POLICY": "passive"}
-    core_tests(folder, options)
-    python = {
-        **options,
-        "PYTHONPATH": str(overlay(folder)),
-        "LD_PRELOAD": runtimes(folder, kind),
-        "PYTHONMALLOC": "malloc",  # an object a block, so that each has its own surroundings
-        "PYTHONFAULTHANDLER": "1",
-    }
-    if kind == "asan":
-        python["ASAN_OPTIONS"] += ":detect_leaks=0"
-    run([sys.executable, "-c", f"from barren import _core; assert {str(folder)!r} in _core.__file__"], **python)
+    python = of_python(folder, kind, options)
+    core_tests(folder, options, python)
     if not arguments.quick:
         tests = arguments.tests or [f"tests/test_{name}.py" for name in TESTS]
         deselected = [f"--deselect={name}" for name in DESELECTED]
