@@ -339,6 +339,18 @@ def test_wrong_shifts_and_kernels_are_refused():
             _core.use_kernel(wrong)
 
 
+def test_answers_that_no_memory_holds_are_refused():
+    """Of arguments that hold little or nothing, their sides being huge."""
+    wide, table = np.ones((0, 2**59)), np.ones((1, 0, 2**59))
+    none, no_levels = np.empty(0, np.int64), np.zeros(7, np.int32)
+    with pytest.raises(MemoryError):
+        _core.level_counts(INTS, INTS, 7, LEVELS, 2**61)
+    with pytest.raises(MemoryError):
+        _core.responses(INTS, none, 7, "sawtooth", 0, NO_TABLE, np.empty(0), wide)
+    with pytest.raises(MemoryError):
+        _core.gather(INTS, INTS, 7, no_levels, table)
+
+
 def test_objects_that_were_never_made_are_refused():
     """Made by __new__ alone they hold no memory of their own, and None holds none either."""
     kinds = (_core.PackedFactor32, _core.PackedFactor64, _core.Stop)
