@@ -173,7 +173,9 @@ def main() -> None:
     if not arguments.quick:
         tests = arguments.tests or [f"tests/test_{name}.py" for name in TESTS]
         deselected = [f"--deselect={name}" for name in DESELECTED]
-        run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, *deselected, *more], **python)
+        # What a sanitizer says must not end in pytest's capture, which is lost where the process is.
+        pytest = [sys.executable, "-m", "pytest", "-q", "--capture=sys", "-p", "no:cacheprovider"]
+        run([*pytest, *tests, *deselected, *more], **python)
     calls = arguments.fuzz if arguments.fuzz is not None else 3000 if arguments.quick else 100_000
     if calls:
         fuzz = [sys.executable, ROOT / "scripts" / "fuzz.py", "--calls", str(calls), "--seed", str(arguments.seed)]
