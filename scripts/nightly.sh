@@ -46,6 +46,7 @@ install() { # install PACKAGE...: of Debian or Ubuntu
 prepare() { # a clone, so that scripts that ask git find it, with the tracked files as they are here; the package and every tool
     git clone -q . "$work/tree"
     git ls-files -z | tar --null --files-from=- --create | tar --extract --directory="$work/tree"
+    git -C "$work/tree" add --all
     python3 -m venv "$work/venv"
     "$work/venv/bin/pip" install -q -c constraints.txt "$work/tree[all,test]" \
         clang-tidy cmake coverage gcovr ninja pybind11
