@@ -67,3 +67,10 @@ def test_public_names_are_still_there_with_their_parameters() -> None:
     command = [sys.executable, str(ROOT / "scripts" / "make_surface.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_step_of_the_night_has_its_job() -> None:
+    command = ["bash", str(ROOT / "scripts" / "nightly.sh"), "--list"]
+    steps = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split()
+    jobs = re.search(r"^ *step: \[(.*)\]$", text(".github/workflows/nightly.yml"), re.MULTILINE).group(1)
+    assert jobs.split(", ") == steps

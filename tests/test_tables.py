@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from helpers import relative
+from helpers import AT_ONCE, relative
 
 from barren import _core
 
@@ -47,11 +47,13 @@ def test_every_sum_agrees_with_numpy(dtype, columns):
         assert np.array_equal(_core.gather(a, x, p, levels, table), looked_up)
         summed = np.einsum("x,axc->ac", weights, looked_up.astype(np.float64))
         assert np.abs(_core.gather_sums(a, x, p, levels, weights, table) - summed).max(initial=0) <= 1e-11
-        one_hot = np.equal.outer(at, np.arange(count)).astype(np.float64)
-        scattered = np.einsum("axk,xc->akc", one_hot, rows.astype(np.float64))
+        members, positions = np.ogrid[: len(a), : len(x)]
+        scattered, counts = np.zeros((len(a), count, columns)), np.zeros((len(x), count), np.int64)
+        np.add.at(scattered, (members, at), rows)
+        np.add.at(counts, (positions, at), 1)
         got = _core.scatter_sums(a, x, p, levels, count, rows)
         assert np.abs(got - scattered).max(initial=0) <= 1e-12
-        assert np.array_equal(_core.level_counts(a, x, p, levels, count), one_hot.sum(axis=0))
+        assert np.array_equal(_core.level_counts(a, x, p, levels, count), counts)
 
 
 def test_a_large_modulus_with_few_points():
@@ -118,7 +120,7 @@ def test_ctrl_c_stops_a_long_call_within_half_a_second(name, threads):
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         again_and_again()
-    assert time.monotonic() - sent[0] < 0.5
+    assert time.monotonic() - sent[0] < AT_ONCE
     timer.join()
 
 

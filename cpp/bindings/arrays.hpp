@@ -4,8 +4,12 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <initializer_list>
+#include <limits>
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "barren/errors.hpp"
@@ -42,6 +46,18 @@ Matrix<const T> matrix_view(const Array<T>& array, const char* name) {
     require_rank(array, 2, name);
     require_aligned(array, name);
     return {array.data(), static_cast<std::size_t>(array.shape(0)), static_cast<std::size_t>(array.shape(1))};
+}
+
+// An array for an answer of several dimensions. pybind11 multiplies the sides to strides without a look at overflow,
+// which an empty argument with a huge side is enough for: what no memory holds is refused before.
+template <class T>
+Array<T> new_array(std::initializer_list<py::ssize_t> shape) {
+    auto bytes = static_cast<py::ssize_t>(sizeof(T));
+    for (const auto side : shape) {
+        if (side > std::numeric_limits<py::ssize_t>::max() / bytes) throw std::bad_alloc();
+        bytes *= std::max<py::ssize_t>(side, 1);
+    }
+    return Array<T>(shape);
 }
 
 template <class T>

@@ -24,7 +24,7 @@ Array<double> bound_dedekind_ratios(const Array<std::int64_t>& inverses, const A
     const auto modulus = modulus_of(k);
     require(a >= 0 && b >= 0, "shifts must lie in 0..k-1");
     const auto how = execution(threads);
-    Array<double> out({inverses.size(), columns.size()});
+    auto out = new_array<double>({inverses.size(), columns.size()});
     const auto out_view = output_matrix(out);
     {
         py::gil_scoped_release release;
@@ -40,7 +40,7 @@ Array<double> bound_sawtooth_ratios(const Array<std::int64_t>& inverses, const A
     const auto modulus = modulus_of(k);
     require(shift >= 0, "shift must lie in 0..k-1");
     const auto how = execution(threads);
-    Array<double> out({inverses.size(), columns.size()});
+    auto out = new_array<double>({inverses.size(), columns.size()});
     const auto out_view = output_matrix(out);
     {
         py::gil_scoped_release release;

@@ -49,7 +49,7 @@ Array<double> bound_values(const Array<double>& frequencies, const Array<double>
                            const std::vector<Term>& waves, int threads, double shift, double divisor) {
     const auto members = family(frequencies, points, waves, shift, divisor);
     const auto how = execution(threads);
-    Array<double> out({frequencies.shape(0), points.shape(0)});
+    auto out = new_array<double>({frequencies.shape(0), points.shape(0)});
     const auto out_view = output_matrix(out);
     {
         py::gil_scoped_release release;
@@ -63,7 +63,7 @@ Array<double> bound_interval_products(const Array<double>& x, const Array<double
     const auto x_view = vector_view(x, "x"), y_view = vector_view(y, "y");
     const auto x_lines = lines(of_x, "of_x"), y_lines = lines(of_y, "of_y");
     const auto how = execution(threads);
-    Array<double> out({x.size(), y.size()});
+    auto out = new_array<double>({x.size(), y.size()});
     const auto out_view = output_matrix(out);
     {
         py::gil_scoped_release release;
@@ -78,7 +78,7 @@ Array<double> bound_interval_cosines(const Array<double>& x, const Array<double>
     const auto x_view = vector_view(x, "x"), y_view = vector_view(y, "y");
     const auto y_lines = lines(of_y, "of_y");
     const auto how = execution(threads);
-    Array<double> out({x.size(), y.size()});
+    auto out = new_array<double>({x.size(), y.size()});
     const auto out_view = output_matrix(out);
     {
         py::gil_scoped_release release;
@@ -95,7 +95,7 @@ Array<double> bound_responses(const Array<double>& frequencies, const Array<doub
     const auto weights_view = vector_view(weights, "weights");
     const auto jacobian_view = matrix_view(jacobian, "jacobian");
     const auto how = execution(threads);
-    Array<double> out({frequencies.shape(0), jacobian.shape(1)});
+    auto out = new_array<double>({frequencies.shape(0), jacobian.shape(1)});
     const auto out_view = output_matrix(out);
     {
         py::gil_scoped_release release;

@@ -18,7 +18,7 @@ template <auto Count>
 Array<std::uint8_t> bound_pairs(const Array<std::int64_t>& x, const Array<std::int64_t>& y, int threads) {
     const auto left = vector_view(x, "x"), right = vector_view(y, "y");
     const auto how = execution(threads);
-    Array<std::uint8_t> out({x.size(), y.size()});
+    auto out = new_array<std::uint8_t>({x.size(), y.size()});
     const Matrix<std::uint8_t> view{out.mutable_data(), left.size, right.size};
     {
         py::gil_scoped_release release;

@@ -19,7 +19,7 @@ Array<double> bound_values(const Array<std::int64_t>& multipliers, const Array<s
                            const Array<double>& table, int threads) {
     const auto members = family<double>(multipliers, points, modulus, formula, parameter, table);
     const auto how = execution(threads);
-    Array<double> out({multipliers.size(), points.size()});
+    auto out = new_array<double>({multipliers.size(), points.size()});
     const auto out_view = output_matrix(out);
     {
         py::gil_scoped_release release;
@@ -37,7 +37,7 @@ Array<double> bound_responses(const Array<std::int64_t>& multipliers, const Arra
     const auto weights_view = vector_view(weights, "weights");
     const auto jacobian_view = matrix_view(jacobian, "jacobian");
     const auto how = execution(threads);
-    Array<double> out({multipliers.size(), jacobian.shape(1)});
+    auto out = new_array<double>({multipliers.size(), jacobian.shape(1)});
     const auto out_view = output_matrix(out);
     {
         py::gil_scoped_release release;
@@ -55,7 +55,7 @@ Array<double> bound_correlations(const Array<std::int64_t>& multipliers, const A
     const auto weights_view = vector_view(weights, "weights");
     const auto jacobian_view = matrix_view(jacobian, "jacobian");
     const auto how = execution(threads);
-    Array<double> out({multipliers.size(), jacobian.shape(1)});
+    auto out = new_array<double>({multipliers.size(), jacobian.shape(1)});
     const auto out_view = output_matrix(out);
     {
         py::gil_scoped_release release;

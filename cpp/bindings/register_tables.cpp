@@ -30,7 +30,7 @@ Array<std::int64_t> bound_level_counts(const Array<std::int64_t>& multipliers, c
     const auto where = lookup(multipliers, points, modulus, levels);
     require(count >= 0, "count must not be negative");
     const auto how = execution(threads);
-    Array<std::int64_t> out({static_cast<std::int64_t>(points.size()), count});
+    auto out = new_array<std::int64_t>({points.size(), count});
     const Matrix<std::int64_t> out_view{out.mutable_data(), static_cast<std::size_t>(points.size()),
                                         static_cast<std::size_t>(count)};
     {
@@ -47,8 +47,7 @@ py::array bound_gather(const Array<std::int64_t>& multipliers, const Array<std::
     const auto where = lookup(multipliers, points, modulus, levels);
     const auto table_view = cube_view(table, "table");
     const auto how = execution(threads);
-    Array<T> out({static_cast<std::int64_t>(multipliers.size()), static_cast<std::int64_t>(points.size()),
-                  static_cast<std::int64_t>(table.shape(2))});
+    auto out = new_array<T>({multipliers.size(), points.size(), table.shape(2)});
     const auto out_view = output_cube(out);
     {
         py::gil_scoped_release release;
@@ -65,7 +64,7 @@ Array<double> bound_gather_sums(const Array<std::int64_t>& multipliers, const Ar
     const auto weights_view = vector_view(weights, "weights");
     const auto table_view = cube_view(table, "table");
     const auto how = execution(threads);
-    Array<double> out({multipliers.size(), table.shape(2)});
+    auto out = new_array<double>({multipliers.size(), table.shape(2)});
     const auto out_view = output_matrix(out);
     {
         py::gil_scoped_release release;
@@ -82,7 +81,7 @@ Array<double> bound_scatter_sums(const Array<std::int64_t>& multipliers, const A
     require(count >= 0, "count must not be negative");
     const auto rows_view = matrix_view(rows, "rows");
     const auto how = execution(threads);
-    Array<double> out({static_cast<std::int64_t>(multipliers.size()), count, static_cast<std::int64_t>(rows.shape(1))});
+    auto out = new_array<double>({multipliers.size(), count, rows.shape(1)});
     const auto out_view = output_cube(out);
     {
         py::gil_scoped_release release;
