@@ -1,7 +1,7 @@
 """Writes docs/surface.txt, every public name with its parameters; with --check fails if one is gone or changed.
 
-What is public says docs/compatibility.md. New names are no fault of --check: write the file again when they are meant
-to stay.
+Public are the names that the API pages show (`documentation/surface.py`); docs/compatibility.md says what that means.
+New names are no fault of --check: write the file again when they are meant to stay.
 """
 
 from __future__ import annotations
@@ -15,23 +15,19 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from documentation.surface import PAGES, names_of
+
 SURFACE = Path(__file__).parent.parent / "docs" / "surface.txt"
-# Modules whose __all__ is public, and those without one, whose functions and classes are.
-LISTED = ("", ".bounds", ".check", ".classes", ".config", ".encodings", ".figures", ".inputs", ".spectra", ".sweeps")
-LISTED += (".sweeps.schema", ".targets", ".training", ".variance")
-OPEN = (".models", ".reference")
 
 
 def surface() -> list[str]:
     """A line a name, in order."""
-    return sorted({line for module in (*LISTED, *OPEN) for line in _lines(f"barren{module}")})
+    return sorted({line for modules in PAGES.values() for module in modules for line in _lines(module)})
 
 
 def _lines(name: str) -> Iterator[str]:
     module = importlib.import_module(name)
-    made_here = [key for key, value in vars(module).items() if getattr(value, "__module__", None) == name]
-    listed = made_here if name.removeprefix("barren") in OPEN else module.__all__
-    for key in listed:
+    for key in names_of(module):
         if not key.startswith("_"):
             yield from _described(f"{name}.{key}", getattr(module, key))
 

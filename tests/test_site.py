@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,13 @@ def test_the_api_pages_have_every_public_name():
     assert {"gradient_variance", "plan", "sharp_bound", "train", "sweep"} <= set(public["barren"])
     described = [value for names in public.values() for value in names.values()]
     assert len(described) == len({id(value) for value in described}) > 100
+
+
+def test_what_is_promised_names_every_module_of_the_api():
+    promise = (ROOT / "docs" / "compatibility.md").read_text().split("## What is public")[1].split("\n- ")[1]
+    named = {name.removeprefix("barren.") for name in re.findall(r"`([\w.]+)`", promise)}
+    modules = {name.removeprefix("barren.") for modules in surface.PAGES.values() for name in modules}
+    assert named == modules | {"__all__"}
 
 
 def test_the_page_of_commands_is_what_the_commands_say():

@@ -1,5 +1,8 @@
 #include <pybind11/pybind11.h>
 
+#include <exception>
+#include <utility>
+
 #include "barren/errors.hpp"
 #include "barren/threads.hpp"
 
@@ -26,7 +29,7 @@ PYBIND11_MODULE(_core, module) {
         "The compiled core of barren. Arguments are checked for memory safety only; call the package instead.";
     pybind11::register_exception_translator([](std::exception_ptr error) {
         try {
-            if (error) std::rethrow_exception(error);
+            if (error) std::rethrow_exception(std::move(error));
         } catch (const barren::Interrupted&) {
             // PyErr_CheckSignals has set the error already, unless a signal handler swallowed it.
             if (!PyErr_Occurred()) PyErr_SetNone(PyExc_KeyboardInterrupt);
@@ -34,7 +37,7 @@ PYBIND11_MODULE(_core, module) {
     });
     pybind11::register_local_exception_translator([](std::exception_ptr error) {
         try {
-            if (error) std::rethrow_exception(error);
+            if (error) std::rethrow_exception(std::move(error));
         } catch (const pybind11::cast_error&) {
             // The only cast that fails otherwise than by a TypeError: of an object made by __new__ without __init__.
             PyErr_SetString(PyExc_TypeError, "an object of the core must be made by its __init__");

@@ -41,6 +41,7 @@ std::vector<Piece> lines(const Array<double>& pieces, const char* name) {
     const auto rows = matrix_view(pieces, name);
     require(rows.columns == 3, "pieces must have three columns: start, value, slope");
     std::vector<Piece> out;
+    out.reserve(rows.rows);
     for (std::size_t k = 0; k < rows.rows; ++k) out.push_back({rows.row(k)[0], rows.row(k)[1], rows.row(k)[2]});
     return out;
 }

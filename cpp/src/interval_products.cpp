@@ -108,6 +108,7 @@ std::vector<Walk> walks(Vector<const double> points, Vector<const Piece> pieces)
     for (std::size_t k = 1; k < pieces.size; ++k)
         require(pieces[k].start > pieces[k - 1].start && pieces[k].start < 1.0, "pieces must increase within [0, 1)");
     std::vector<Walk> out;
+    out.reserve(points.size);
     for (std::size_t i = 0; i < points.size; ++i) out.emplace_back(pieces, points[i]);
     return out;
 }

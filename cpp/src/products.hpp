@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <new>
 #include <vector>
@@ -19,12 +20,15 @@ template <class T>
 class Buffer {
   public:
     Buffer() = default;
-    explicit Buffer(std::size_t size)
-        : data_(static_cast<T*>(::operator new(std::max<std::size_t>(size, 1) * sizeof(T), alignment))) {}
+    explicit Buffer(std::size_t size) : data_(static_cast<T*>(::operator new(bytes(size), alignment))) {}
     T* data() const { return data_.get(); }
 
   private:
     static constexpr std::align_val_t alignment{64};
+    static std::size_t bytes(std::size_t size) {
+        if (size > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_array_new_length();
+        return size * sizeof(T);
+    }
     struct Free {
         void operator()(T* data) const { ::operator delete(data, alignment); }
     };

@@ -17,7 +17,7 @@ namespace barren {
 
 #if defined(BARREN_OPENMP)
 
-int processors() { return omp_get_num_procs(); }
+int processors() noexcept { return omp_get_num_procs(); }
 
 int team_limit() { return omp_get_max_threads(); }
 
@@ -41,7 +41,7 @@ int wanted() {
 
 }  // namespace
 
-int processors() {
+int processors() noexcept {
 #if defined(__linux__)
     cpu_set_t allowed;
     if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0) return std::max(1, CPU_COUNT(&allowed));

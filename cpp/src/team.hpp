@@ -7,7 +7,7 @@
 namespace barren {
 
 // Processors that this process may run on, now.
-int processors();
+int processors() noexcept;
 
 // How many threads a team has when nobody says it: what OMP_NUM_THREADS allows, else one a processor of this process.
 int team_limit();

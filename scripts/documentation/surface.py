@@ -1,4 +1,7 @@
-"""The public names of barren, module by module: what the API pages show, and what the docstring standard holds for."""
+"""The public names of barren, module by module: what the API pages show, and what the docstring standard holds for.
+
+`make_surface.py` lists them with their parameters in docs/surface.txt.
+"""
 
 from __future__ import annotations
 
