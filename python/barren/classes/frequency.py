@@ -31,8 +31,8 @@ class Frequencies(TargetClass):
 
     A point x is the double that it is, and so is a: the fraction of a·x is then right to its last digit, however large
     a·x is. In R^d the products are added up as pairs of doubles, to about 2^-104 of their size: a sum that is nearer to
-    a jump of ψ than that may be on its other side. From 2^106 on every product is an integer, which is refused. Under the law `Grid` x is the
-    fraction j/M itself; a stays the double that it is.
+    a jump of ψ than that may be on its other side. From 2^106 on every product is an integer, which is refused. Under
+    the law `Grid` x is the fraction j/M itself; a stays the double that it is.
 
     Args:
         A: the largest frequency: a is uniform on {1, …, A}, or with ``integer=False`` on the interval [0, A]; for
