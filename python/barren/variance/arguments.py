@@ -83,7 +83,7 @@ def prepare(
     if model is not None:
         _used.append(True)
     problem = Problem(
-        cast("ModularMultiplication", cls.under(law)),
+        cast("ModularMultiplication", cls.without_constant.under(law)),
         law,
         points,
         weights,
@@ -97,7 +97,7 @@ def prepare(
         labels,
         prepared=prepared,
     )
-    return _on_grid(problem, cls.modular(law)) if isinstance(cls, Frequencies) else problem
+    return _on_grid(problem, cls.without_constant.modular(law)) if isinstance(cls, Frequencies) else problem
 
 
 def _timed(make: Callable[[], _Sides], *, again: bool) -> tuple[_Sides, float]:
@@ -115,7 +115,7 @@ def _on_grid(problem: Problem, cls: ModularMultiplication | None) -> Problem:
     if cls is None:
         return problem
     points, weights = cls.points_of(Uniform())
-    return replace(problem, cls=cls, law=Uniform(), points=points, weights=weights, whole=True)
+    return replace(problem, cls=cls.without_constant, law=Uniform(), points=points, weights=weights, whole=True)
 
 
 def _check_frequencies_fit(cls: Frequencies, law: RealLaw, limit: int, deviations: bool | None) -> bool:
