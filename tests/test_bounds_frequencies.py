@@ -402,5 +402,5 @@ def test_correlations_of_a_huge_target():
     ],
 )
 def test_coefficients_that_are_no_float64_are_refused(made):
-    with pytest.raises(ValueError, match="terms must be coefficients that are float64 numbers; got one of 40. digits"):
+    with pytest.raises(ValueError, match="terms must be coefficients that are float64 numbers; got one of 40"):
         made()
