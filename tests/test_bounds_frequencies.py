@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tracemalloc
+import warnings
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from cli_runner import run
 from helpers import relative
 
 import barren
-from barren import _core, inputs, targets
-from barren.bounds.gcd import GcdMatrix, _primes, _totients
+from barren import _core, _memory, inputs, targets
+from barren.bounds.gcd import BYTES_A_FREQUENCY, GcdMatrix, _primes, _totients
 from barren.bounds.real_line import gram
 
 TARGETS = [
@@ -215,3 +218,189 @@ def test_equal_responses_have_no_variance(x, method):
         for A in (3, 30, 1000):
             v = barren.gradient_variance(barren.Frequencies(A, target), jacobian=J, inputs=law, method=method)
             assert (float(v), v.bound) == (0.0, 0.0)
+
+
+def _of_the_class(cls: barren.Frequencies | barren.ModularMultiplication, law: object) -> np.ndarray:
+    """All that is a covariance: bounds, correlations, the kernel, variances and deviations by two methods."""
+    points, _ = cls.points_of(law)
+    rho = barren.correlations(cls, law)
+    found = [barren.sharp_bound(cls, law), rho.largest, rho.root_mean_square, *cls.kernel(points, points).ravel()]
+    found += [rung.value for rung in barren.bounds(cls, law)]
+    J = np.random.default_rng(1).standard_normal((len(points), 3))
+    for method in ("direct", "kernel"):
+        v = barren.gradient_variance(cls, jacobian=J, inputs=law, method=method)
+        found += [float(v), v.bound, *v.deviations]
+    return np.array(found)
+
+
+ON_THE_LINE = inputs.RealSample(np.random.default_rng(0).uniform(-2.0, 2.0, 6))
+RESIDUES = inputs.Sample([1, 2, 5, 7, 9, 11])
+STEPS = np.array([0.0, 8.0, 4.0, 1024.0])  # float64 numbers with any of the constants too
+
+
+@pytest.mark.parametrize("constant", [1e12, 1e16, -1e16])
+@pytest.mark.parametrize(
+    ("made", "law"),
+    [
+        (lambda C: barren.Frequencies(5, targets.Sawtooth() + C), ON_THE_LINE),
+        (lambda C: barren.Frequencies(5, targets.Cosine(1) + targets.Cosine(2) + C), ON_THE_LINE),
+        (lambda C: barren.Frequencies(5, targets.Table(STEPS + C)), ON_THE_LINE),
+        (lambda C: barren.Frequencies(5, targets.Triangle() - 3 * targets.Table(STEPS + C)), ON_THE_LINE),
+        (lambda C: barren.Frequencies(target=targets.Sawtooth() + C, frequencies=[1.5, 2.25, -3.0]), ON_THE_LINE),
+        (lambda C: barren.Frequencies(target=C - targets.Sawtooth(), frequencies=[1.5, 2.25]), inputs.Grid(6)),
+        (lambda C: barren.Frequencies(5, targets.Sawtooth() - targets.Threshold() + C), inputs.Grid(6)),
+        (lambda C: barren.ModularMultiplication(13, targets.Sawtooth() + C), RESIDUES),
+        (lambda C: barren.ModularMultiplication(13, 2 * targets.Bit(0) + C, "all"), RESIDUES),
+        (lambda C: barren.ModularMultiplication(13, targets.Bit(0) + C, [1, 2, 5, 6]), RESIDUES),
+        (lambda C: barren.ModularMultiplication(15, targets.Sawtooth() + C), RESIDUES),
+        (lambda C: barren.ModularMultiplication(13, targets.Sawtooth() + C), inputs.Uniform()),
+        (lambda C: barren.ModularMultiplication(4, targets.Table(STEPS + C), "all"), inputs.Uniform()),
+    ],
+)
+def test_no_covariance_sees_a_constant_of_the_target(made, law, constant):
+    """However large: beside 1e16 a sawtooth is 0 to every digit, and Var ≤ λ·B² would be lost with λ."""
+    plain = _of_the_class(made(0.0), law)
+    assert plain[0] > 0.0
+    # To rounding: at equal factors ψ itself is another target, computed by other instructions.
+    np.testing.assert_allclose(_of_the_class(made(constant), law), plain, rtol=1e-12, atol=1e-14 * plain.max())
+
+
+@pytest.mark.parametrize("target", [targets.Sawtooth() - targets.Triangle(), targets.Threshold(0.3), targets.Square()])
+def test_no_bound_on_the_unit_interval_sees_a_constant(target):
+    plain = [(rung.name, rung.value) for rung in barren.bounds(barren.Frequencies(7, target))]
+    assert [(rung.name, rung.value) for rung in barren.bounds(barren.Frequencies(7, target + 1e16))] == plain
+
+
+TOO_MANY = 10**11
+
+
+@pytest.mark.parametrize("target", [targets.Sawtooth(), targets.Square(), targets.Cosine(1) + targets.Cosine(3)])
+@pytest.mark.parametrize("verb", [barren.sharp_bound, barren.bounds])
+def test_frequencies_whose_vectors_do_not_fit_in_memory_are_refused(verb, target, monkeypatch):
+    cls = barren.Frequencies(TOO_MANY, target)
+    with pytest.raises(ValueError, match=r"A must be at most \d+ for Lanczos vectors .* GiB of this machine; got 1"):
+        verb(cls)
+    monkeypatch.setattr(_memory, "physical", lambda: 430 * 999)
+    with pytest.raises(ValueError, match=r"A must be at most .* got 1000, which needs 0.0 GiB"):
+        verb(barren.Frequencies(1000, target))
+    with pytest.raises(ValueError, match="A must be at most 999 for Lanczos vectors"):
+        barren.gcd_spectral_radius(1000)
+    assert barren.gcd_spectral_radius(999) > 5.0
+
+
+def test_correlations_of_too_many_frequencies_are_refused_before_any_work():
+    with pytest.raises(ValueError, match="cls must be a class whose pairs fit in 2 GiB here; got 1000000000 members"):
+        barren.correlations(barren.Frequencies(10**9))
+
+
+def test_the_command_line_refuses_them_in_one_line():
+    code, out, err = run("bounds", "--frequencies", str(TOO_MANY))
+    assert (code, out) == (2, "")
+    assert err.startswith("barren: A must be at most ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "each"),
+    [
+        (targets.Sawtooth(), BYTES_A_FREQUENCY),
+        (targets.Square(), BYTES_A_FREQUENCY),
+        (targets.Cosine(1), BYTES_A_FREQUENCY + 60),
+        (targets.Cosine(1) + targets.Cosine(3) - targets.Cosine(4), BYTES_A_FREQUENCY + 180),
+    ],
+)
+def test_bounds_take_the_memory_that_is_asked_for(target, each):
+    """All that NumPy allocates, at its peak: no more than what was checked, and not far less."""
+    cls = barren.Frequencies(20000, target)
+    barren.bounds(barren.Frequencies(10, target))  # what is loaded once
+    _primes.cache_clear()
+    _totients.cache_clear()
+    tracemalloc.start()
+    try:
+        barren.bounds(cls)
+        peak = tracemalloc.get_traced_memory()[1] / cls.size
+    finally:
+        tracemalloc.stop()
+    assert 0.8 * each < peak < each
+
+
+HUGE = "the squared gradient must be a finite float64; got an overflow: scale ψ down"
+
+
+@pytest.mark.parametrize(
+    ("cls", "law"),
+    [
+        (barren.Frequencies(3, 1e300 * targets.Sawtooth()), None),
+        (barren.Frequencies(3, 1e160 * targets.Cosine(1)), None),
+        (barren.Frequencies(3, targets.Table([1e160, 0.0, 1.0])), None),
+        (barren.Frequencies(3, 1e160 * targets.Sawtooth()), ON_THE_LINE),
+        (barren.Frequencies(3, 1e160 * targets.Sawtooth()), inputs.Grid(7)),
+        (barren.ModularMultiplication(101, 1e200 * targets.Sawtooth()), None),
+        (barren.ModularMultiplication(101, 1e200 * targets.Sawtooth(), [1, 2, 5]), None),
+        (barren.ModularMultiplication(3, targets.Table([1e160, 0.0, 1.0])), None),
+        (barren.ModularMultiplication(2**61 - 1, 1e160 * targets.Sawtooth()), inputs.Sample([1, 2, 3])),
+    ],
+)
+def test_bounds_that_are_no_numbers_are_refused(cls, law):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for verb in (barren.sharp_bound, barren.bounds):
+            with pytest.raises(ValueError, match=HUGE):
+                verb(cls, law)
+
+
+def test_a_variance_that_is_no_number_is_refused_in_the_same_words():
+    cls = barren.Frequencies(3, 1e160 * targets.Sawtooth())
+    J = np.random.default_rng(1).standard_normal((6, 2))
+    with (
+        np.errstate(over="ignore"),
+        pytest.raises(ValueError, match="must be a finite float64; got an overflow: scale the Jacobian, Θ, the model"),
+    ):
+        barren.gradient_variance(cls, jacobian=J, inputs=ON_THE_LINE)
+
+
+@pytest.mark.parametrize("exponent", [300, 500, -300, -500])
+@pytest.mark.parametrize(
+    ("made", "law"),
+    [
+        (lambda s: barren.Frequencies(3, s * targets.Sawtooth()), None),
+        (lambda s: barren.Frequencies(3, s * targets.Threshold(0.3) - s * targets.Triangle()), None),
+        (lambda s: barren.Frequencies(3, targets.Table([s, 0.0, 0.25 * s])), None),
+        (lambda s: barren.Frequencies(3, s * targets.Sawtooth()), ON_THE_LINE),
+        (lambda s: barren.ModularMultiplication(101, s * targets.Sawtooth()), None),
+        (lambda s: barren.ModularMultiplication(13, s * targets.Bit(0), [1, 2, 5]), RESIDUES),
+    ],
+)
+def test_bounds_grow_by_the_square_of_the_target(made, law, exponent):
+    """By a power of two without a rounding, though fourth powers of ψ would be no numbers; correlations do not grow."""
+    one, scaled = made(1.0), made(2.0**exponent)
+    for rung, other in zip(barren.bounds(one, law), barren.bounds(scaled, law), strict=True):
+        grown = rung.value * 2.0 ** (2 * exponent) if rung.proven else rung.value
+        assert (other.name, other.value) == (rung.name, pytest.approx(grown, rel=1e-13, abs=0.0))
+    assert barren.sharp_bound(scaled, law) == pytest.approx(
+        barren.sharp_bound(one, law) * 2.0 ** (2 * exponent), rel=1e-13, abs=0.0
+    )
+    rho = barren.correlations(one, law)
+    assert barren.correlations(scaled, law).root_mean_square == pytest.approx(rho.root_mean_square, rel=1e-13)
+    assert barren.sq_queries(scaled, tolerance=2.0 ** (exponent + 3), inputs=law) == barren.sq_queries(
+        one, tolerance=8.0, inputs=law
+    )
+    dimensions = [barren.sq_dimension(cls, law) for cls in (one, scaled)]
+    assert (dimensions[0].lower, dimensions[0].upper) == (dimensions[1].lower, dimensions[1].upper)
+
+
+def test_correlations_of_a_huge_target():
+    assert barren.correlations(barren.Frequencies(3, 1e160 * targets.Sawtooth())).largest == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: 10**400 * targets.Sawtooth(),
+        lambda: 1e200 * (1e200 * targets.Bit(0)),
+        lambda: targets.Square() + 10**400,
+    ],
+)
+def test_coefficients_that_are_no_float64_are_refused(made):
+    with pytest.raises(ValueError, match="terms must be coefficients that are float64 numbers; got one of 40"):
+        made()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -141,3 +143,44 @@ def test_deviations_of_a_class_without_members_are_refused_at_once(more):
         v = barren.gradient_variance(cls, jacobian=np.ones((2, 1)), inputs=law, deviations=said)
         with pytest.raises(ValueError, match="deviations"):
             _ = v.deviations
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"density": "gaussian"}, {"seed": 0}, {"seed": 0, "dimension": 3}, {"density": "gaussian", "seed": 0}],
+    ids=repr,
+)
+def test_nodes_that_do_not_fit_in_memory_are_refused(more):
+    law = inputs.Density(nodes=10**12, **more)
+    for points in (law.points, law.weights):
+        with pytest.raises(ValueError, match=r"nodes must be at most \d+ for the points .* of this machine; got 10"):
+            points()
+
+
+@pytest.mark.parametrize("seed", [None, 0])
+def test_nodes_of_a_function_that_do_not_fit_in_memory_are_refused(seed):
+    with pytest.raises(ValueError, match="nodes must be at most"):
+        inputs.Density(lambda x: 2.0 * x, nodes=10**12, seed=seed).points()
+
+
+@pytest.mark.parametrize(
+    ("density", "seed", "dimension"),
+    [
+        ("uniform", None, 1),
+        ("gaussian", None, 1),
+        (lambda x: 2.0 * x, None, 1),
+        ("uniform", 0, 3),
+        (lambda x: 2.0 * x, 0, 2),
+    ],
+)
+def test_a_density_takes_the_memory_that_is_asked_for(density, seed, dimension):
+    nodes = 200_000
+    inputs.Density(density, nodes=10, seed=seed, dimension=dimension).points()  # what is loaded once
+    law = inputs.Density(density, nodes=nodes, seed=seed, dimension=dimension)
+    tracemalloc.start()
+    try:
+        inputs.reals.Density._rule.func(law)
+        peak = tracemalloc.get_traced_memory()[1] / nodes
+    finally:
+        tracemalloc.stop()
+    assert 0.5 * law._bytes_a_node < peak < law._bytes_a_node

@@ -1,9 +1,9 @@
-"""Numbers that float32 cannot hold, or whose products it cannot: scaled by powers of two, which rounds nothing."""
+"""Numbers that a float cannot hold, or whose products it cannot: scaled by powers of two, which rounds nothing."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -34,3 +34,12 @@ def for_singles(array: np.ndarray, size: float) -> tuple[np.ndarray, int]:
         return array, 0
     exponent = math.frexp(size)[1]
     return np.ldexp(array, -exponent), exponent
+
+
+def refuse_overflow(what: str) -> NoReturn:
+    """Refuses a variance, or a bound on one, that is no float64; `what` can be scaled down.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(f"the squared gradient must be a finite float64; got an overflow: scale {what} down")

@@ -87,13 +87,14 @@ def correlations(cls: TargetClass, inputs: Law | RealLaw | None = None) -> Corre
         (4950, 1.0, 0.059)
     """
     asked = cls
-    cls, law = resolved(cls, inputs)
+    cls, law, _ = resolved(cls, inputs)
+    if law is None:
+        _check_pairs(cls.size)
     if is_uniform_prime(cls, law):
         return _from_ratios(cls, law)
     members, blocks = correlation_rows(cls, law, asked)
     count = len(members)
-    if 4 * count**2 > LARGEST_BYTES:
-        _validate.refuse(ValueError, "cls", "a class whose pairs fit in 2 GiB here", f"{count} members")
+    _check_pairs(count)
     sizes = np.empty(count * (count - 1) // 2)
     filled = 0
     for start, block in blocks:
@@ -102,6 +103,11 @@ def correlations(cls: TargetClass, inputs: Law | RealLaw | None = None) -> Corre
             filled += count - 1 - i
     sizes.sort()
     return _summary(None, members, sizes, None)
+
+
+def _check_pairs(count: int) -> None:
+    if 4 * count**2 > LARGEST_BYTES:
+        _validate.refuse(ValueError, "cls", "a class whose pairs fit in 2 GiB here", f"{count} members")
 
 
 def correlation_by_ratio(cls: ModularMultiplication, law: Law | RealLaw | None) -> Floats:

@@ -8,7 +8,8 @@ from barren.bounds import modular, parity
 from barren.bounds.eigen import LARGEST_BYTES
 from barren.bounds.finite import at_points
 from barren.bounds.gcd import gcd_spectral_radius
-from barren.bounds.sharp import gram_of, resolved, sharp_bound
+from barren.bounds.levels import restored
+from barren.bounds.sharp import gram_of, largest_eigenvalue, resolved
 from barren.classes import Frequencies, ModularMultiplication, Parity, TargetClass
 from barren.inputs import Law, RealLaw
 
@@ -66,7 +67,14 @@ def bounds(cls: TargetClass, inputs: Law | RealLaw | None = None) -> tuple[Rung,
 
     Source: docs/theory, section 4.2.
     """
-    cls, law = resolved(cls, inputs)
+    cls, law, exponent = resolved(cls, inputs)
+    return tuple(
+        replace(rung, value=restored(rung.value, exponent)) if rung.proven else rung for rung in _ladder(cls, law)
+    )
+
+
+def _ladder(cls: TargetClass, law: Law | RealLaw | None) -> tuple[Rung, ...]:
+    """That of a class and a law that are resolved."""
     if law is None:
         return _of_frequencies(cls)
     if modular.is_uniform_prime(cls, law):
@@ -74,7 +82,7 @@ def bounds(cls: TargetClass, inputs: Law | RealLaw | None = None) -> tuple[Rung,
     if parity.is_uniform_parity(cls, law):
         return _of_parities(cls)
     at = at_points(cls, law)
-    proven = [_sharp(sharp_bound(cls, law))]
+    proven = [_sharp(largest_eigenvalue(cls, law))]
     if not cls.has_members or _is_unlisted(cls):
         return _ordered([*proven, _trivial(at.variance())])
     at.check_pairs()
@@ -100,7 +108,7 @@ def _of_parities(cls: Parity) -> tuple[Rung, ...]:
 def _of_units(cls: ModularMultiplication, law: Law | RealLaw) -> tuple[Rung, ...]:
     formula = "V²·H²/(4(p−1)), H = harmonic number of (p−1)/2"
     proven = [
-        _sharp(sharp_bound(cls, law)),
+        _sharp(largest_eigenvalue(cls, law)),
         _boas_bellman(modular.boas_bellman(cls, law)),
         Rung("bounded-variation", modular.bounded_variation(cls, law), formula, True),
         _trivial(modular.trivial(cls, law)),

@@ -14,7 +14,7 @@ from barren._validate import Floats
 from barren.bounds.correlations import correlation_by_ratio, correlation_rows
 from barren.bounds.eigen import LARGEST_BYTES
 from barren.bounds.modular import extremal_character, is_uniform_prime, point_weight
-from barren.bounds.sharp import resolved, sharp_bound
+from barren.bounds.sharp import largest_eigenvalue, resolved
 from barren.classes import ModularMultiplication, TargetClass
 from barren.classes.group import unit_group
 from barren.inputs import Law, RandomBits, RealLaw, Sample, Uniform
@@ -87,16 +87,16 @@ def sq_queries(cls: TargetClass, *, tolerance: float, inputs: Law | RealLaw | No
         >>> sq_queries(barren.ModularMultiplication(10007), tolerance=0.1)
         59
     """
-    cls, law = resolved(cls, inputs)
+    cls, law, exponent = resolved(cls, inputs)
     tau = _positive("tolerance", tolerance)
     size = cls.size if cls.has_members else math.inf
     if size == 1:
         return 0
-    sharp = sharp_bound(cls, law)
+    sharp = largest_eigenvalue(cls, law)
     if sharp == 0.0:
         return math.inf
     rest = Fraction(1) if size == math.inf else Fraction(int(size) - 1, int(size))
-    return math.ceil(rest * Fraction(tau) ** 2 / Fraction(sharp))
+    return math.ceil(rest * Fraction(tau) ** 2 / (Fraction(sharp) * Fraction(4) ** exponent))
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def sq_dimension(cls: TargetClass, inputs: Law | RealLaw | None = None) -> Stati
         (True, True)
     """
     asked = cls
-    cls, law = resolved(cls, inputs)
+    cls, law, _ = resolved(cls, inputs)
     if is_uniform_prime(cls, law):
         return _by_ratio(cls, law)
     if 8 * cls.size**2 > LARGEST_BYTES:

@@ -16,12 +16,14 @@ import numpy as np
 from barren import _validate
 from barren._validate import Floats
 from barren.bounds.eigen import LARGEST_BYTES, largest_lanczos
-from barren.bounds.gcd import GcdMatrix
+from barren.bounds.gcd import BYTES_A_FREQUENCY, GcdMatrix
 from barren.targets import Target
 from barren.targets.circle import AnyCircle, Circle
 
 _BLOCK = 1 << 22  # entries of a block of rows
 _SMALL = 2**31
+# Of each frequency, beside the vectors of Lanczos: entries of F, of its transpose and of the product.
+_BYTES_A_COSINE = 60
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,16 @@ def gram(A: int, target: Target) -> Gram:
     and sums of cosines by their common harmonics, of any size; everything else as a matrix that is held.
 
     Raises:
-        ValueError: a matrix of more than 2 GiB, or a target that is no function on the circle.
+        ValueError: a matrix of more than 2 GiB, vectors that do not fit in memory, or a target that is no function on
+            the circle.
     """
     circle = target.circle()
     if circle.is_trigonometric:
+        _validate.tabulated("A", A, BYTES_A_FREQUENCY + _BYTES_A_COSINE * len(circle.terms), "Lanczos vectors")
         return _of_cosines(A, [(factor, wave.harmonic) for factor, wave in circle.terms])
     known = _harmonics(circle)
     if known is not None:
+        _validate.tabulated("A", A, BYTES_A_FREQUENCY, "Lanczos vectors")
         norm, s, odd = known
         matrix = GcdMatrix(A, s, odd)
         squares = norm**2 * matrix.squared_norm()

@@ -8,6 +8,7 @@ from barren import _memory, _validate
 from barren._validate import Floats
 from barren.bounds import parity
 from barren.bounds.finite import at_points
+from barren.bounds.levels import levelled, restored
 from barren.bounds.modular import character_values, extremal_character, is_uniform_prime, point_weight
 from barren.bounds.real_line import Gram, gram
 from barren.classes import Frequencies, ModularMultiplication, TargetClass
@@ -36,7 +37,7 @@ def sharp_bound(cls: TargetClass, inputs: Law | RealLaw | None = None) -> float:
 
     Raises:
         ValueError: neither the class kernel at the law's points nor the values of all members there fit in 2 GiB, or
-            the transforms of a prime p not in this machine's memory.
+            the transforms of a prime p or the vectors of A frequencies not in this machine's memory; λ is no float64.
 
     Cost: for a uniform law on a prime modulus transforms of length (p−1)/2, for most ψ one, and no table of powers or
     logarithms; otherwise a dense eigenvalue problem (n ≤ 512) or Lanczos, by transforms of length p − 1 for a whole
@@ -52,7 +53,12 @@ def sharp_bound(cls: TargetClass, inputs: Law | RealLaw | None = None) -> float:
         >>> round(p * barren.sharp_bound(barren.ModularMultiplication(p, targets.Sawtooth())), 4)
         1.1178
     """
-    cls, law = resolved(cls, inputs)
+    cls, law, exponent = resolved(cls, inputs)
+    return restored(largest_eigenvalue(cls, law), exponent)
+
+
+def largest_eigenvalue(cls: TargetClass, law: Law | RealLaw | None) -> float:
+    """λ of a class and a law that are resolved."""
     if law is None:
         return gram_of(cls).largest()[0]
     if is_uniform_prime(cls, law):
@@ -91,7 +97,7 @@ def extremal_jacobian(cls: TargetClass, inputs: Law | RealLaw | None = None) -> 
         >>> round(float(v) / barren.sharp_bound(cls), 12)
         1.0
     """
-    cls, law = resolved(cls, cls.default_law if inputs is None and isinstance(cls, TargetClass) else inputs)
+    cls, law, _ = resolved(cls, cls.default_law if inputs is None and isinstance(cls, TargetClass) else inputs)
     assert law is not None
     if is_uniform_prime(cls, law):
         extremal, n = extremal_character(cls, law), round(1.0 / point_weight(cls, law))
@@ -117,11 +123,12 @@ def extremal_jacobian(cls: TargetClass, inputs: Law | RealLaw | None = None) -> 
     return np.asarray(column[:, None])
 
 
-def resolved(cls: TargetClass, inputs: Law | RealLaw | None) -> tuple[TargetClass, Law | RealLaw | None]:
-    """The class and the law of x, once both arguments have been checked.
+def resolved(cls: TargetClass, inputs: Law | RealLaw | None) -> tuple[TargetClass, Law | RealLaw | None, int]:
+    """The class, the law of x and an exponent e, once both arguments have been checked.
 
     The law is None for frequencies 1..A with x uniform on [0, 1]. Integer frequencies on a grid become the modular
-    class that they are there (docs/theory, section 5).
+    class that they are there (docs/theory, section 5). ψ is without its constant and divided by 2^e, so that bounds are
+    4^e times those of the class that is returned; e is 0 but for the very large and the very small.
     """
     expected = "a target class such as barren.ModularMultiplication(1009)"
     _validate.instance("cls", cls, TargetClass, expected)
@@ -130,12 +137,18 @@ def resolved(cls: TargetClass, inputs: Law | RealLaw | None) -> tuple[TargetClas
         law = _validate.instance("inputs", cls.default_law if inputs is None else inputs, Law, expected)
         if is_uniform_prime(cls, law) and 8 * cls.p > (_memory.physical() or _validate.WORD_LIMIT):
             _refuse_uniform(cls, law)
-        return cls, law
+        level, exponent = levelled(cls)
+        return level, law, exponent
+    line, exponent = levelled(cls)
+    assert isinstance(line, Frequencies)
     if inputs is None and cls.kind == "integers":
-        return cls, None
+        return line, None, exponent
     law = cls.law_of(inputs)
-    modular = cls.modular(law)
-    return (cls.under(law), law) if modular is None else (modular, Uniform())
+    modular = line.modular(law)
+    if modular is None:
+        return line.under(law), law, exponent
+    level, more = levelled(modular)  # terms of ψ may be constant on the grid
+    return level, Uniform(), exponent + more
 
 
 def _refuse_uniform(cls: ModularMultiplication, law: Law) -> None:

@@ -78,6 +78,11 @@ class TargetClass(ABC):
         """The class as it is at the points of a law: itself, where points are shown as what they are."""
         return self
 
+    @property
+    def without_constant(self) -> TargetClass:
+        """The class of ψ less a constant, with the same covariances: itself, where there is none."""
+        return self
+
     @abstractmethod
     def values(self, a: ArrayLike, x: ArrayLike, *, threads: int | None = None) -> Floats:
         """h_a(x), float64 of shape ``(len(a), len(x))``.

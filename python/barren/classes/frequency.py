@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -109,6 +110,25 @@ class Frequencies(TargetClass):
     def circle(self) -> AnyCircle:
         """ψ on the circle."""
         return self.target.circle()
+
+    def with_target(self, target: Target) -> Frequencies:
+        """The class of the same frequencies and another ψ.
+
+        Raises:
+            TypeError: not a target.
+            ValueError: ψ has no meaning on the circle.
+        """
+        _validate.instance("target", target, Target, "a target such as targets.Sawtooth()")
+        target.circle()
+        made = copy.copy(self)  # without what was computed of ψ
+        object.__setattr__(made, "target", target)
+        return made
+
+    @cached_property
+    def without_constant(self) -> Frequencies:
+        """The class of ψ less its constant, with the same covariances and all their digits; itself without one."""
+        target = self.target.without_constant()
+        return self if target is self.target else self.with_target(target)
 
     @property
     def has_members(self) -> bool:
@@ -266,7 +286,7 @@ class Frequencies(TargetClass):
         if self.is_closed or not self.has_members:
             closed_forms.refuse_long(self, rows, columns)
             return closed_forms.kernel(self, rows, columns, workers)
-        return frequency_sums.kernel(self, rows, columns, workers)
+        return frequency_sums.kernel(self.without_constant, rows, columns, workers)
 
     def _at_small_points(self, x: Floats, y: Floats) -> Floats | None:
         """K where a·x is small for every member, else None."""

@@ -171,6 +171,12 @@ class ModularMultiplication(OnIntegers):
             return ModularMultiplication(self.p, target, self.multipliers)
         return ModularMultiplication.with_repeats(self.p, target, self._given)
 
+    @cached_property
+    def without_constant(self) -> ModularMultiplication:
+        """The class of ψ less its constant, with the same covariances and all their digits; itself without one."""
+        target = self.target.without_constant()
+        return self if target is self.target else self.with_target(target)
+
     def values(self, a: ArrayLike, x: ArrayLike, *, threads: int | None = None) -> Floats:
         """h_a(x) = ψ(a·x mod p).
 
@@ -263,7 +269,7 @@ class ModularMultiplication(OnIntegers):
         rows, columns = self._residues("x", x), self._residues("y", y)
         if self._given is None and self.is_prime:
             return ratios.kernel(self, rows, columns)
-        return members.kernel(self, rows, columns, workers)
+        return members.kernel(self.without_constant, rows, columns, workers)
 
     def kernel_by_ratio(self) -> Floats:
         """κ[k] = Cov(ψ(a), ψ(a·g^k)) over the units a, with g the root of ``unit_group(p)``.
@@ -356,7 +362,8 @@ class ModularMultiplication(OnIntegers):
         """|P[χ]|² for χ = 0..(p−1)/2 of the centred ψ(g^i), so index 0 is zero."""
         _validate.prime("p", self.p, purpose)
         _validate.tabulated("p", self.p, 8, "a table of ψ")
-        coefficients = _fft.rfft(self._table[unit_group(self.p).powers] - self.unit_mean)
+        cls = self.without_constant
+        coefficients = _fft.rfft(cls.table()[unit_group(self.p).powers] - cls.unit_mean)
         coefficients[0] = 0.0
         return np.asarray(coefficients.real**2 + coefficients.imag**2, dtype=np.float64)
 

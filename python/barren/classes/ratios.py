@@ -34,5 +34,5 @@ def kernel(cls: ModularMultiplication, x: Integers, y: Integers) -> Floats:
 
 def zero_excess(cls: ModularMultiplication) -> float:
     """ψ(0) − mean of ψ over the units of a prime: what the multiplier 0 adds to the class."""
-    table = cls.table()
+    table = cls.without_constant.table()
     return float((table[0] - table[1:]).mean())  # differences first: a large constant in ψ has no rounding then

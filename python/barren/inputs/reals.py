@@ -23,6 +23,10 @@ _NEGLIGIBLE = 1e-300
 _LARGEST_RULE, _PANEL = 4096, 64
 # A sample of a function is drawn from steps: the integrals over this many cells, by four nodes each.
 _CELLS, _CELL_NODES = 1 << 16, 4
+# Bytes a node at the peak, measured: of a Gauss–Legendre and of a Gauss–Hermite rule. A sample takes its points, its
+# weights and less than as much as these for what is at hand, that of a function also the inverse of a distribution.
+_BYTES_OF_RULE = {"uniform": 40, "gaussian": 250}
+_BYTES_OF_INVERSE = 32
 
 
 class RealLaw(ABC):
@@ -226,7 +230,11 @@ class Density(RealLaw):
         return self.nodes if self.density != "gaussian" or self.seed is not None else len(self._rule[0])
 
     def points(self) -> Floats:
-        """The nodes, increasing, or the sample in the order in which it was drawn."""
+        """The nodes, increasing, or the sample in the order in which it was drawn.
+
+        Raises:
+            ValueError: they do not fit in memory.
+        """
         return self._rule[0]
 
     def weights(self) -> Floats:
@@ -235,10 +243,18 @@ class Density(RealLaw):
 
     @cached_property
     def _rule(self) -> tuple[Floats, Floats]:
+        _validate.tabulated("nodes", self.nodes, self._bytes_a_node, "the points and their weights")
         points, weights = self._sample(self.seed) if self.seed is not None else self._quadrature()
         points.setflags(write=False)
         weights.setflags(write=False)
         return points, weights
+
+    @property
+    def _bytes_a_node(self) -> int:
+        named = self.density if isinstance(self.density, str) else None
+        if self.seed is None:
+            return _BYTES_OF_RULE[named or "uniform"]
+        return 8 * (self.dimension + 2) + (0 if named else _BYTES_OF_INVERSE * self.dimension)
 
     def _sample(self, seed: int) -> tuple[Floats, Floats]:
         random = np.random.default_rng(seed)

@@ -120,6 +120,14 @@ class Target(ABC):
             ValueError, "target", f"a function on the circle: {ON_CIRCLE}", f"{self!r}, which {self._off_circle}"
         )
 
+    def without_constant(self) -> Target:
+        """ψ less a constant, without an error: covariances do not see it, and beside a large one ψ has few digits.
+
+        Returns:
+            The same target where there is none to take off.
+        """
+        return self
+
     def sawtooth_expansion(self, p: int) -> SawtoothExpansion | None:
         """ψ as a constant, finitely many sawtooths and point masses, equal to ψ at every residue, in exact rationals.
 

@@ -31,7 +31,7 @@ class Combination(Target):
 
     Raises:
         TypeError: a coefficient is not a real number, or a target not a ``Target``.
-        ValueError: a coefficient is not finite, or nothing but a constant is left.
+        ValueError: a coefficient or the constant is not finite, or no float64, or nothing but a constant is left.
 
     Source: docs/theory, sections 2.1 and 5.
 
@@ -56,6 +56,8 @@ class Combination(Target):
         kept = tuple((factor, target) for target, factor in joined.items() if factor)
         if not kept:
             _validate.refuse(ValueError, "terms", "at least one target with a coefficient other than 0", came(kept))
+        for number in (total, *(factor for factor, _ in kept)):
+            _refuse_large(number)
         object.__setattr__(self, "terms", kept)
         object.__setattr__(self, "constant", total)
 
@@ -107,6 +109,15 @@ class Combination(Target):
         """
         return CircleSum([(factor, target.circle()) for factor, target in self.terms], self.constant)
 
+    def without_constant(self) -> Target:
+        """The terms alone; a single target where nothing but that is left."""
+        terms = [(factor, target.without_constant()) for factor, target in self.terms]
+        if len(terms) == 1 and terms[0][0] == 1:
+            return terms[0][1]
+        if not self.constant and all(left is right for (_, left), (_, right) in zip(terms, self.terms, strict=True)):
+            return self
+        return Combination(terms)
+
     def _fit(self, p: int) -> None:
         """Refuse a modulus that one of the targets does not fit."""
         for _, target in self.terms:
@@ -136,6 +147,15 @@ class Combination(Target):
     def __repr__(self) -> str:
         words = [f"{factor}·{target!r}" for factor, target in self.terms]
         return f"Combination({' + '.join(words)}{f' + {self.constant}' if self.constant else ''})"
+
+
+def _refuse_large(number: Fraction) -> None:
+    """Refuse a coefficient that is no float64, as ψ would not be."""
+    try:
+        float(number)
+    except OverflowError:
+        digits = len(str(abs(number.numerator) // number.denominator))
+        _validate.refuse(ValueError, "terms", "coefficients that are float64 numbers", f"one of {digits} digits")
 
 
 def exact(name: str, value: object) -> Fraction:

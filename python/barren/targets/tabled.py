@@ -120,6 +120,15 @@ class Table(Target):
             pieces=np.stack([np.arange(p) / p, values, np.zeros(p)], axis=1),
         )
 
+    def without_constant(self) -> Table:
+        """The values less the least of them, where all are within a factor of 2: such a difference has no rounding."""
+        low, high = float(self.values.min()), float(self.values.max())
+        if 0.0 < low < high <= 2.0 * low:
+            return Table(self.values - low)
+        if 2.0 * high <= low < high < 0.0:
+            return Table(self.values - high)
+        return self
+
     def _coefficients(self, k: Integers) -> np.ndarray:
         """Those of one step, times the transform of the values."""
         k, p = np.asarray(k), self.values.size

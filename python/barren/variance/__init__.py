@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from barren._scales import refuse_overflow
 from barren.classes import ModularMultiplication, TargetClass
 from barren.inputs import Law, RealLaw
 from barren.tangents.given import GivenJacobian, GivenNTK
@@ -240,9 +241,7 @@ def _of_probability(problem: Problem, pairing: Pairing, squared_norms: np.ndarra
 def _check_sound(pairing: Pairing, mean_squared_norm: float, *, given: bool) -> None:
     """Refuses a result that overflowed, and a negative one, which only an indefinite Θ can give."""
     if not np.isfinite(pairing.variance) or not np.isfinite(mean_squared_norm):
-        raise ValueError(
-            "the squared gradient must be a finite float64; got an overflow: scale the Jacobian, Θ or the model down"
-        )
+        refuse_overflow("the Jacobian, Θ, the model or ψ")
     if given and pairing.variance < -1e-6 * mean_squared_norm:
         raise ValueError(
             "ntk must be positive semidefinite, J·Jᵀ of some J; got one with which the variance would be "

@@ -83,7 +83,7 @@ def prepare(
     if model is not None:
         _used.append(True)
     problem = Problem(
-        cast("ModularMultiplication", cls.under(law)),
+        cast("ModularMultiplication", cls.without_constant.under(law)),
         law,
         points,
         weights,
@@ -99,7 +99,7 @@ def prepare(
     )
     if deviations and method == "probes" and tangent.has_columns and (lack := tangent.forward_obstacle) is not None:
         raise ValueError(f"deviations must be None or False where probes take the dual form, which gives none: {lack}")
-    return _on_grid(problem, cls.modular(law)) if isinstance(cls, Frequencies) else problem
+    return _on_grid(problem, cls.without_constant.modular(law)) if isinstance(cls, Frequencies) else problem
 
 
 def _timed(make: Callable[[], _Sides], *, again: bool) -> tuple[_Sides, float]:
@@ -117,7 +117,7 @@ def _on_grid(problem: Problem, cls: ModularMultiplication | None) -> Problem:
     if cls is None:
         return problem
     points, weights = cls.points_of(Uniform())
-    return replace(problem, cls=cls, law=Uniform(), points=points, weights=weights, whole=True)
+    return replace(problem, cls=cls.without_constant, law=Uniform(), points=points, weights=weights, whole=True)
 
 
 def _check_frequencies_fit(cls: Frequencies, law: RealLaw, limit: int, deviations: bool | None) -> bool:

@@ -29,9 +29,9 @@ class Problem:
     """What every method is given.
 
     Attributes:
-        cls: the target class that is computed with: the one asked for, or the modular class that it is on a grid. In
-            the methods of `variance.frequency` alone it is a class of `Frequencies`, whatever is written here, and in
-            those of `variance.parity` one of `Parity`.
+        cls: the target class that is computed with, of ψ less its constant, which no variance sees: the one asked for,
+            or the modular class that it is on a grid. In the methods of `variance.frequency` alone it is a class of
+            `Frequencies`, whatever is written here, and in those of `variance.parity` one of `Parity`.
         law: the law of x in that class.
         points: the points of the law, int64 (for p >= 2**63 Python integers) or float64, shape
             (n,), or (n, d) in R^d.
