@@ -160,12 +160,9 @@ def test_on_a_grid_the_points_are_fractions():
 @pytest.mark.parametrize("dimension", [1, 2])
 def test_frequencies_too_coarse_for_the_points_are_refused(dimension):
     x = np.linspace(0.0, 1.0, 5)
-    law = inputs.RealSample(x if dimension == 1 else np.stack([x, 1.0 - x], axis=1))
-    for A, is_refused in [(1e11, False), (1e13, True)]:
-        cls = barren.Frequencies(A, targets.Sawtooth(), integer=False, dimension=dimension)
-        options = {"jacobian": np.eye(5), "inputs": law, "method": "sample"}
-        if is_refused:
-            with pytest.raises(ValueError, match=r"53 bits.*A·x = 1e\+13"):
-                barren.gradient_variance(cls, **options)
-        else:
-            assert float(barren.gradient_variance(cls, **options)) > 0.0
+    law = inputs.RealSample(x if dimension == 1 else np.stack([x, 0.0 * x], axis=1))
+    kind = {"integer": False} if dimension == 1 else {"dimension": dimension}
+    options = {"jacobian": np.eye(5), "inputs": law, "method": "sample", "rtol": 0.2}
+    with pytest.raises(ValueError, match=r"53 bits.*A·x = 1e\+14"):
+        barren.gradient_variance(barren.Frequencies(1e14, targets.Sawtooth(), **kind), **options)
+    assert float(barren.gradient_variance(barren.Frequencies(1e11, targets.Sawtooth(), **kind), **options)) > 0.0

@@ -22,8 +22,8 @@ from barren.variance.problem import Estimate, Pairing, Problem
 from barren.variance.speeds import Speeds
 
 _LEAST, _MOST = 1024, 1 << 20
-# Neighbours among the float64 numbers in 0..A are then 2^-13 of a period apart.
-_MOST_TURNS = 2.0**40
+# Draws of a are A·2^-53 apart, which is then 2^-9 of a period: far below the error of an estimate.
+_MOST_TURNS = 2.0**44
 # The relative variance of the deviations on which a price is based; the run itself measures it.
 _SPREAD = 2.0
 _MARGIN = 1.2  # more frequencies than a first sample asks for, whose spread is rounded by chance
@@ -46,7 +46,7 @@ def _too_coarse(problem: Problem) -> str | None:
     turns = float(cls.A or 0.0) * harmonic * float(lengths.max())
     if turns < _MOST_TURNS:
         return None
-    return f"it draws a with 53 bits, which says too little of ψ(a·x) at A·x = {turns:.3g}, where 2^40 is too much"
+    return f"it draws a with 53 bits, which says too little of ψ(a·x) at A·x = {turns:.3g}, where 2^44 is too much"
 
 
 def smallest_memory(problem: Problem) -> int:
