@@ -120,8 +120,13 @@ class Rates:
 
 def rates(threads: int) -> Rates:
     """The rates for this number of threads (0: all), measured in some seconds if the cache has none."""
+    return _rates(_within_cores(threads))
+
+
+def _within_cores(threads: int) -> int:
+    """How many threads (0: all) have rates of their own: those beyond the cores add no speed."""
     cores = _core.available_threads()
-    return _rates(min(threads or cores, cores))  # threads beyond the cores add no speed
+    return min(threads or cores, cores)
 
 
 @lru_cache(maxsize=8)
@@ -135,8 +140,7 @@ def _rates(threads: int) -> Rates:
 
 def recalibrate(threads: int = 0) -> Path:
     """Measures the rates for this number of threads (0: all) anew, and says where they are kept."""
-    cores = _core.available_threads()
-    _measure_and_keep(min(threads or cores, cores))
+    _measure_and_keep(_within_cores(threads))
     _rates.cache_clear()
     return cache_file()
 
