@@ -126,7 +126,9 @@ def test_the_smallest_case_that_rounding_gets_wrong():
     """At the double next to j/5 the fractions of 5·x would lie on either side of the jump of the sawtooth at 0."""
     cls, J = Frequencies(frequencies=[0.5, 5.0]), np.arange(1.0, 6.0)[:, None]
     for method in ("direct", "kernel"):
-        assert float(barren.gradient_variance(cls, jacobian=J, inputs=inputs.Grid(5), method=method)) == 0.09
+        v = float(barren.gradient_variance(cls, jacobian=J, inputs=inputs.Grid(5), method=method))
+        # Within a unit or two of the last place, which depend on the products that a compiler fuses with their sums.
+        assert v == pytest.approx(0.09, rel=4e-16, abs=0.0)
 
 
 def test_an_estimate_by_probes_holds_the_exact_value():
