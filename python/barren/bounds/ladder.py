@@ -82,13 +82,12 @@ def _ladder(cls: TargetClass, law: Law | RealLaw | None) -> tuple[Rung, ...]:
     if parity.is_uniform_parity(cls, law):
         return _of_parities(cls)
     at = at_points(cls, law)
-    proven = [_sharp(largest_eigenvalue(cls, law))]
     if not cls.has_members or _is_unlisted(cls):
-        return _ordered([*proven, _trivial(at.variance())])
-    at.check_pairs()
-    norms = at.squared_norms()
+        return _ordered([_sharp(largest_eigenvalue(cls, law)), _trivial(at.variance())])
+    at.check_pairs()  # before λ, which may take minutes
+    sharp, norms = _sharp(largest_eigenvalue(cls, law)), at.squared_norms()
     boas_bellman = float(norms.max()) + at.off_diagonal(norms) ** 0.5
-    return _ordered([*proven, _boas_bellman(boas_bellman), _trivial(float(norms.sum()))])
+    return _ordered([sharp, _boas_bellman(boas_bellman), _trivial(float(norms.sum()))])
 
 
 def _is_unlisted(cls: TargetClass) -> bool:
