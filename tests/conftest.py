@@ -12,7 +12,7 @@ from barren import _core
 
 _skipped: list[str] = []
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a job that a script put in the background: nothing would stop
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a script's job in the background has it: nothing would stop
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
