@@ -74,3 +74,35 @@ def test_small_targets_and_gradients_are_no_rounding(scale):
             )
             assert float(v) > 0.0
         barren.gradient_variance(barren.ModularMultiplication(P), jacobian=np.ones((P, 3)), method="direct")
+
+
+@pytest.mark.parametrize("method", ["kernel", "direct"])
+@pytest.mark.parametrize(
+    ("p", "multipliers", "x"), [(16, "units", 8), (45, [1, 4, 7, 16, 31], 15), (61, [7], 5), (15, "all", 0)]
+)
+def test_a_large_gradient_where_all_members_have_one_residue(p, multipliers, x, method):
+    """It is in no deviation, whatever its size, and nothing of it may be left in the others."""
+    cls = barren.ModularMultiplication(p, targets.Sawtooth(), multipliers=multipliers)
+    jacobian = np.random.default_rng(0).standard_normal((p, 5))
+    jacobian[x] = 0.0
+    expected = reference.from_jacobian(cls, jacobian)
+    jacobian[x] = 1e8
+    found = barren.gradient_variance(cls, jacobian=jacobian, method=method, deviations=True)
+    assert float(found) == pytest.approx(expected.variance, rel=1e-12, abs=1e-20)
+    np.testing.assert_allclose(found.deviations, expected.deviations, rtol=1e-11, atol=1e-20)
+
+
+def test_a_large_gradient_where_members_happen_to_agree_is_warned_of():
+    """Other residues of one bit: products of gradients leave their rounding, which sums of responses do not."""
+    cls, x = barren.ModularMultiplication(15, targets.Bit(0), multipliers=[1, 2, 7]), 6
+    assert len(set(cls.values([1, 2, 7], [x])[:, 0].tolist())) == 1
+    jacobian = np.random.default_rng(0).standard_normal((15, 5))
+    jacobian[x] = 1e8
+    with pytest.warns(UserWarning, match='rounding to float64 leaves.*method="direct"'):
+        barren.gradient_variance(cls, jacobian=jacobian, method="kernel")
+    jacobian[x] = 0.0
+    expected = reference.from_jacobian(cls, jacobian)
+    jacobian[x] = 1e8
+    assert float(barren.gradient_variance(cls, jacobian=jacobian, method="direct")) == pytest.approx(
+        expected.variance, rel=1e-6
+    )

@@ -12,6 +12,8 @@ from ledger import exact
 
 # What is asked of exact engines: of float64 data, and of float32 data, whose sums are in float32 for runs of 256.
 ASKED = {"float64": 1e-12, "float32": 1e-5}
+# From here on an error must come with a warning.
+WARNED = 0.01
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,17 @@ class Case:
         return self.limit or ASKED[self.dtype]
 
     def errors(self) -> dict[str, float]:
-        """Quantity -> relative error; warnings that results carry are no matter here."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return self.measure()
+        """Quantity -> relative error; where one is a percent, the package must have warned of it.
+
+        Raises:
+            AssertionError: it has not.
+        """
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = self.measure()
+        if max(found.values()) >= WARNED and not any("rounding" in str(warning.message) for warning in caught):
+            raise AssertionError(f"{self.engine}: {self.name}: errors {found} without a warning")
+        return found
 
 
 class Problem(Protocol):

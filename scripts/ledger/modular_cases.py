@@ -46,8 +46,8 @@ SYMMETRY = (
     "methods that sum responses and 1e-16 of |J|² for those that multiply J with itself"
 )
 AGREE = (
-    "One row of J is 1e8, at a point x ≠ 0 where the few members of the set have one value: what cancels leaves its "
-    "rounding, as above"
+    "One row of J is 1e8, at a point x ≠ 0 where the few members of the set give other residues of one ψ: what cancels "
+    "leaves its rounding, as above"
 )
 SINGLE = ("Z + 1", "1 + 2^-12·integers", "1e-25·Z", "1e25·Z", "1e-37·Z")
 
@@ -120,7 +120,8 @@ def _reason(problem: Modular, method: str) -> tuple[str, float]:
     limit = 1e-1 if method == "kernel" else 1e-7
     if problem.jacobian == "±1e6 + Z" and problem.target == "triangle":
         return SYMMETRY, limit
-    if problem.jacobian == "Z, one row 1e8" and (problem.p, problem.multipliers) == (15, "some units"):
+    few = (15, "some units", "bit 0")
+    if problem.jacobian == "Z, one row 1e8" and (problem.p, problem.multipliers, problem.target) == few:
         return AGREE, limit
     return "", 0.0
 

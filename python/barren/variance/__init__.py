@@ -150,7 +150,7 @@ def gradient_variance(
     labels = problem.labels
     mean_squared_norm = float(problem.weights @ squared_norms)
     _check_sound(pairing, mean_squared_norm, given=ntk is not None)
-    rounding.warn(problem, plan.method, pairing.variance, mean_squared_norm)
+    rounding.warn(problem, pairing, mean_squared_norm)
     return GradientVariance(
         value=max(0.0, pairing.variance),  # below zero is rounding of a variance that is zero
         standard_error=_standard_error(cls, pairing),

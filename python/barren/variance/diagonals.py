@@ -103,13 +103,16 @@ def run(problem: Problem, memory: int) -> Pairing | None:
     forms = _Forms(problem)
     kernel = whole_kernel(problem)
     per_layer: dict[str, float] = {}
+    diagonal = 0.0
     for shifts, sums, diagonals in bands:
         twice = np.where((shifts == 0) | (2 * shifts == bands.order), 1.0, 2.0)
         for layer, amounts in sums.items():
             accumulate(per_layer, layer, float((twice * kernel[shifts]) @ amounts))
+            diagonal += float(kernel[0] * amounts[0]) if shifts[0] == 0 else 0.0
         forms.add(shifts, twice, diagonals)
     norms, outputs = _of_points(problem, rows, bands.tangent)
-    return Pairing(per_layer, forms.deviations(bands.offset), squared_norms=norms, outputs=outputs)
+    deviations = forms.deviations(bands.offset)
+    return Pairing(per_layer, deviations, squared_norms=norms, outputs=outputs, diagonal=diagonal)
 
 
 def _of_points(problem: Problem, rows: np.ndarray, taken: Tangent) -> tuple[np.ndarray, np.ndarray | None]:

@@ -41,6 +41,18 @@ def sees_no_constant(cls: object, points: np.ndarray, weights: Floats) -> bool:
     return len(divisors) == 1 or (cls.p <= _LARGEST_TABLE and _sums_agree(cls, orbits, divisors))
 
 
+def common_step(cls: ModularMultiplication) -> int:
+    """The largest divisor D of p with all members equal modulo D: a·x mod p is the same for all where p/D divides x.
+
+    Units of an even p are all odd, and tell no two apart at x = p/2; of an odd p they have D = 1.
+    """
+    if cls.multipliers == "units":
+        return 2 if cls.p % 2 == 0 else 1
+    if cls.multipliers == "all":
+        return 1
+    return math.gcd(int(np.gcd.reduce(cls.members - cls.members[0])), cls.p)
+
+
 def permutes_points(cls: object, points: np.ndarray, weights: Floats) -> bool:
     """Whether Σ_x c_x·f(a·x) is one number for all members a, whatever f is.
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from barren import _core
 from barren._pool import in_order
 from barren._products import mirror, pieces
-from barren._validate import WORD_LIMIT
+from barren._validate import WORD_LIMIT, Floats
 from barren.classes.correlation import halves_of
 from barren.classes.group import unit_group
 from barren.tangents.given import GivenNTK
@@ -27,8 +28,19 @@ from barren.variance.problem import Pairing, Problem, accumulate
 from barren.variance.speeds import Speeds
 from barren.variance.theta import UpperBlock, least_block_bytes, rows_a_block, upper_blocks, workers_within
 
-# Pairs rows start..stop of one layer's Θ with the class kernel, columns from start on.
-PairBlock = Callable[[int, int, np.ndarray], float]
+
+class Pairs(NamedTuple):
+    """The side of the class.
+
+    Attributes:
+        block: pairs rows start..stop of one layer's Θ with the class kernel, columns from start on.
+        own: c_x²·K(x, x), shape (n,).
+    """
+
+    block: Callable[[int, int, np.ndarray], float]
+    own: Floats
+
+
 # Passes over an entry of a layer's Θ in float64 beside its products.
 _PASSES = 3.0
 
@@ -100,11 +112,11 @@ def run(problem: Problem) -> Pairing:
     room = max(0, problem.memory_limit - smallest_memory(problem))
     total = np.zeros((n, n)) if problem.needs_deviations else None
     pair = _pair_by_logarithms(problem, room) if _is_whole_prime(problem) else pair_by_kernel(problem)
-    per_layer = pair_layers(problem, pair, room, total)
-    return Pairing(per_layer, None if total is None else _deviations(problem, total, room))
+    found = pair_layers(problem, pair, room, total)
+    return found if total is None else replace(found, deviations=_deviations(problem, total, room))
 
 
-def pair_layers(problem: Problem, pair: PairBlock, room: int, total: np.ndarray | None) -> dict[str, float]:
+def pair_layers(problem: Problem, pair: Pairs, room: int, total: np.ndarray | None) -> Pairing:
     """The variance of every layer, from blocks of its Θ that take so many bytes; the sum of all Θ is added to `total`.
 
     Only what is on and above the diagonal of `total` is Θ.
@@ -112,22 +124,25 @@ def pair_layers(problem: Problem, pair: PairBlock, room: int, total: np.ndarray 
     problem.tangent.ready(problem.threads)
     workers, threads = _shared(problem, room)
     per_layer: dict[str, float] = {}
+    diagonal = 0.0
 
-    def paired(blocks: UpperBlock) -> list[tuple[str, float]]:
+    def paired(blocks: UpperBlock) -> list[tuple[str, float, float]]:
         start, stop, layers = blocks
         amounts = []
         with problem.tangent.limited(threads):  # of each thread that makes blocks
             for layer, block in layers:
-                amounts.append((layer, pair(start, stop, np.ascontiguousarray(block))))
+                own = float(pair.own[start:stop] @ np.diagonal(block).astype(np.float64))
+                amounts.append((layer, pair.block(start, stop, np.ascontiguousarray(block)), own))
                 if total is not None:
                     total[start:stop, start:] += block
                 del block  # before the next one is made
         return amounts
 
     for amounts in in_order(paired, upper_blocks(problem.tangent, room, reduced=problem.rows_vanish), workers):
-        for layer, amount in amounts:
+        for layer, amount, own in amounts:
             accumulate(per_layer, layer, amount)
-    return per_layer
+            diagonal += own
+    return Pairing(per_layer, None, diagonal=diagonal)
 
 
 def blocks_memory(problem: Problem, room: int) -> int:
@@ -182,7 +197,7 @@ def _doubled_above(weights: np.ndarray, start: int, stop: int) -> np.ndarray:
     return doubled
 
 
-def _pair_by_logarithms(problem: Problem, room: int) -> PairBlock:
+def _pair_by_logarithms(problem: Problem, room: int) -> Pairs:
     """Prime modulus, whole class: K(x, y) = κ[log x − log y], plus a constant when the multiplier 0 is a member."""
     kernel, threads = diagonals.whole_kernel(problem), _shared(problem, room)[1]
     logarithms = unit_group(problem.cls.p).logarithms[problem.points]
@@ -193,10 +208,10 @@ def _pair_by_logarithms(problem: Problem, room: int) -> PairBlock:
         sides = (logarithms[start:stop], row_weights, logarithms[start:], doubled)
         return _core.pairing(kernel, *sides, block, threads)
 
-    return pair
+    return Pairs(pair, problem.varying_weights**2 * kernel[0])
 
 
-def pair_by_kernel(problem: Problem) -> PairBlock:
+def pair_by_kernel(problem: Problem) -> Pairs:
     """Any modulus and any set of multipliers: K is built once, n × n."""
     kernel = problem.cls.kernel(problem.points, problem.points, threads=problem.threads or None)
 
@@ -205,7 +220,7 @@ def pair_by_kernel(problem: Problem) -> PairBlock:
         by_row = np.einsum("rc,rc,c->r", kernel[start:stop, start:], block, doubled)
         return float(problem.weights[start:stop] @ by_row)
 
-    return pair
+    return Pairs(pair, problem.weights**2 * np.diagonal(kernel))
 
 
 def weigh(problem: Problem, theta: np.ndarray) -> None:

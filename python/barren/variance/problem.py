@@ -13,7 +13,7 @@ from barren.classes import ModularMultiplication, Parity
 from barren.inputs import Law, RealLaw
 from barren.tangents.base import Tangent
 from barren.tangents.given import GivenJacobian
-from barren.variance.invariance import permutes_points, sees_no_constant
+from barren.variance.invariance import common_step, permutes_points, sees_no_constant
 
 if TYPE_CHECKING:
     from barren.variance.lookups import Labels
@@ -93,8 +93,14 @@ class Problem:
 
     @functools.cached_property
     def varies(self) -> np.ndarray:
-        """Which points tell members apart, shape (n,): at x = 0 all have one value; parities of k ones at 1…1 too."""
+        """Which points tell members apart, shape (n,): at x = 0 all have one value; parities of k ones at 1…1 too.
+
+        Nor does any x that the members, all equal modulo a divisor of p, take to one residue.
+        """
         cls: object = self.cls
+        if isinstance(cls, ModularMultiplication) and (step := common_step(cls)) > 1:
+            residues: np.ndarray = self.points % (cls.p // step) != 0
+            return residues
         found: np.ndarray = self.points != 0
         if isinstance(cls, Parity) and cls.weight is not None:
             found &= self.points != cls.points - 1
@@ -102,13 +108,13 @@ class Problem:
 
     @functools.cached_property
     def varying_weights(self) -> Floats:
-        """The weights of x, 0 at x = 0, which is in no deviation."""
+        """The weights of x, 0 where no members are told apart, as at x = 0: such points are in no deviation."""
         return np.where(self.varies, self.weights, 0.0)
 
     def of_varying(self) -> Problem:
-        """The same variance from less: x = 0 has the weight 0, and of a given Jacobian its row is left out.
+        """The same variance from less: points such as x = 0 weigh 0, and of a given Jacobian their rows are left out.
 
-        The row would be in the means that are taken off all of them, and may be as large as it likes.
+        A row would be in the means that are taken off all of them, and may be as large as it likes.
         """
         if self.varies.all() or not self.varies.any():
             return self
@@ -191,6 +197,8 @@ class Pairing:
         estimate: where it is one and not exact.
         squared_norms: ‖J(x)‖² of every point where the method has them at hand, else None.
         outputs: N(x) of every point where the method has them at hand, else None.
+        diagonal: Σ_x c_x²·K(x, x)·Θ(x, x) where Θ was paired entry by entry, of that Θ, else None: what Var would be if
+            no two points had to do with each other, and the measure of what rounding leaves of it.
     """
 
     per_layer: dict[str, float]
@@ -199,6 +207,7 @@ class Pairing:
     estimate: Estimate | None = None
     squared_norms: np.ndarray | None = None
     outputs: np.ndarray | None = None
+    diagonal: float | None = None
 
     @property
     def variance(self) -> float:

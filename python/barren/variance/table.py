@@ -8,6 +8,7 @@ members before any product, so what does not depend on a costs no digits.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +37,8 @@ _NEEDS_AFFINE = (
 _LEAST_MEMBERS, _LEAST_LINES = 64, 16
 # Entries of T that are centred together: a few arrays of two doubles each.
 _CENTRED = 1 << 18
+# So many times the largest squared norm of others is one that is larger by far.
+_FAR = 16.0
 
 
 def applies(cls: ModularMultiplication, loss: object, method: str) -> bool:
@@ -245,6 +248,7 @@ def _by_forms(problem: Problem, table: np.ndarray, sums: np.ndarray) -> Pairing:
     With Θ = R + f + fᵀ, R without the constant part of J (`Tangent.ntk`), these are the same of R, and what f gives:
     2·(Σ_x Ψ_a(x))·(f·Ψ_a), whose first factor nearly cancels and is exact.
     """
+    problem, table = _of_told(problem, table)
     cls, n = problem.cls, len(problem.points)
     cube = table[:, :, None]
     room = max(0, problem.memory_limit - _forms_memory(problem))
@@ -260,16 +264,18 @@ def _by_forms(problem: Problem, table: np.ndarray, sums: np.ndarray) -> Pairing:
         kernel[lines] /= cls.size
     theta = np.zeros((n, n)) if problem.needs_deviations else None
     per_layer = {layer: 2.0 * float(shift @ meeting) / cls.size for layer, shift in shifts.items()}
+    diagonal = 0.0
     for start, stop, layers in upper_blocks(problem.tangent, room, reduced=bool(shifts)):
         beside = kernel[start:stop, start:]
         for layer, block in layers:
+            diagonal += float(np.diagonal(beside) @ np.diagonal(block).astype(np.float64))
             square = np.einsum("rc,rc->", beside[:, : stop - start], block[:, : stop - start])
             accumulate(per_layer, layer, 2.0 * np.einsum("rc,rc->", beside, block) - square)
             if theta is not None:
                 theta[start:stop, start:] += block
             del block  # before the next one is made
     if theta is None:
-        return Pairing(per_layer, None)
+        return Pairing(per_layer, None, diagonal=diagonal)
     del kernel
     mirror(theta)
     shift = np.sum([*shifts.values(), np.zeros(n)], axis=0)
@@ -277,7 +283,29 @@ def _by_forms(problem: Problem, table: np.ndarray, sums: np.ndarray) -> Pairing:
     for rows in member_blocks(problem, 16 * n, room, _LEAST_MEMBERS):
         psi = look_up(problem, rows, cube)[:, :, 0]
         deviations[rows] = np.einsum("ax,ax->a", product(psi, theta), psi) + 2.0 * sums[rows] * (psi @ shift)
-    return Pairing(per_layer, deviations)
+    return Pairing(per_layer, deviations, diagonal=diagonal)
+
+
+def _of_told(problem: Problem, table: np.ndarray) -> tuple[Problem, np.ndarray]:
+    """The same sums from the points where members are told apart, if J is larger by far at the others.
+
+    Their rows would be in the constant part that is taken off all rows.
+    """
+    told = np.asarray(table.any(axis=1))
+    if told.all() or not told.any():
+        return problem, table
+    norms, labels = problem.tangent.squared_norms(), labels_of(problem)
+    if norms[~told].max() < _FAR * norms[told].max():
+        return problem, table
+    assert labels.slopes is not None
+    fewer = replace(
+        problem,
+        points=problem.points[told],
+        weights=problem.weights[told],
+        tangent=problem.tangent.take(np.flatnonzero(told)),
+        labels=replace(labels, slopes=labels.slopes[told]),
+    )
+    return fewer, table[told]
 
 
 def _shifts(problem: Problem) -> dict[str, np.ndarray]:

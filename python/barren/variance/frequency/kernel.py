@@ -6,6 +6,8 @@ d(a) = ψ̃_aᵀ·cΘc·ψ̃_a as quadratic forms of the members (docs/theory, s
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from barren._products import mirror
@@ -75,11 +77,12 @@ def run(problem: Problem) -> Pairing:
     problem.tangent.ready(problem.threads)  # before the room is counted: a layer may need columns after all
     room = max(0, problem.memory_limit - smallest_memory(problem))
     total = np.zeros((n, n)) if problem.needs_deviations else None
-    per_layer = pair_layers(problem, pair_by_kernel(problem), room, total)
+    found = pair_layers(problem, pair_by_kernel(problem), room, total)
     if total is None:
-        return Pairing(per_layer, None)
+        return found
     mirror(total)
     weigh(problem, total)
     shift = centre(cls)
     offset = cls.mean(problem.points, threads=problem.threads or None) - shift
-    return Pairing(per_layer, cls.quadratic_forms(problem.points, offset, total, threads=problem.threads, shift=shift))
+    deviations = cls.quadratic_forms(problem.points, offset, total, threads=problem.threads, shift=shift)
+    return replace(found, deviations=deviations)

@@ -8,7 +8,8 @@ needed. The deviations of all members come from one transform: with D(z) = Σ of
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from barren._products import mirror, pieces
 from barren._validate import Floats
 from barren.classes import Parity
 from barren.tangents.packed import COPIES
-from barren.variance.kernel import PairBlock, blocks_memory, pair_layers
+from barren.variance.kernel import Pairs, blocks_memory, pair_layers
 from barren.variance.parity import walsh
 from barren.variance.parity.sides import diagonal_weights, is_diagonal, parity_of, varying_weights
 from barren.variance.problem import Pairing, Problem, accumulate
@@ -82,8 +83,8 @@ def run(problem: Problem) -> Pairing:
     problem = problem.of_varying()
     n = len(problem.points)
     total = np.zeros((n, n)) if problem.needs_deviations else None
-    per_layer = pair_layers(problem, _pair(problem), _room(problem), total)
-    return Pairing(per_layer, None if total is None else _deviations(problem, total))
+    found = pair_layers(problem, Pairs(_pair(problem), diagonal_weights(problem)), _room(problem), total)
+    return found if total is None else replace(found, deviations=_deviations(problem, total))
 
 
 def _on_the_diagonal(problem: Problem) -> bool:
@@ -116,7 +117,7 @@ def _by_norms(problem: Problem) -> Pairing:
     return Pairing(per_layer, None, squared_norms=norms)
 
 
-def _pair(problem: Problem) -> PairBlock:
+def _pair(problem: Problem) -> Callable[[int, int, Floats], float]:
     """Blocks of K are made as they are met; a thread keeps its last, which is for every layer of the same block."""
     cls, points, weights = parity_of(problem), problem.points, problem.weights
     kept = threading.local()
