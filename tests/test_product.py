@@ -11,6 +11,9 @@ from helpers import jacobian, methods_for, multipliers_for, relative, targets_fo
 import barren
 from barren import _core, _nufft, encodings, inputs, models, reference, targets
 
+# Nodes of a rule are points like others here, whether or not they stand for its law.
+pytestmark = pytest.mark.filterwarnings("ignore:.* nodes are .* for a period of the fastest wave")
+
 THREADS = (1, 2, 7)
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 KERNELS = _core.available_kernels()

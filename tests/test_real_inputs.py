@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from barren import inputs
+import barren
+from barren import inputs, targets
 
 
 def test_grid():
@@ -126,3 +129,37 @@ def test_refusals_of_a_density(arguments, kind, message):
 def test_densities_that_are_none_are_refused_at_once(density, message, seed):
     with pytest.raises((ValueError, TypeError), match=message):
         inputs.Density(density, seed=seed)
+
+
+@pytest.mark.parametrize("law", [inputs.Density("gaussian", scale=0.25), inputs.Density("uniform", interval=(-1, 2))])
+def test_a_rule_without_nodes_resolves_the_class_that_it_is_paired_with(law):
+    """Against a rule that is finer by far: 1024 nodes of Gauss–Hermite would give ten times the variance."""
+    cls = barren.Frequencies(100, targets.Cosine())
+    dense = replace(law, nodes=20000)
+    jacobians = [np.maximum(chosen.points() - 0.1, 0.0)[:, None] for chosen in (cls.law_of(law), dense)]
+    found = barren.gradient_variance(cls, jacobian=jacobians[0], inputs=law)
+    expected = barren.gradient_variance(cls, jacobian=jacobians[1], inputs=dense)
+    assert float(found) == pytest.approx(float(expected), rel=1e-3)
+    assert barren.sharp_bound(cls, law) == pytest.approx(barren.sharp_bound(cls, dense), rel=1e-6)
+    assert cls.law_of(law).size() == max(1024, math.ceil(800 * law.width))
+
+
+def test_equal_spaces_integrate_waves_under_a_gaussian_law():
+    for nodes in (65, 100, 1024):
+        law = inputs.Density("gaussian", nodes, scale=2.0)
+        x, w = law.points(), law.weights()
+        assert law.size() == len(x) == nodes
+        for frequency in (0.01, 0.1, 0.3):
+            exact = math.exp(-2.0 * (math.pi * frequency * 2.0) ** 2)
+            assert w @ np.cos(2.0 * math.pi * frequency * x) == pytest.approx(exact, abs=1e-14)
+
+
+@pytest.mark.parametrize("call", [barren.sharp_bound, barren.bounds, lambda cls, law: variance_of_ones(cls, law)])
+def test_a_rule_that_resolves_no_period_is_warned_of(call):
+    cls = barren.Frequencies(100, targets.Cosine())
+    with pytest.warns(UserWarning, match=r"50 nodes are 0\.5 for a period"):
+        call(cls, inputs.Density(nodes=50))
+
+
+def variance_of_ones(cls, law):
+    return barren.gradient_variance(cls, jacobian=np.ones((law.size(), 1)), inputs=law)

@@ -103,8 +103,8 @@ def real_law(text: str) -> inputs.RealLaw | None:
     """The law of x on the real line that a text names; None for the default one of a class of frequencies.
 
     Args:
-        text: "uniform" (the default nodes on [0, 1]), "uniform:N" (so many nodes), "gaussian:SCALE[:N]" (N nodes, 1024
-            where none are named; SCALE the standard deviation) or "grid:M" (0, 1/M, …, (M−1)/M).
+        text: "uniform" (the default nodes on [0, 1]), "uniform:N" (so many nodes), "gaussian:SCALE[:N]" (N nodes,
+            eight a period where none are named; SCALE the standard deviation) or "grid:M" (0, 1/M, …, (M−1)/M).
 
     Raises:
         TypeError: not a string.
@@ -295,8 +295,8 @@ def _fraction(text: str) -> Fraction:
     return Fraction(text)
 
 
-def _gaussian(scale: str, nodes: str = "1024") -> inputs.RealLaw:
-    return inputs.Density("gaussian", _integer(nodes), scale=float(_fraction(scale)))
+def _gaussian(scale: str, nodes: str | None = None) -> inputs.RealLaw:
+    return inputs.Density("gaussian", None if nodes is None else _integer(nodes), scale=float(_fraction(scale)))
 
 
 def _harmonics(text: str) -> int | list[int]:

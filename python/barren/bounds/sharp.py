@@ -57,6 +57,12 @@ def sharp_bound(cls: TargetClass, inputs: Law | RealLaw | None = None) -> float:
     return restored(largest_eigenvalue(cls, law), exponent)
 
 
+def sharp_bound_at(cls: TargetClass, law: Law | RealLaw) -> float:
+    """The same at the points of a law that was warned of before."""
+    cls, resolved_law, exponent = resolved(cls, law, warn=False)
+    return restored(largest_eigenvalue(cls, resolved_law), exponent)
+
+
 def largest_eigenvalue(cls: TargetClass, law: Law | RealLaw | None) -> float:
     """λ of a class and a law that are resolved."""
     if law is None:
@@ -123,7 +129,9 @@ def extremal_jacobian(cls: TargetClass, inputs: Law | RealLaw | None = None) -> 
     return np.asarray(column[:, None])
 
 
-def resolved(cls: TargetClass, inputs: Law | RealLaw | None) -> tuple[TargetClass, Law | RealLaw | None, int]:
+def resolved(
+    cls: TargetClass, inputs: Law | RealLaw | None, *, warn: bool = True
+) -> tuple[TargetClass, Law | RealLaw | None, int]:
     """The class, the law of x and an exponent e, once both arguments have been checked.
 
     The law is None for frequencies 1..A with x uniform on [0, 1]. Integer frequencies on a grid become the modular
@@ -144,6 +152,8 @@ def resolved(cls: TargetClass, inputs: Law | RealLaw | None) -> tuple[TargetClas
     if inputs is None and cls.kind == "integers":
         return line, None, exponent
     law = cls.law_of(inputs)
+    if warn:
+        cls.warn_of_few_nodes(law)
     modular = line.modular(law)
     if modular is None:
         return line.under(law), law, exponent

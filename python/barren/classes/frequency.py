@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +20,7 @@ from barren.classes import closed_forms, frequency_sums, near_zero, on_grid
 from barren.classes.base import TargetClass
 from barren.classes.frequency_arguments import column, drawn, given_frequencies, largest, refuse_large
 from barren.classes.modular import ModularMultiplication
-from barren.inputs.reals import Density, Grid, RealLaw
+from barren.inputs.reals import NODES, Density, Grid, RealLaw
 from barren.targets import Sawtooth, Target
 from barren.targets.circle import AnyCircle
 
@@ -187,16 +188,22 @@ class Frequencies(TargetClass):
         """
         if self.dimension > 1:
             _validate.refuse(ValueError, "inputs", f"a law of x in R^{self.dimension}, such as RealSample", "none")
-        highest = float(np.abs(self._given).max()) if self._given is not None else float(self.A or 0.0)
-        fastest = max(max(wave.harmonic, wave.table.size // 2) for _, wave in self.circle.terms)
-        nodes = _NODES_A_PERIOD * fastest * highest
+        nodes = _NODES_A_PERIOD * self._periods(1.0)
         if 16.0 * nodes > (_memory.physical() or 2**33):
             expected = "given where 8 nodes a period do not fit in memory: Grid(M), Density(nodes=, seed=), RealSample"
             _validate.refuse(ValueError, "inputs", expected, f"none, with {self!r} ({nodes:.3g} nodes)")
-        return Density("uniform", nodes=max(1024, math.ceil(nodes)))
+        return Density("uniform", nodes=max(NODES, math.ceil(nodes)))
+
+    def _periods(self, width: float) -> float:
+        """How many periods of the fastest wave at the largest frequency so long an interval has."""
+        highest = float(np.abs(self._given).max()) if self._given is not None else float(self.A or 0.0)
+        fastest = max(max(wave.harmonic, wave.table.size // 2) for _, wave in self.circle.terms)
+        return fastest * highest * width
 
     def law_of(self, inputs: object | None) -> RealLaw:
         """The law of x that was given, once it is one for this class; None stands for the default.
+
+        A quadrature rule whose nodes were not given gets eight a period, and 1024 at least.
 
         Raises:
             TypeError: it is not one of the real line.
@@ -207,7 +214,22 @@ class Frequencies(TargetClass):
         if law.dimension != self.dimension:
             expected = f"a law in {self.dimension} dimension{'s' * (self.dimension > 1)}, as the class"
             _validate.refuse(ValueError, "inputs", expected, f"{law!r} in {law.dimension}")
+        if isinstance(law, Density) and law.is_rule and law.nodes is None:
+            return replace(law, nodes=max(NODES, math.ceil(_NODES_A_PERIOD * self._periods(law.width))))
         return law
+
+    def warn_of_few_nodes(self, law: RealLaw) -> None:
+        """Warns of a quadrature rule that tells of its nodes and not of its law: it does not resolve a period."""
+        if not (isinstance(law, Density) and law.is_rule):
+            return
+        periods = self._periods(law.width)
+        if law.size() < 2.0 * periods:
+            warnings.warn(
+                f"{law.size()} nodes are {law.size() / periods:.2g} for a period of the fastest wave of {self!r}: the "
+                f"value is that of these nodes, which is far from that of the law; nodes=None takes 8 for a period",
+                UserWarning,
+                stacklevel=4,
+            )
 
     def points_of(self, law: object) -> tuple[Floats, Floats]:
         """The points of a law of x, shape ``(n,)`` or ``(n, d)``, and their weights.

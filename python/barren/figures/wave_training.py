@@ -62,7 +62,7 @@ def compute(cell: Cell) -> list[Row]:
         members=frequencies,
         seeds=cell["seeds"],
         loss="mse",
-        inputs=inputs.Density("uniform"),
+        inputs=inputs.Density("uniform", nodes=1024),
         **{name: cell[name] for name in _TRAINED},
     )
     names = ("train_relative_loss", "test_relative_loss")

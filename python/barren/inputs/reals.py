@@ -17,15 +17,18 @@ from barren._validate import Floats, came
 _DENSITIES = ("uniform", "gaussian")
 # How far from one the integral of a density may be: a rule of n nodes that misses it by more does not resolve it.
 _INTEGRAL_ERROR = 1e-6
-# Positive weights this small change no sum of float64.
-_NEGLIGIBLE = 1e-300
+# The nodes of a rule, or points of a sample, where none are asked for.
+NODES = 1024
+# A Gaussian law beyond so many standard deviations has 1e-17 of its mass; the largest Gauss–Hermite rule, beyond which
+# equal spaces are closer and as good.
+_REACH, _LARGEST_HERMITE = 8.5, 64
 # A Gauss–Legendre rule of n nodes takes O(n²) operations: larger ones are panels of rules of so many nodes.
 _LARGEST_RULE, _PANEL = 4096, 64
 # A sample of a function is drawn from steps: the integrals over this many cells, by four nodes each.
 _CELLS, _CELL_NODES = 1 << 16, 4
-# Bytes a node at the peak, measured: of a Gauss–Legendre and of a Gauss–Hermite rule. A sample takes its points, its
+# Bytes a node at the peak, measured: of a Gauss–Legendre rule and of equal spaces. A sample takes its points, its
 # weights and less than as much as these for what is at hand, that of a function also the inverse of a distribution.
-_BYTES_OF_RULE = {"uniform": 40, "gaussian": 250}
+_BYTES_OF_RULE = {"uniform": 40, "gaussian": 40}
 _BYTES_OF_INVERSE = 32
 
 
@@ -168,14 +171,17 @@ class Density(RealLaw):
     """x of a density: the nodes of a quadrature rule, or with `seed` a random sample.
 
     A Gauss rule of n nodes integrates polynomials up to degree 2n − 1 without error; above 4096 nodes a Gauss–Legendre
-    rule is made of panels of 64 nodes, each with a rule of its own. What it does to ψ(a·x) is another matter: it must
+    rule is made of panels of 64 nodes, each with a rule of its own. A Gaussian law has a Gauss–Hermite rule of up to 64
+    nodes; more nodes are equally spaced up to 8.5 standard deviations on either side, which lie closer near 0 and leave
+    less than 1e-15 of any wave that they resolve. What a rule does to ψ(a·x) is another matter: it must
     resolve a period, so n well above the number of periods, or the sum tells of the rule and not of the law
-    (docs/exactness has numbers).
+    (docs/exactness has numbers); below two nodes a period of the largest frequency that is warned of.
 
     Args:
         density: "uniform" on `interval` (Gauss–Legendre), "gaussian" with the mean 0 and the standard deviation `scale`
-            (Gauss–Hermite), or a function of an array of x that vanishes outside `interval` (Gauss–Legendre).
-        nodes: how many points.
+            or a function of an array of x that vanishes outside `interval` (Gauss–Legendre).
+        nodes: how many points; None for 1024, and of a rule that a class of frequencies is paired with eight a period
+            of its fastest wave if those are more.
         interval: where a uniform law or a function lives.
         scale: the standard deviation of "gaussian".
         seed: None for the rule; an integer for a sample of so many points with equal weights. That of a function is
@@ -196,7 +202,7 @@ class Density(RealLaw):
     """
 
     density: str | Callable[[Floats], Floats] = "uniform"
-    nodes: int = 1024
+    nodes: int | None = None
     interval: tuple[float, float] = (0.0, 1.0)
     scale: float = 1.0
     seed: int | None = None
@@ -219,15 +225,26 @@ class Density(RealLaw):
         dimension = _validate.integer("dimension", self.dimension, low=1)
         if dimension > 1 and seed is None:
             _validate.refuse(ValueError, "seed", f"an integer in R^{dimension}, where a law is sampled", "None")
-        values = {"nodes": _validate.integer("nodes", self.nodes, low=1), "interval": (low, high), "scale": scale}
+        nodes = None if self.nodes is None else _validate.integer("nodes", self.nodes, low=1)
+        values = {"nodes": nodes, "interval": (low, high), "scale": scale}
         for name, value in {**values, "seed": seed, "dimension": dimension}.items():
             object.__setattr__(self, name, value)
         if callable(self.density):  # what a function is shows when it is called: here, and not in a later computation
             _ = self._rule if seed is None else self._below
 
     def size(self) -> int:
-        """The number of nodes; of a Gaussian law some of them may have no weight left and are no points."""
-        return self.nodes if self.density != "gaussian" or self.seed is not None else len(self._rule[0])
+        """The number of nodes."""
+        return NODES if self.nodes is None else self.nodes
+
+    @property
+    def is_rule(self) -> bool:
+        """Whether the points are the nodes of a quadrature rule, and no sample."""
+        return self.seed is None
+
+    @property
+    def width(self) -> float:
+        """The length of what the nodes of a rule spread over."""
+        return 2.0 * _REACH * self.scale if self.density == "gaussian" else self.interval[1] - self.interval[0]
 
     def points(self) -> Floats:
         """The nodes, increasing, or the sample in the order in which it was drawn.
@@ -243,7 +260,7 @@ class Density(RealLaw):
 
     @cached_property
     def _rule(self) -> tuple[Floats, Floats]:
-        _validate.tabulated("nodes", self.nodes, self._bytes_a_node, "the points and their weights")
+        _validate.tabulated("nodes", self.size(), self._bytes_a_node, "the points and their weights")
         points, weights = self._sample(self.seed) if self.seed is not None else self._quadrature()
         points.setflags(write=False)
         weights.setflags(write=False)
@@ -258,24 +275,29 @@ class Density(RealLaw):
 
     def _sample(self, seed: int) -> tuple[Floats, Floats]:
         random = np.random.default_rng(seed)
-        shape = (self.nodes,) if self.dimension == 1 else (self.nodes, self.dimension)
+        count = self.size()
+        shape = (count,) if self.dimension == 1 else (count, self.dimension)
         if callable(self.density):
             points = self._drawn(random.random(shape))
         elif self.density == "uniform":
             points = random.uniform(*self.interval, size=shape)
         else:
             points = self.scale * random.standard_normal(shape)
-        return points, np.full(self.nodes, 1 / self.nodes)
+        return points, np.full(count, 1 / count)
 
     def _quadrature(self) -> tuple[Floats, Floats]:
         from scipy.special import roots_hermitenorm
 
+        count = self.size()
         if self.density == "gaussian":
-            points, weights = roots_hermitenorm(self.nodes)
-            kept = weights > _NEGLIGIBLE
-            return self.scale * points[kept], weights[kept] / weights[kept].sum()
-        panels = 1 if self.nodes <= _LARGEST_RULE else -(-self.nodes // _PANEL)
-        points, weights = _legendre(self.nodes, panels, *self.interval)
+            if count <= _LARGEST_HERMITE:
+                points, weights = roots_hermitenorm(count)
+            else:
+                points = (np.arange(count) - 0.5 * (count - 1)) * (2.0 * _REACH / count)
+                weights = np.exp(-0.5 * points**2)
+            return self.scale * points, weights / weights.sum()
+        panels = 1 if count <= _LARGEST_RULE else -(-count // _PANEL)
+        points, weights = _legendre(count, panels, *self.interval)
         if not callable(self.density):
             return points, weights / weights.sum()
         weights *= self._values(points)
@@ -313,7 +335,7 @@ class Density(RealLaw):
         """The sum of masses, which must be one."""
         total = float(masses.sum())
         if abs(total - 1.0) > _INTEGRAL_ERROR:
-            nodes = self.nodes if self.seed is None else _CELLS * _CELL_NODES
+            nodes = self.size() if self.is_rule else _CELLS * _CELL_NODES
             expected = f"a function that integrates to 1 over {self.interval} by {nodes} nodes"
             _validate.refuse(ValueError, "density", expected, f"an integral of {total:g}")
         return total

@@ -76,6 +76,8 @@ def prepare(
 
         loss = hinge
     points, weights = cls.points_of(law)
+    if isinstance(cls, Frequencies):
+        cls.warn_of_few_nodes(law)
     (tangent, labels), prepared = _timed(
         lambda: _sides(cls, points, model, jacobian, ntk, encoding, loss, dtype, method, limit),
         again=priced and model is not None and not _used,

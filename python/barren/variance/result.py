@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from barren import _validate
-from barren.bounds import one_hot_bound, sharp_bound
+from barren.bounds import one_hot_bound
+from barren.bounds.sharp import sharp_bound_at
 from barren.classes import ModularMultiplication, Parity, TargetClass
 from barren.inputs import Law, RealLaw
 from barren.variance.plan import Plan
@@ -137,7 +138,7 @@ class GradientVariance:
             assert isinstance(self.cls, ModularMultiplication)  # whose labels alone are taken one-hot
             assert isinstance(self.inputs, Law)
             return one_hot_bound(self.cls, self.inputs) * self.mean_squared_norm
-        return sharp_bound(self.cls, self.inputs) * self.mean_squared_norm
+        return sharp_bound_at(self.cls, self.inputs) * self.mean_squared_norm
 
     @property
     def per_parameter(self) -> dict[str, np.ndarray]:
