@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from barren._core import __version__
-from barren.bounds import sharp_bound
+from barren.bounds.sharp import sharp_bound_at
 from barren.variance.result import GradientVariance
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def variance_report(answer: GradientVariance, top: int) -> dict[str, Any]:
         top: how many of the easiest multipliers.
     """
     try:
-        sharp, no_bound = sharp_bound(answer.cls, answer.inputs), None
+        sharp, no_bound = sharp_bound_at(answer.cls, answer.inputs), None
     except ValueError as reason:  # the class kernel of this problem does not fit; the variance needed none
         sharp, no_bound = None, str(reason)
     easiest = answer.easiest(top) if answer.is_listed else []
