@@ -27,8 +27,8 @@ CHILD = textwrap.dedent(
 )
 
 
-# Exact methods give the same bits. Passes of probes go through torch on one thread here and on all of them in the parent,
-# whose products in float32 are summed in another order: what is left between the two, of the same draws, is rounding.
+# Exact methods give the same bits. Probes go through torch, on one thread in the child and on all in the parent, whose
+# products in float32 are summed in another order: what is left between the two, of the same draws, is rounding.
 @pytest.mark.parametrize(("method", "room"), [("kernel", 0.0), ("character", 0.0), ("probes", 1e-5)])
 def test_a_forked_child_computes_what_its_parent_does(method, room):
     command = [sys.executable, "-c", CHILD, method, str(room)]

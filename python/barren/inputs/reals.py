@@ -174,7 +174,8 @@ class Density(RealLaw):
 
     Args:
         density: "uniform" on `interval` (Gauss–Legendre), "gaussian" with the mean 0 and the standard deviation `scale`
-            (Gauss–Hermite), or a function of an array of x that vanishes outside `interval` (Gauss–Legendre).
+            (Gauss–Hermite), or a function that vanishes outside `interval` (Gauss–Legendre): x of
+            shape (m,) to values of the same shape, with the integral 1.
         nodes: how many points.
         interval: where a uniform law or a function lives.
         scale: the standard deviation of "gaussian".
