@@ -275,6 +275,22 @@ def test_links_between_the_docs_lead_somewhere():
 THEORY = (ROOT / "docs" / "theory.md").read_text()
 
 
+def test_the_architecture_names_every_module():
+    """In the entry of its folder; the folder of figures is one file a figure, beside those that they share."""
+    tree = (ROOT / "docs" / "architecture.md").read_text().split("```\n")[1]
+    entries = re.split(r"^  (?=\S)", tree.split("python/barren/\n")[1], flags=re.MULTILINE)[1:]
+    package = Path(barren.__file__).parent
+    figures = {name.replace("-", "_") for name in importlib.import_module("barren.figures").FIGURES}
+    for path in sorted(package.rglob("*.py")):
+        folder, stem = path.parent.relative_to(package).parts, path.stem
+        if stem == "__init__" or (folder == ("figures",) and stem in figures):
+            continue
+        name = rf"(?<!\w){stem}(?!\w)" if folder else rf"(?<!\w){stem}\.py"
+        homes = [entry for entry in entries if not folder or f"{folder[0]}/" in entry]
+        assert any(re.search(name, entry) for entry in homes), path
+    assert "a file a figure" in tree
+
+
 def test_the_tests_that_the_theory_names_exist():
     named = re.findall(r"\[(tests/[^\]]*)\]", THEORY)
     assert len(named) > 100
