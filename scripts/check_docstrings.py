@@ -6,8 +6,14 @@
 | function | Args that name each parameter, Returns or Yields (unless it returns nothing), Raises, Cost, Source |
 | class that callers make | Args that name each parameter of the constructor, Raises (unless it takes none), Source |
 | class that callers are given | Attributes that name each public field, Source |
-| method | its parameters by name, what is raised where it raises |
-| arrays, in any of these | their shape; where they are returned, their dtype as well |
+| method | Args that name each parameter, or one line that does; what is raised where it raises |
+| arrays and tensors, in any of these | their shape; what a function returns, and tensors, their dtype as well |
+| times and sizes, in any of these | a unit: seconds, bytes |
+
+A method is read together with those that it overrides: what stands at one of them holds for all. A parameter that is
+a function of arrays needs their shape, as an array does. What refers to another name (as for `other`) needs no more.
+Times and sizes are numbers whose name has `seconds`, `memory`, `time`, `timeout` or `bytes` between underscores, or
+ends in `_s`.
 
 Cost is time and memory in the sizes of the problem. Source is where the formula or the definition stands: a page of
 docs/, a paper, a book. Both begin a paragraph, or are a section. What raises nothing says "Raises nothing".
@@ -26,11 +32,13 @@ from typing import Any
 from documentation import surface
 
 ROOT = Path(__file__).parent.parent
-ARRAY = re.compile(r"\b(NDArray|ndarray|ArrayLike|Floats|Integers|Doubles|Booleans)\b")
-SHAPE = re.compile(
-    r"shape|as for `|those of `|a row (?:a|of|for)|one (?:a|for each)|\([A-Za-z0-9_+−·, ]+,\s?[A-Za-z0-9_+−· ]*\)"
-)
+ARRAY = re.compile(r"\b(NDArray|ndarray|ArrayLike|Floats|Integers|Doubles|Booleans|Tensor)\b")
+MEASURED = re.compile(r"(?:^|_)(?:seconds?|memory|time|timeout|bytes)(?:_|$)|_s$")
+UNIT = re.compile(r"\b(?:second|minute|hour|millisecond|byte)s?\b|\b[kMG]i?B\b", flags=re.IGNORECASE)
+SHAPE = re.compile(r"shape|a row (?:a|of|for)|one (?:a|for each)|\([A-Za-z0-9_+−·, ]+,\s?[A-Za-z0-9_+−· ]*\)")
 DTYPE = re.compile(r"float64|float32|int64|uint64|bool|dtype")
+# What another name describes, and in the same way.
+ELSEWHERE = re.compile(r"as for `|those of `|see `")
 SECTION = re.compile(
     r"^(Args|Returns|Yields|Raises|Warns|Attributes|Example|Cost|Source):(?: (?P<rest>.*))?$", flags=re.MULTILINE
 )
@@ -69,15 +77,33 @@ def is_array(annotation: Any) -> bool:
     return bool(ARRAY.search(text)) and not re.search(r"Callable|Iterat|dict|Mapping|list\[|tuple\[", text)
 
 
+def has_unit(name: str, annotation: Any, said: str) -> bool:
+    """Whether a unit is said of a time or a size; all else needs none."""
+    is_number = re.search(r"int|float|NDArray|Floats|Integers", str(annotation)) is not None
+    return not (MEASURED.search(name) and is_number) or UNIT.search(said) is not None
+
+
+def of_value(name: str, annotation: Any, said: str | None, section: str = "Args") -> Iterator[str]:
+    """What is lacking where a parameter or a field is described, or that it is not."""
+    if said is None:
+        yield f"{section} do not name {name}"
+        return
+    if ELSEWHERE.search(said):
+        return
+    takes_arrays = "Callable" in str(annotation) and ARRAY.search(str(annotation)) is not None
+    if (is_array(annotation) or takes_arrays) and not SHAPE.search(said):
+        yield f"{name} has no shape"
+    if re.search(r"\bTensor\b", str(annotation)) and not DTYPE.search(said):
+        yield f"{name} has no dtype"
+    if not has_unit(name, annotation, said):
+        yield f"{name} has no unit"
+
+
 def of_function(value: Any) -> Iterator[str]:
     """What the docstring of a function lacks."""
     doc, returned = Described(value.__doc__), inspect.signature(value).return_annotation
     for parameter in parameters(value):
-        said = doc.entry("Args", parameter.name)
-        if said is None:
-            yield f"Args do not name {parameter.name}"
-        elif is_array(parameter.annotation) and not SHAPE.search(said):
-            yield f"{parameter.name} has no shape"
+        yield from of_value(parameter.name, parameter.annotation, doc.entry("Args", parameter.name))
     if returned not in ("None", None):
         said = doc.sections.get("Returns") or doc.sections.get("Yields")
         if said is None:
@@ -116,18 +142,13 @@ def of_class(value: type) -> Iterator[str]:
     made = "Args" in doc.sections or not ("Attributes" in doc.sections or is_abstract)
     given = parameters(value) if made and not is_abstract else []
     for parameter in given:
-        said = doc.entry("Args", parameter.name)
-        if said is None:
-            yield f"Args do not name {parameter.name}"
-        elif is_array(parameter.annotation) and not SHAPE.search(said):
-            yield f"{parameter.name} has no shape"
+        yield from of_value(parameter.name, parameter.annotation, doc.entry("Args", parameter.name))
     if given and not doc.sections.get("Raises", "").strip() and "Raises nothing" not in doc.text:
         yield "no Raises"
     if not made:
         for name, annotation in inspect.get_annotations(value).items():
-            said = doc.entry("Attributes", name)
-            if not name.startswith("_") and said is None and "ClassVar" not in str(annotation):
-                yield f"Attributes do not name {name}"
+            if not name.startswith("_") and "ClassVar" not in str(annotation):
+                yield from of_value(name, annotation, doc.entry("Attributes", name), "Attributes")
     yield from of_source(doc)
 
 
@@ -146,15 +167,20 @@ def of_member(name: str, member: Any, bases: tuple[type, ...] = ()) -> Iterator[
         yield "nothing"
         return
     overridden = (plain_function(vars(base).get(name)) for base in bases)
-    doc = Described("\n\n".join(inspect.cleandoc(each.__doc__ or "") for each in (function, *filter(None, overridden))))
+    docs = [Described(each.__doc__) for each in (function, *filter(None, overridden))]
+    text = "\n\n".join(doc.text for doc in docs)
     for parameter in parameters(function)[0 if isinstance(member, staticmethod) else 1 :]:
-        if not re.search(rf"(?<!\w){re.escape(parameter.name)}(?!\w)", doc.text):
-            yield f"does not name {parameter.name}"
+        entries = [said for doc in docs if (said := doc.entry("Args", parameter.name)) is not None]
+        named = re.compile(rf"(?<!\w){re.escape(parameter.name)}(?!\w)")
+        lines = [doc.text for doc in docs if "\n" not in doc.text and named.search(doc.text)]
+        yield from of_value(parameter.name, parameter.annotation, "\n".join([*entries, *lines]) or None)
     returned = inspect.signature(function).return_annotation
-    if is_array(returned) and not SHAPE.search(doc.text):
+    if is_array(returned) and not SHAPE.search(text):
         yield "what is returned has no shape"
+    if not has_unit(name, returned, text):
+        yield "what is returned has no unit"
     body = inspect.getsource(function)
-    if re.search(r"^\s+raise \w", body, flags=re.MULTILINE) and "Raises" not in doc.sections:
+    if re.search(r"^\s+raise \w", body, flags=re.MULTILINE) and not any("Raises" in doc.sections for doc in docs):
         yield "no Raises"
 
 

@@ -8,6 +8,7 @@ python scripts/make_ledger.py --only walsh   # the engines with this in their na
 from __future__ import annotations
 
 import argparse
+import ast
 import functools
 import hashlib
 import json
@@ -40,9 +41,21 @@ def every_case(*, quick: bool = False) -> Iterator[Case]:
 
 
 def fingerprint() -> str:
-    """Of the case set: what results must have been measured with."""
+    """Of the case set and of all that makes it: what results must have been measured with."""
     names = sorted(f"{case.engine}|{case.dtype}|{case.name}|{case.reason}" for case in every_case())
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+    sources = [code_of(path.read_text()) for path in sorted((ROOT / "scripts" / "ledger").glob("*.py"))]
+    return hashlib.sha256("\n".join([*names, *sources]).encode()).hexdigest()[:16]
+
+
+def code_of(source: str) -> str:
+    """The lines of a source that do something: no docstrings, no lines of comments, no empty ones."""
+    told: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            told.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    lines = ((number, line.rstrip()) for number, line in enumerate(source.splitlines(), 1))
+    kept = (line for number, line in lines if number not in told)
+    return "\n".join(line for line in kept if line and not line.lstrip().startswith("#"))
 
 
 def measured(cases: Iterable[Case]) -> tuple[list[dict[str, Any]], list[str]]:

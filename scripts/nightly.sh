@@ -6,13 +6,17 @@
 #   scripts/nightly.sh sanitize-asan ledger     these alone
 #   scripts/nightly.sh --list                   their names
 #
-# What the steps print and make lies in build/nightly afterwards. SEED is that of the fuzzer, the day's date without one:
-# what is found on some day is repeated by what the fuzzer says at its end.
+# What the steps print and make lies in build/nightly afterwards. SEED is that of the fuzzer and of the identities, the day's
+# date without one: what is found on some day is repeated by what they say at their end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly steps=(sweeps fuzz sanitize-asan sanitize-tsan bounds ledger coverage tidy wheel)
+readonly steps=(importing identities sweeps fuzz sanitize-asan sanitize-tsan bounds ledger coverage tidy wheel)
 
+importing() { python benchmarks/run.py --only importing; } # in at most 0.25 s, neither torch nor sympy with it
+identities() { # the day's seed and twenty times the examples of a push
+    BARREN_EXAMPLES=500 pytest -q -n logical tests/test_identities.py --hypothesis-seed="${SEED:-$(date -u +%Y%m%d)}"
+}
 sweeps() { python scripts/prove_sweeps.py; }
 fuzz() { python scripts/fuzz.py --calls 1000000 --seed "${SEED:-$(date -u +%Y%m%d)}"; }
 sanitize-asan() { python scripts/sanitize.py asan; }

@@ -59,13 +59,40 @@ def torch_alone() -> str:
     return hashlib.sha256(product.numpy().tobytes() + numbers.exp().sum().numpy().tobytes()).hexdigest()
 
 
+def numpy_and_scipy_alone() -> str:
+    """A product by NumPy's BLAS and one by SciPy's own, each large enough for its threads."""
+    import numpy as np
+    import scipy.linalg
+
+    numbers = np.random.default_rng(0).standard_normal((512, 512))
+    products = numbers @ numbers, scipy.linalg.blas.dgemm(1.0, numbers, numbers)
+    return hashlib.sha256(b"".join(np.ascontiguousarray(product).tobytes() for product in products)).hexdigest()
+
+
+def blas_in_use() -> list[str]:
+    """What of BLAS this process has loaded: files named so, and torch where it carries MKL within."""
+    with open("/proc/self/maps") as maps:
+        files = {line.split()[-1] for line in maps if "/" in line}
+    names = {file.rsplit("/", 1)[-1] for file in files}
+    found = {name for name in names if name.startswith("lib") and ("blas" in name or "mkl_rt" in name)}
+    if any(name.startswith("libtorch_cpu.") for name in names):
+        import torch
+
+        if torch.backends.mkl.is_available():
+            found.add("MKL in libtorch_cpu")
+    return sorted(found)
+
+
 def main(orders: list[str]) -> None:
-    """Imports, computes in turn, and prints; at the end once more, on one thread and after torch's own loops."""
+    """Imports, computes in turn, and prints; at the end once more, on one thread and after the loops of the others."""
     for name in orders:
         __import__(name)
-    found = [torch_alone(), exact(), modelled()]
-    assert [torch_alone(), exact(1)] == found[:2], "other bits the second time"
+    found = [torch_alone(), exact(), modelled(), numpy_and_scipy_alone()]
+    again = [numpy_and_scipy_alone(), torch_alone(), exact(1)]
+    assert again == [found[3], *found[:2]], "other bits the second time"
     print(*found)
+    if sys.platform == "linux":
+        print("\n".join(blas_in_use()), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,12 @@ def started(*arguments: str, **environment: str) -> subprocess.Popen[str]:
 
 
 def said(process: subprocess.Popen[str]) -> list[str]:
-    """The words that it printed; it ended well, and ended: what hangs is a failure, on a busy machine too."""
+    """The words that it printed."""
+    return both(process)[0].split()
+
+
+def both(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What it printed to either stream; it ended well, and ended: what hangs is a failure, on a busy machine too."""
     try:
         out, err = process.communicate(timeout=_PATIENCE)
     except subprocess.TimeoutExpired:
@@ -43,7 +48,7 @@ def said(process: subprocess.Popen[str]) -> list[str]:
         process.communicate()
         raise AssertionError("it hangs") from None
     assert process.returncode == 0, err[-3000:]
-    return out.split()
+    return out, err
 
 
 def script(code: str, **environment: str) -> list[str]:
@@ -77,17 +82,26 @@ def another_openmp(folder: Path) -> Path:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems name their libraries in other ways")
-def test_import_orders_and_a_second_openmp_runtime_change_no_bit(tmp_path: Path, plain: str) -> None:
+def test_import_orders_a_second_openmp_runtime_and_several_blas_change_no_bit(tmp_path: Path, plain: str) -> None:
+    """NumPy's BLAS, SciPy's own and torch's all work in each process, before the package is imported and after."""
     other = str(another_openmp(tmp_path))
     environment = {"PYTHONPATH": other, "LD_LIBRARY_PATH": other}
     told = "import sys, {}; names = open('/proc/self/maps').read(); print('libgomp' in names, 'libgomq' in names)"
     assert script(told.format("torch, barren"), **environment) == ["True", "True"]
     found = []
     for more in ({}, environment):
-        both = [started(str(CASE), *order, **more) for order in (("barren", "torch"), ("torch", "barren"))]
-        found += [said(process) for process in both]
+        orders = (("barren", "numpy", "scipy.linalg", "torch"), ("torch", "scipy.linalg", "numpy", "barren"))
+        for out, loaded in map(both, [started(str(CASE), *order, **more) for order in orders]):
+            found.append(out.split())
+            several_blas(loaded.splitlines())
     assert found == [found[0]] * 4
     assert found[0][1] == plain
+
+
+def several_blas(loaded: list[str]) -> None:
+    """Two copies of OpenBLAS, those of NumPy's wheel and SciPy's, and MKL within torch: what this test is about."""
+    assert len([name for name in loaded if "openblas" in name]) >= 2, loaded
+    assert any("MKL" in name or "mkl" in name for name in loaded), loaded
 
 
 def test_the_environment_and_affinity_masks_bound_threads_and_change_no_bit(plain: str) -> None:
@@ -115,13 +129,43 @@ def test_the_environment_and_affinity_masks_bound_threads_and_change_no_bit(plai
     assert script("import beside_case as c; print(c.exact(2))", OMP_THREAD_LIMIT="1", OMP_NUM_THREADS="1") == [plain]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the tasks of a process are files of Linux")
+def test_three_threads_are_three_where_openmp_is_told_one() -> None:
+    """Tasks of the process while the core works and after: one is the program, one watches, two are the core's."""
+    code = """
+        import os, threading, time
+        import numpy as np
+        import barren
+
+        def tasks():
+            return len(os.listdir("/proc/self/task"))
+
+        def watch():
+            while not done.is_set():
+                seen.append(tasks())
+                time.sleep(1e-3)
+
+        jacobian, cls = np.random.default_rng(0).standard_normal((4093, 256)), barren.ModularMultiplication(4093)
+        for threads in (1, 3):
+            seen, done = [], threading.Event()
+            watcher = threading.Thread(target=watch)
+            watcher.start()
+            barren.gradient_variance(cls, jacobian=jacobian, method="direct", threads=threads)
+            seen.append(tasks())
+            done.set()
+            watcher.join()
+            print(max(seen))
+    """
+    assert script(code, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1") == ["2", "4"]
+
+
 CHILDREN = """
     import multiprocessing, sys
     import torch
     from torch.utils.data import DataLoader, Dataset
     import beside_case as c
 
-    def both(_=None):
+    def both():
         return c.exact() + c.modelled()
 
     class Hashes(Dataset):
@@ -134,23 +178,20 @@ CHILDREN = """
     if __name__ == "__main__":
         c.torch_alone()
         expected = both()  # this process has used all its threads by now
+        multiprocessing.set_forkserver_preload(["torch", "barren"])
         for method in sys.argv[1:]:
             loader = DataLoader(Hashes(), num_workers=2, multiprocessing_context=method)
             found = [text for batch in loader for text in batch]
             assert found == [expected] * 2, (method, found, expected)
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["torch", "barren"])
-        with context.Pool(1) as pool:
-            assert pool.map(both, [0]) == [expected]
         assert both() == expected
 """
 
 
 def test_children_of_every_kind_compute_the_same(tmp_path: Path) -> None:
-    """Workers of a DataLoader, forked and spawned, and a child of a server that has loaded the package."""
+    """Workers of a DataLoader, forked, spawned and of a server that has loaded the package."""
     path = tmp_path / "children.py"
     path.write_text(textwrap.dedent(CHILDREN))
-    said(started(str(path), "fork", "spawn"))
+    said(started(str(path), "fork", "spawn", "forkserver"))
 
 
 def test_a_child_that_imports_the_package_after_its_fork_does_not_hang(plain: str) -> None:

@@ -85,18 +85,120 @@ def test_blocks_are_found_and_failures_seen(tmp_path, monkeypatch):
             doc_pages.run(wrong, tmp_path)
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES], ids=lambda path: path.stem)
-def test_every_command_of_the_docs_is_one_that_the_command_line_takes(page):
+EVERY_PAGE = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")), *PAGES]
+EVERY_PAGE.append(ROOT / "benchmarks" / "README.md")
+every_page = pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda path: f"{path.parent.name}-{path.stem}")
+
+
+@every_page
+def test_no_block_is_outside_every_test(page):
+    """Each fence opens or closes a block that is found, and each block has its check."""
+    text = page.read_text()
+    found = doc_pages.blocks(text)
+    shown = sum(block.shown is not None for block in found)
+    assert len(re.findall(r"^\s*```", text, flags=re.MULTILINE)) == 2 * (len(found) + shown)
+    for block in found:
+        assert doc_pages.check_of(block) in doc_pages.CHECKS, block
+        # A page outside docs/ does not run as a page: the README's examples have a test of their own.
+        assert page in PAGES or block.language == "" or (page.name, block.language) == ("README.md", "python"), block
+
+
+def test_blocks_that_do_not_run_are_these():
+    """A block of another kind, or one more, is a decision."""
+    found = [
+        (page.stem, check)
+        for page in EVERY_PAGE
+        for block in doc_pages.blocks(page.read_text())
+        if (check := doc_pages.check_of(block)) in ("toml", "bash", "text", "tree")
+    ]
+    single = [("architecture", "tree"), ("cluster", "text"), ("sweeps", "toml")]
+    assert sorted(found) == sorted([*single, *[("cluster", "bash")] * 2])
+    assert len(re.findall("<!-- (?:prime-)?example -->", (ROOT / "README.md").read_text())) == 2
+    assert sum(block.language == "python" for block in doc_pages.blocks((ROOT / "README.md").read_text())) == 2
+
+
+def command_of(line: str):
+    """The command of a line that calls barren, and its arguments."""
     import typer
 
     from barren.cli import app
 
+    arguments, command = shlex.split(line, comments=True)[1:], typer.main.get_command(app)
+    while hasattr(command, "commands") and arguments and not arguments[0].startswith("["):
+        assert arguments[0] in command.commands, line
+        command, arguments = command.commands[arguments[0]], arguments[1:]
+    return command, arguments
+
+
+@every_page
+def test_every_command_of_the_docs_is_one_that_the_command_line_takes(page):
+    """Also the texts that stand for objects, but those in capitals, which are placeholders."""
+    from barren import models, specs
+
+    readers = {
+        "p": specs.modulus,
+        "target": specs.target,
+        "encoding": specs.encoding,
+        "multipliers": specs.multipliers,
+        "parity": specs.parity,
+        "model": lambda text: models.maker(text) if text.startswith(("mlp", "gpt")) else None,
+    }
     for line in doc_pages.command_lines(page.read_text()):
-        arguments, command = shlex.split(line, comments=True)[1:], typer.main.get_command(app)
-        while hasattr(command, "commands"):
-            assert arguments[0] in command.commands, line
-            command, arguments = command.commands[arguments[0]], arguments[1:]
-        command.make_context(line, list(arguments))  # raises where an option or an argument is none
+        command, arguments = command_of(line)
+        given = command.make_context(line, list(arguments)).params  # raises where an option or an argument is none
+        for name in readers.keys() & given.keys():
+            values = given[name] if isinstance(given[name], list | tuple) else [given[name]]
+            for value in values:
+                if value is not None and not str(value).isupper():
+                    readers[name](str(value))
+
+
+@every_page
+def test_usage_names_options_and_arguments_of_the_command(page):
+    for line in doc_pages.usage_lines(page.read_text()):
+        command, arguments = command_of(line.partition(" #")[0])
+        options = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+        named = {word.strip("[]") for word in arguments}
+        wrong = {word for word in named if word.startswith("-")} - options - {"--help"}
+        assert not wrong, line
+
+
+@every_page
+def test_scripts_of_the_docs_are_there_and_know_their_options(page):
+    for line in doc_pages.script_lines(page.read_text()):
+        _, script, *arguments = shlex.split(line, comments=True)
+        text = (ROOT / script).read_text()
+        assert all(word.split("=")[0] in text for word in arguments if word.startswith("-")), line
+
+
+def test_grids_of_the_docs_are_grids(tmp_path):
+    from barren.sweeps import Grid
+
+    texts = [block.text for page in PAGES for block in doc_pages.blocks(page.read_text()) if block.language == "toml"]
+    assert len(texts) == 2
+    sizes = []
+    for number, text in enumerate(texts):
+        (tmp_path / f"{number}.toml").write_text(text)
+        sizes.append(len(Grid.from_file(tmp_path / f"{number}.toml")))
+    assert sizes == [6 * 3 * 2, 24 * 20 * 2 * 2]
+
+
+def test_shell_scripts_of_the_docs_are_read_by_bash_and_call_what_is_there(tmp_path):
+    from distributed.cli.dask_scheduler import main as scheduler
+    from distributed.cli.dask_worker import main as worker
+
+    dask = {"scheduler": scheduler, "worker": worker}
+    for block in (block for page in PAGES for block in doc_pages.blocks(page.read_text()) if block.language == "bash"):
+        done = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+        for line in block.text.splitlines():
+            words = shlex.split(line, comments=True)
+            if not words:
+                continue
+            assert words[0] in ("barren", "dask", "export"), line
+            if words[0] == "dask":
+                known = {name for each in dask[words[1]].params for name in (*each.opts, *each.secondary_opts)}
+                assert {word for word in words[2:] if word.startswith("-")} <= known, line
 
 
 def test_pages_of_figures_say_what_their_results_say(tmp_path):
@@ -171,6 +273,22 @@ def test_links_between_the_docs_lead_somewhere():
 
 
 THEORY = (ROOT / "docs" / "theory.md").read_text()
+
+
+def test_the_architecture_names_every_module():
+    """In the entry of its folder; the folder of figures is one file a figure, beside those that they share."""
+    tree = (ROOT / "docs" / "architecture.md").read_text().split("```\n")[1]
+    entries = re.split(r"^  (?=\S)", tree.split("python/barren/\n")[1], flags=re.MULTILINE)[1:]
+    package = Path(barren.__file__).parent
+    figures = {name.replace("-", "_") for name in importlib.import_module("barren.figures").FIGURES}
+    for path in sorted(package.rglob("*.py")):
+        folder, stem = path.parent.relative_to(package).parts, path.stem
+        if stem == "__init__" or (folder == ("figures",) and stem in figures):
+            continue
+        name = rf"(?<!\w){stem}(?!\w)" if folder else rf"(?<!\w){stem}\.py"
+        homes = [entry for entry in entries if not folder or f"{folder[0]}/" in entry]
+        assert any(re.search(name, entry) for entry in homes), path
+    assert "a file a figure" in tree
 
 
 def test_the_tests_that_the_theory_names_exist():

@@ -15,20 +15,23 @@ CHILD = textwrap.dedent(
     from barren import encodings, models, targets
 
     cls, model = barren.ModularMultiplication(1009, targets.Bit(0)), models.mlp(10, (300, 300), seed=0)
-    options = {"encoding": encodings.Bits(), "deviations": False}
-    parent = float(barren.gradient_variance(cls, model, method="kernel", **options))
+    options = {"encoding": encodings.Bits(), "deviations": False, "seed": 0}
+    parent = float(barren.gradient_variance(cls, model, method=sys.argv[1], **options))
     child = os.fork()
     if child == 0:
         found = float(barren.gradient_variance(cls, model, method=sys.argv[1], **options))
-        os._exit(0 if abs(found / parent - 1.0) < 0.5 else 1)
+        print(found.hex(), parent.hex(), file=sys.stderr, flush=True)
+        os._exit(0 if abs(found / parent - 1.0) <= float(sys.argv[2]) else 1)
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     """
 )
 
 
-@pytest.mark.parametrize("method", ["kernel", "character", "probes"])
-def test_a_forked_child_computes_a_variance(method):
-    command = [sys.executable, "-c", CHILD, method]
+# Exact methods give the same bits. Probes go through torch, on one thread in the child and on all in the parent, whose
+# products in float32 are summed in another order: what is left between the two, of the same draws, is rounding.
+@pytest.mark.parametrize(("method", "room"), [("kernel", 0.0), ("character", 0.0), ("probes", 1e-5)])
+def test_a_forked_child_computes_what_its_parent_does(method, room):
+    command = [sys.executable, "-c", CHILD, method, str(room)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import numpy as np
 import pytest
@@ -15,9 +16,15 @@ import barren
 from barren import encodings, inputs, targets
 
 PRIMES_AND_COMPOSITES = (3, 5, 13, 31, 4, 15, 16)
-# What few members say of others is not the question here.
-pytestmark = pytest.mark.filterwarnings("ignore:.*the tail is heavy.*:UserWarning")
-modest = settings(max_examples=25, deadline=None, derandomize=True)
+# What few members say of others is not the question here, nor that a variance is rounding's: of points that no member
+# tells apart it is, and the identities hold to rounding all the same.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*the tail is heavy.*:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*about what rounding to float64 leaves of none at all:UserWarning"),
+]
+# The same examples for every push; so many others where they are asked for, with the seed of --hypothesis-seed.
+EXAMPLES = int(os.environ.get("BARREN_EXAMPLES", "0"))
+modest = settings(max_examples=EXAMPLES or 25, deadline=None, derandomize=not EXAMPLES)
 
 
 @st.composite

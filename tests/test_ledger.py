@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
+import shutil
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +21,8 @@ from ledger.modular import modular
 
 import barren
 from barren import reference, targets
+from barren.variance import frequency, parity
+from barren.variance.plan import EXACT, METHODS, NAMES
 
 
 @pytest.mark.parametrize("part", make_ledger.PARTS, ids=lambda part: part.__name__)
@@ -30,6 +35,54 @@ def test_quick_cases_keep_what_is_asked(part):
 
 def test_the_docs_are_what_the_results_say():
     assert make_ledger.stale() == []
+
+
+# Methods that no exact value is compared with, and why.
+ESTIMATES = {
+    "probes": "an estimate: its interval is tested in test_probes.py",
+    "sample": "an estimate from drawn frequencies: its interval is tested in test_variance_sample.py",
+}
+# How engines of the ledger are named: family -> the methods of the package, and what stands before a method's name.
+FAMILIES = {
+    "modular": (METHODS, ""),
+    "on a grid": ({name: method for name, method in METHODS.items() if name != "table"}, "on a grid, "),
+    "real line": (frequency.METHODS, "frequencies, "),
+    "parities": (parity.METHODS, "parity, "),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_method_is_an_engine_of_the_ledger(family):
+    """In the committed cases and in the committed results; or it is an estimate."""
+    methods, before = FAMILIES[family]
+    measured = {row["engine"] for row in json.loads(make_ledger.RESULTS.read_text())["rows"]}
+    for engines in ({case.engine for case in make_ledger.every_case()}, measured):
+        for method in methods.keys() - ESTIMATES.keys():
+            named = re.compile(rf"{re.escape(before + method)}(?:$|,| \()")
+            assert any(named.match(engine) for engine in engines), method
+    assert not any(name in EXACT for name in ESTIMATES)
+    assert methods.keys() <= {*EXACT, *ESTIMATES}
+
+
+def test_every_method_that_can_be_asked_for_is_of_a_family():
+    assert {*NAMES} == {name for methods, _ in FAMILIES.values() for name in methods}
+
+
+def test_the_fingerprint_is_of_what_makes_the_cases(tmp_path, monkeypatch):
+    """A builder that is changed is other cases under the same names; a comment or a docstring is not."""
+    before = make_ledger.fingerprint()
+    folder = tmp_path / "scripts" / "ledger"
+    shutil.copytree(make_ledger.ROOT / "scripts" / "ledger", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(make_ledger, "ROOT", tmp_path)
+    assert make_ledger.fingerprint() == before
+    path = folder / "modular.py"
+    text = path.read_text()
+    path.write_text(text.replace('    """One problem: numbers', '    # a comment\n\n    """A problem: numbers'))
+    assert path.read_text() != text
+    assert make_ledger.fingerprint() == before
+    path.write_text(text.replace("1e-60", "1e-61"))
+    assert path.read_text() != text
+    assert make_ledger.fingerprint() != before
 
 
 def test_a_case_that_is_wrong_fails():

@@ -74,3 +74,22 @@ def test_every_step_of_the_night_has_its_job() -> None:
     steps = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split()
     jobs = re.search(r"^ *step: \[(.*)\]$", text(".github/workflows/nightly.yml"), re.MULTILINE).group(1)
     assert jobs.split(", ") == steps
+
+
+def test_the_guide_says_how_long_continuous_integration_may_take() -> None:
+    limit = re.search(r"timeout-minutes: (\d+)", text(".github/workflows/ci.yml")).group(1)
+    assert f"continuous integration ends it after {limit}" in text("CONTRIBUTING.md")
+
+
+def test_the_systems_that_are_named_are_those_that_are_tested() -> None:
+    """Checks run on Linux alone; wheels are built for others too, and README and docs say so."""
+    classifiers = re.findall(r'"Operating System :: ([^"]*)"', text("pyproject.toml"))
+    assert classifiers == ["POSIX :: Linux"]
+    assert set(re.findall(r"runs-on: (\S+)", text(".github/workflows/ci.yml"))) == {"ubuntu-latest"}
+    built = re.search(r"os: \[(.*)\]", text(".github/workflows/wheels.yml")).group(1)
+    assert {name.split("-")[0] for name in built.split(", ")} == {"ubuntu", "macos", "windows"}
+    for page in ("README.md", "docs/compatibility.md"):
+        told = " ".join(text(page).split())
+        assert "tested on Linux (x86-64)" in told
+        assert "macOS and Windows" in told
+        assert "have not been run" in told

@@ -28,6 +28,9 @@ class Encoding(ABC):
     def width(self, p: int) -> int:
         """The number of columns.
 
+        Args:
+            p: the modulus.
+
         Raises:
             TypeError: p is not an integer.
             ValueError: p < 3, or the encoding does not fit Z_p.

@@ -150,7 +150,7 @@ class GPT(nn.Module):
         """Tokens (n, length), integers of any dtype, to outputs (n, outputs).
 
         Args:
-            x: tokens.
+            x: tokens, shape (n, length), int64 or another dtype of integers.
         """
         positions = torch.arange(x.shape[1], device=x.device).expand(len(x), -1)
         stream = self.tokens(x.long()) + self.positions(positions)

@@ -257,7 +257,8 @@ def gradients(
         cls: the class.
         model: a torch module; its gradients are not touched.
         encoding: a function (x, p) -> rows.
-        loss: as above.
+        loss: a name, or a callable that takes outputs and labels of shape (n,) and gives as many losses, tensors of the
+            model's dtype.
         inputs: the law of x; default that of the class.
 
     Yields:

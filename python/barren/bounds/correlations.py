@@ -28,7 +28,7 @@ class Correlations:
     Attributes:
         by_ratio: for a whole class on a prime and a uniform law, ρ of the members a and a·g^k for k = 0..p−2, g the
             root of ``unit_group(p)``, float64 of shape (p−1,); otherwise None.
-        members: the members of these pairs.
+        members: the members of these pairs, shape (m,).
         pairs: how many pairs there are.
         largest: the largest |ρ|; 0 where there is no pair.
         root_mean_square: (Σρ²/pairs)^½.
@@ -46,6 +46,9 @@ class Correlations:
 
     def quantile(self, q: float) -> float:
         """The least |ρ| that at least the part q of all pairs does not exceed.
+
+        Args:
+            q: the part, in 0..1; 0.5 is the median.
 
         Raises:
             ValueError: q outside 0..1.

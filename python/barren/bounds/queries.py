@@ -105,7 +105,7 @@ class StatisticalDimension:
 
     Attributes:
         lower: D of the certificate.
-        members: the certificate: `lower` members, pairwise |ρ| ≤ 1/lower.
+        members: the certificate, shape (lower,): pairwise |ρ| ≤ 1/lower.
         largest: the largest |ρ| among them.
         upper: no D is larger.
 

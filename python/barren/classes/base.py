@@ -69,6 +69,9 @@ class TargetClass(ABC):
     def points_of(self, law: object) -> tuple[NDArray[Any], Floats]:
         """The points of a law of x and their weights.
 
+        Args:
+            law: a law of the kind of x that this class takes.
+
         Raises:
             TypeError: the law is of another kind of x than this class takes.
             ValueError: a point is out of range, or there are more than fit in memory.

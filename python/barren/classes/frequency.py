@@ -115,6 +115,9 @@ class Frequencies(TargetClass):
     def with_target(self, target: Target) -> Frequencies:
         """The class of the same frequencies and another ψ.
 
+        Args:
+            target: the other ψ, one that has a meaning on the circle.
+
         Raises:
             TypeError: not a target.
             ValueError: ψ has no meaning on the circle.
@@ -233,6 +236,9 @@ class Frequencies(TargetClass):
 
     def points_of(self, law: object) -> tuple[Floats, Floats]:
         """The points of a law of x, shape ``(n,)`` or ``(n, d)``, and their weights.
+
+        Args:
+            law: a law of the real line, in this class's dimension.
 
         Raises:
             TypeError: the law is not one of the real line.
@@ -396,7 +402,11 @@ class Frequencies(TargetClass):
         return self.has_members and (deviations or not self.is_closed)
 
     def lines(self, points: Floats) -> float:
-        """Steps of the exact integral over [0, A], or what takes as long on a sphere; the mean over pairs of points."""
+        """Steps of the exact integral over [0, A], or what takes as long on a sphere; the mean over pairs of points.
+
+        Args:
+            points: real numbers, shape ``(n,)`` or ``(n, d)``.
+        """
         return closed_forms.steps(self, points, points) / len(points) ** 2
 
     def under(self, law: object) -> Frequencies:

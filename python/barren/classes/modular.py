@@ -154,6 +154,9 @@ class ModularMultiplication(OnIntegers):
     def with_multipliers(self, multipliers: str | ArrayLike) -> ModularMultiplication:
         """The class of the same p and ψ with other multipliers.
 
+        Args:
+            multipliers: "units", "all", or different integers 0..p−1 of shape ``(m,)``.
+
         Raises:
             TypeError: they are neither a word nor integers.
             ValueError: another word than "units" and "all", or multipliers out of range, repeated or none.
@@ -162,6 +165,9 @@ class ModularMultiplication(OnIntegers):
 
     def with_target(self, target: Target) -> ModularMultiplication:
         """The class of the same members and another ψ.
+
+        Args:
+            target: the other ψ.
 
         Raises:
             TypeError: not a target.

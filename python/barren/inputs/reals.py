@@ -179,7 +179,8 @@ class Density(RealLaw):
 
     Args:
         density: "uniform" on `interval` (Gauss–Legendre), "gaussian" with the mean 0 and the standard deviation `scale`
-            or a function of an array of x that vanishes outside `interval` (Gauss–Legendre).
+            or a function that vanishes outside `interval` (Gauss–Legendre): x of shape (m,) to values of the same
+            shape, with the integral 1.
         nodes: how many points; None for 1024, and of a rule that a class of frequencies is paired with eight a period
             of its fastest wave if those are more.
         interval: where a uniform law or a function lives.

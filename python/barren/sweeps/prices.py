@@ -61,7 +61,7 @@ def price(
     Args:
         grid: the grid.
         threads: of a cell.
-        memory_limit: of a cell.
+        memory_limit: bytes that a cell may use beside its input.
         budget: seconds that this may take at most, beside one family's.
 
     Returns:

@@ -44,7 +44,7 @@ class Outcome:
         kept: that were in the store before.
         computed: that this call computed; another process may have done the rest.
         failed: cells of the grid whose row says so, from before too.
-        seconds: that it took.
+        seconds: that it took, in seconds.
 
     Source: docs/sweeps.
     """

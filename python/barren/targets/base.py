@@ -40,6 +40,9 @@ class Target(ABC):
     def check(self, p: int) -> None:
         """Refuse a modulus that ψ does not fit.
 
+        Args:
+            p: the modulus, an integer.
+
         Raises:
             TypeError: p is not an integer.
             ValueError: p < 3, or ψ is not defined (or is constant) on Z_p.
@@ -65,6 +68,9 @@ class Target(ABC):
 
     def table(self, p: int) -> Floats:
         """(ψ(0), …, ψ(p-1)), float64 of shape ``(p,)``, a new array.
+
+        Args:
+            p: the modulus, below 2^63.
 
         Raises:
             ValueError: p is 2**63 or more, the table is larger than the memory, or ψ does not fit.
@@ -132,6 +138,9 @@ class Target(ABC):
         """ψ as a constant, finitely many sawtooths and point masses, equal to ψ at every residue, in exact rationals.
 
         With it the class kernel needs no table, so p may be of any size (docs/theory, section 2).
+
+        Args:
+            p: the modulus, of any size.
 
         Returns:
             The expansion, or None where there is none; `sawtooth_obstacle` then says why.

@@ -24,7 +24,7 @@ class Look:
         snr: d(a) over noise/batch size, the variance of the gradient of a batch; infinite without noise, NaN for 0/0.
         cosine: The mean of cos(G_a, G_b) over pairs of the drawn members; NaN where one of them has no gradient.
         effective_rank: (tr C)²/tr C² of the covariance C of G_a over the class; NaN if C is zero.
-        seconds: What the look took.
+        seconds: What the look took, in seconds.
 
     Source: docs/experiments, on what the watch measures; docs/theory, section 1.
     """

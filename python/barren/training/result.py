@@ -90,6 +90,9 @@ class Ensemble:
     def model(self, run: int) -> nn.Module:
         """The network of the run of that number, as it ended, on the CPU.
 
+        Args:
+            run: its number, the place of its row in `rows`.
+
         Raises:
             IndexError: There is no such run.
         """

@@ -54,8 +54,8 @@ class Watch:
     Args:
         cls: The class of targets.
         encoding: How x is shown, see `gradient_variance`; default `encodings.Bits()`, `Scalar()` on the real line.
-        loss: "mse", "bce", "hinge" (labels −1 and 1), or a function (outputs, labels) -> losses (n,) with a target of
-            two values: the losses whose derivative in the output is α + β·label.
+        loss: "mse", "bce", "hinge" (labels −1 and 1), or a function (outputs, labels) -> losses (n,), all in the dtype
+            of the model, with a target of two values: the losses whose derivative in the output is α + β·label.
         batch_size: Of the batches whose noise the signal is put against.
         inputs: The law of x of the expected loss; default the default law of the class.
         looks: At how many of an ensemble's records it looks, evenly in log(step), the first and the last among them;

@@ -67,8 +67,8 @@ def gradient_variance(
             width); with frequencies (x, 1.0), real x.
         loss: "mse" (½(N−y)²) or "bce" (binary cross-entropy on a logit N), for both of which the variance is the same
             function of J; "hinge" (max(0, 1 − y·N)) for labels −1 and 1; any callable (outputs, labels) -> one loss a
-            sample; or "cross-entropy" (of logits), for a target of whole values 0..L−1 such as `targets.Residue()` and
-            a model with an output a label.
+            sample, tensors of shape (n,) in the dtype of the model; or "cross-entropy" (of logits), for a target of
+            whole values 0..L−1 such as `targets.Residue()` and a model with an output a label.
         inputs: the law of x; default `cls.default_law`: `inputs.Uniform()`, and for frequencies `inputs.Density()` with
             1024 nodes, or eight a period of the fastest wave at the largest frequency where those are more. Rows of
             `jacobian` and `ntk` follow the points of the law: increasing for Uniform and RandomBits, as given for
@@ -198,7 +198,7 @@ def plan(*arguments: Any, **options: Any) -> Plan:  # noqa: D417  (its arguments
 
     Args:
         cls, model, jacobian, ntk, encoding, loss, inputs: those of `gradient_variance`, which describes them.
-        method, deviations, per_parameter, rtol, seed, dtype, memory_limit, threads: the same.
+        method, deviations, per_parameter, rtol, seed, dtype, memory_limit, threads: those of `gradient_variance` too.
 
     Returns:
         A `Plan`: `plan.method`, `plan.seconds`, `plan.memory` (bytes), `plan.candidates`; `print(plan)` explains it.

@@ -83,7 +83,7 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """Predicted time of the method chosen, by the rates of this machine."""
+        """Predicted seconds of the method chosen, by the rates of this machine."""
         return self.chosen.seconds
 
     @property

@@ -177,6 +177,9 @@ class GradientVariance:
     def easiest(self, count: int = 10) -> list[tuple[Any, float]]:
         """The multipliers a gradient sees best: (a, share of the variance), largest d(a) first.
 
+        Args:
+            count: how many, of all where there are fewer.
+
         Raises:
             TypeError: count is not an integer.
             ValueError: count is negative, or the deviations were not computed.
