@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -182,7 +183,11 @@ def test_a_sweep_goes_on_beside_damaged_lines_and_keeps_them(damage: str, store:
     assert upkeep.verify(store) == []
 
 
-@pytest.mark.parametrize("damage", [name for name in FILES if "part" in name or "log" in name])
+# A sweep reads which cells there are, no grids, no commands, and of parts no column beside.
+READ = [name for name in FILES if ("part" in name and "no text" not in name) or "log" in name]
+
+
+@pytest.mark.parametrize("damage", READ)
 def test_a_sweep_says_which_file_is_damaged(damage: str, store: Path) -> None:
     bad = FILES[damage](store)
     with pytest.raises(ValueError, match=f"{bad.name} is damaged: .*; 'barren sweep verify --repair' sets it aside"):
@@ -228,6 +233,8 @@ def test_a_damaged_part_does_not_stand_for_others(store: Path) -> None:
     flipped = bytearray(new.read_bytes())
     flipped[6] ^= 1  # in the rows: what the file says at its end can still be read
     new.write_bytes(flipped)
+    with pytest.raises(ValueError, match=f"{new.name} is damaged"):
+        barren.sweep(SMALL, store)
     upkeep.verify(store, repair=True)
     assert old.read_bytes() == data
     assert barren.sweep(SMALL, store).computed == 0
@@ -290,7 +297,7 @@ def test_a_part_with_a_pickled_type_runs_nothing(store: Path, tmp_path: Path) ->
         )
         table = table.set_column(place, field, table.column(place))
     path = keep_part(store, table)
-    assert b"py_extension_type" in path.read_bytes()
+    assert b"py_extension_type" in base64.b64decode(parquet.read_metadata(path).metadata[b"ARROW:schema"])
     assert len(rows_of(store)) == 9
     for work in (upkeep.status, upkeep.verify, lambda place: upkeep.verify(place, repair=True), report.write):
         work(store)  # type: ignore[operator]
