@@ -13,10 +13,10 @@ import pytest
 from report_rows import EVIL, Tables, Tags, bounds_row, failed_row, mixed_store, train_row, variance_row
 from scipy.stats import gmean
 
+from barren.sweeps.descriptions import name_of
 from barren.sweeps.report import html, page
 from barren.sweeps.report.layout import Limits
 from barren.sweeps.report.overview import rows_digest
-from barren.sweeps.store import name_of
 
 PRIMES = (101, 211, 401, 809, 1601)
 STORES = {

@@ -18,7 +18,7 @@ from sweep_cases import SMALL, plain, stored
 import barren
 from barren import _files
 from barren.sweeps import Store, log, parts, provenance, rows_of, schema, upkeep
-from barren.sweeps.store import commands_of, grids_of, name_of
+from barren.sweeps.descriptions import commands_of, grids_of, name_of
 
 
 def made(path: Path, count: int, *, status: str = schema.DONE, first: int = 3) -> Path:
@@ -218,16 +218,16 @@ def test_repair_sets_aside_whatever_is_damaged(tmp_path: Path) -> None:
     barren.sweep(SMALL, tmp_path)
     before = stored(tmp_path)
     rows = rows_of(tmp_path)
-    parts.write(tmp_path, [{**rows[0], "seconds": 2.0}])
-    parts.write(tmp_path, [{**rows[1], "key": "{}"}])
-    parts.write(tmp_path, [{**rows[2], "cell_sha256": "0" * 64, "key": "x"}] * 2)
-    parts.write(tmp_path, [parts.row_of({"kind": "bounds", "p": 99}, status="done")] * 2)
     (grid,) = (tmp_path / "grids").iterdir()
     grid.write_text(grid.read_text().replace("5", "6"))
     (tmp_path / "commands" / "0123456789abcdef.json").write_text("{")
     for work in (upkeep.status, lambda store: upkeep.merge(tmp_path / "other", [store])):
-        with pytest.raises(ValueError, match=r"grids/.* is damaged; 'barren sweep verify --repair' sets it aside"):
+        with pytest.raises(ValueError, match=r"grids/.* is damaged: .*; 'barren sweep verify --repair' sets it aside"):
             work(tmp_path)
+    parts.write(tmp_path, [{**rows[0], "seconds": 2.0}])
+    parts.write(tmp_path, [{**rows[1], "key": "{}"}])
+    parts.write(tmp_path, [{**rows[2], "cell_sha256": "0" * 64, "key": "x"}] * 2)
+    parts.write(tmp_path, [parts.row_of({"kind": "bounds", "p": 99}, status="done")] * 2)
     found = upkeep.verify(tmp_path)
     texts = " ".join(finding.text for finding in found)
     assert len(found) == 6

@@ -15,6 +15,18 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def parsed(text: str | bytes) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        ValueError: it is none, or nested so deep that it cannot be read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("text must be JSON of a depth that can be read; got one nested too deep") from None
+
+
 def finite(value: Any) -> Any:
     """The value with null for NaN and infinities, which JSON does not have."""
     if isinstance(value, dict):

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from barren._canonical import finite
+from barren._parquet import OldReaderError
 
 _Params = ParamSpec("_Params")
 _MISTAKE = 2
@@ -36,7 +37,7 @@ def plainly(command: Callable[_Params, None]) -> Callable[_Params, None]:
                 raise
             extra = "cluster" if missing in ("dask", "distributed") else "experiments"
             raise _stop(f'this needs {missing}: pip install "barren[{extra}]"') from None
-        except (TypeError, ValueError, OSError) as error:
+        except (OldReaderError, TypeError, ValueError, OSError) as error:
             raise _stop(" ".join(str(error).split())) from None
         except RuntimeError as error:
             if not str(error).startswith("BARREN_KERNEL"):  # set by the user; anything else is a fault of ours

@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from barren import _files, _validate
+from barren import _files, _parquet, _validate
 from barren._canonical import canonical, digest
 from barren._core import __version__
 from barren._progress import Progress
@@ -86,7 +86,7 @@ def make(
     with Partial(kept, heading, shown.notice) as partial:
         rows, work = _rows(figure, chosen, partial, shown)
         work["seconds"]["this_run"] = round(time.perf_counter() - start, 3)
-        contents = {"parquet": _parquet(figure, rows, heading), **_pictures(figure, rows, chosen)}
+        contents = {"parquet": _table(figure, rows, heading), **_pictures(figure, rows, chosen)}
         record = _record(figure, chosen, rows, contents, work, command)
         contents["json"] = (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
         # The record last: where it is, all the others are.
@@ -115,8 +115,6 @@ def redraw(figure: Figure, out: str | os.PathLike[str]) -> Made:
 
     Source: docs/experiments, on the figures.
     """
-    from pyarrow import parquet
-
     directory = Path(out)
     files = {ending: directory / f"{figure.name}.{ending}" for ending in _ENDINGS}
     if not files["json"].exists():
@@ -125,7 +123,8 @@ def redraw(figure: Figure, out: str | os.PathLike[str]) -> Made:
     table = files["parquet"].read_bytes()
     if hashlib.sha256(table).hexdigest() != record["files"][files["parquet"].name]:
         raise ValueError(f"out must hold the {figure.name} of its record; got another table")
-    pictures = _pictures(figure, parquet.read_table(BytesIO(table)).to_pylist(), record["settings"])
+    rows = _parquet.reader().read_table(BytesIO(table)).to_pylist()
+    pictures = _pictures(figure, rows, record["settings"])
     for ending, data in pictures.items():
         record["files"][files[ending].name] = hashlib.sha256(data).hexdigest()
     record["summary"] = figure.summary
@@ -175,7 +174,7 @@ def _checked(figure: Figure, row: Row) -> Row:
     return {name: None if row[name] is None else kind(row[name]) for name, kind in figure.columns.items()}
 
 
-def _parquet(figure: Figure, rows: Sequence[Row], heading: dict[str, Any]) -> bytes:
+def _table(figure: Figure, rows: Sequence[Row], heading: dict[str, Any]) -> bytes:
     import pyarrow
     from pyarrow import parquet
 

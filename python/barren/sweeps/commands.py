@@ -13,7 +13,6 @@ from barren.sweeps import prices, run, upkeep
 from barren.sweeps.cells import MEMORY_LIMIT
 from barren.sweeps.executors import LostError, lane_of
 from barren.sweeps.progress import shown_on_terminal
-from barren.sweeps.store import rows_of
 from barren.variance.plan import readable_bytes, readable_seconds
 
 app = typer.Typer(
@@ -140,14 +139,14 @@ def verify_command(
     ] = False,
 ) -> None:
     """Checks every file of a store; status 1 if something is damaged."""
-    found = upkeep.verify(store, repair=repair)
+    found, cells = upkeep.examine(store, repair=repair)
     for finding in found:
         typer.echo(finding.text)
     damaged = sum(finding.is_damage for finding in found)
     if damaged:
         typer.echo(f"{damaged} damaged; --repair sets it aside, and the next run computes its cells again")
         raise typer.Exit(1)
-    typer.echo(f"{len(rows_of(store))} rows, all as they were written")
+    typer.echo(f"{cells} rows, all as they were written")
 
 
 @app.command("merge")

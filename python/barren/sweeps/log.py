@@ -6,7 +6,6 @@ kill or a full disk cut short is not whole, and so not there.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import zlib
@@ -15,8 +14,9 @@ from pathlib import Path
 from typing import IO
 
 from barren import _files
-from barren._canonical import canonical
-from barren.sweeps import schema
+from barren._canonical import canonical, parsed
+from barren.sweeps import damage, schema
+from barren.sweeps.rows import fault_of
 from barren.sweeps.schema import Row
 
 FOLDER = "log"
@@ -77,11 +77,13 @@ def read(path: Path, start: int = 0) -> tuple[list[Row], int, int]:
     """The whole lines of a log from a place on.
 
     Returns:
-        The rows; the place after the last line that is ended; how many ended lines are damaged.
+        The rows; the place after the last line that is ended; how many ended lines are damaged, or say no row.
+
+    Raises:
+        DamagedError: it is no file.
+        FileNotFoundError: it is not there; its rows are in a part by now.
     """
-    with path.open("rb") as file:
-        file.seek(start)
-        data = file.read()
+    data = damage.content(path, start)
     ended = data.rfind(b"\n") + 1
     found = [_row_of(line) for line in data[:ended].splitlines()]
     rows = [row for row in found if row is not None]
@@ -99,7 +101,7 @@ def orphans(store: Path) -> list[tuple[Path, IO[bytes]]]:
     for path in listed(store):
         try:
             file = path.open("rb+")
-        except FileNotFoundError:  # its writer has just made a part of it
+        except (FileNotFoundError, IsADirectoryError):  # its writer has just made a part of it, or it is no log
             continue
         if _files.lock(file) and path.exists():
             found.append((path, file))
@@ -126,7 +128,9 @@ def _row_of(line: bytes) -> Row | None:
     try:
         if int(line[:_DIGITS], 16) != zlib.crc32(line[_DIGITS + 1 :]):
             return None
-        found = json.loads(line[_DIGITS + 1 :])
+        found = parsed(line[_DIGITS + 1 :])
     except ValueError:
         return None
-    return {**schema.empty_row(), **found} if isinstance(found, dict) else None
+    if not isinstance(found, dict) or fault_of(found) is not None:
+        return None
+    return {**schema.empty_row(), **found}

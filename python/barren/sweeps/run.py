@@ -15,13 +15,14 @@ import numpy as np
 from barren import _validate
 from barren.sweeps import axes, prices
 from barren.sweeps.cells import MEMORY_LIMIT, maker_of
+from barren.sweeps.descriptions import name_of
 from barren.sweeps.executors import Here, Lane, lane_of
 from barren.sweeps.grid import Grid
 from barren.sweeps.parts import identity, key_of, row_of
 from barren.sweeps.progress import Events, Shown, shown_on_terminal
 from barren.sweeps.provenance import command_of
 from barren.sweeps.schema import FAILED, Cell, Row
-from barren.sweeps.store import Store, name_of
+from barren.sweeps.store import Store
 
 _T = TypeVar("_T")
 

@@ -7,7 +7,7 @@
     log/*.jsonl         rows of the writers at work, or of one that was killed, not yet in a part
     claims, lock        which cells are being computed; who changes the parts
     events.jsonl        what happened, a line an event
-    aside/              damaged parts
+    aside/              what was damaged
 
 A row is in a log before its cell counts as finished, and in a part before it leaves the log. Parts are made under the
 lock and hold no cell twice.
@@ -26,33 +26,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from barren import _files
-from barren._canonical import canonical, digest
-from barren.sweeps import log, parts, schema
+from barren._canonical import canonical
+from barren.sweeps import damage, log, parts, schema
 from barren.sweeps.claims import Claims
+from barren.sweeps.descriptions import COMMANDS, GRIDS, HEADING, heading_of, name_of
 from barren.sweeps.schema import Row
 
 if TYPE_CHECKING:
     import pyarrow
 
 __all__ = [
-    "COMMANDS",
-    "GRIDS",
     "Store",
     "StoreError",
-    "commands_of",
-    "grids_of",
-    "heading_of",
-    "name_of",
-    "refuse_links",
-    "replaced_in",
+    "locked",
     "rows_of",
-    "said_in",
     "table_of",
 ]
 
-HEADING = "sweep.json"
 _LOCK = "lock"
-GRIDS, COMMANDS = "grids", "commands"
 # Rows of a log at most, before they become a part: a part is read whole, and its rows wait in memory.
 _ROWS_A_PART = 20_000
 
@@ -89,7 +80,7 @@ class Store:
         if self.path in Store._open:
             raise ValueError(f"out must be a store that this process is not writing to already; got {str(path)!r}")
         with _writing(self.path):
-            refuse_links(self.path)
+            damage.refuse_links(self.path)
             self._make()
             self.claims = Claims(self.path)
         Store._open.add(self.path)
@@ -99,7 +90,7 @@ class Store:
         self._places: dict[str, int] = {}
         self._log: log.Log | None = None
         try:
-            with _writing(self.path), self._locked():
+            with _writing(self.path), locked(self.path):
                 self._settle()
             self.refresh()
         except BaseException:
@@ -142,7 +133,7 @@ class Store:
             return
         with _writing(self.path):
             if self._log is None:
-                with self._locked():  # or another process would take the new log for that of a killed one
+                with locked(self.path):  # or another process would take the new log for that of a killed one
                     self._log = log.Log(self.path)
             self._log.append(row)
         self.statuses[cell] = row["status"]
@@ -157,7 +148,7 @@ class Store:
         """
         if self._log is None:
             return
-        with _writing(self.path), self._locked():
+        with _writing(self.path), locked(self.path):
             self._write_part(self._log.rows)
             self._log.close(remove=True)
             self._log = None
@@ -167,7 +158,7 @@ class Store:
         chosen, count = {cell.hex() for cell in cells}, 0
         if not chosen:
             return 0
-        with _writing(self.path), self._locked():
+        with _writing(self.path), locked(self.path):
             for path in parts.listed(self.path):
                 rows = parts.read(path).to_pylist()
                 failed = [row for row in rows if row["status"] == schema.FAILED and row["cell_sha256"] in chosen]
@@ -202,7 +193,7 @@ class Store:
         self._say(COMMANDS, command)
 
     def _say(self, folder: str, said: dict[str, Any]) -> None:
-        with _writing(self.path), self._locked():  # or two processes would write the same file at once
+        with _writing(self.path), locked(self.path):  # or two processes would write the same file at once
             (self.path / folder).mkdir(exist_ok=True)
             path = self.path / folder / f"{name_of(said)}.json"
             if not path.exists():
@@ -216,7 +207,7 @@ class Store:
         if any(not begun.fullmatch(entry.name) for entry in self.path.iterdir()) and not heading.exists():
             raise ValueError(f"out must be a store or an empty folder; got {self.path.name!r}, which is neither")
         if not heading.exists():
-            with self._locked():
+            with locked(self.path):
                 if not heading.exists():
                     _files.replace(heading, (canonical({"barren_store": schema.VERSION}) + "\n").encode())
         heading_of(self.path)
@@ -224,13 +215,17 @@ class Store:
 
     def _settle(self) -> None:
         """Finishes what a killed writer left: parts that another one stands for, temporary files, logs."""
-        for name in replaced_in(self.path):
-            (self.path / parts.FOLDER / name).unlink(missing_ok=True)
-        for path in (self.path / parts.FOLDER).glob("*.tmp"):
-            path.unlink(missing_ok=True)
+        folder = self.path / parts.FOLDER
+        for path in [*(folder / name for name in parts.replaced_in(self.path)), *folder.glob("*.tmp")]:
+            if not path.is_dir():  # no part, and told where it is read
+                path.unlink(missing_ok=True)
         for path, file in log.orphans(self.path):
-            self._write_part(log.read(path)[0])
-            path.unlink(missing_ok=True)
+            rows, _, damaged = log.read(path)
+            self._write_part(rows)
+            if damaged:
+                damage.set_aside(self.path, path)
+            else:
+                path.unlink(missing_ok=True)
             file.close()
 
     def _write_part(self, rows: Sequence[Row]) -> None:
@@ -247,11 +242,9 @@ class Store:
             if path.name in self._parts:
                 continue
             try:
-                rows = parts.read(path, ["cell_sha256", "status"]).to_pylist()
+                rows = parts.read(path, whole=False).to_pylist()
             except FileNotFoundError:  # another one stands for it by now
                 continue
-            except parts.DamagedPartError as error:
-                raise ValueError(f"{error}; 'barren sweep verify --repair' sets it aside") from None
             self._parts.add(path.name)
             self._learn(rows)
             self._in_parts.update(bytes.fromhex(row["cell_sha256"]) for row in rows)
@@ -259,18 +252,20 @@ class Store:
     def _learn(self, rows: Sequence[Row]) -> None:
         self.statuses.update((bytes.fromhex(row["cell_sha256"]), row["status"]) for row in rows)
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with (self.path / _LOCK).open("ab") as file:
-            _files.lock(file, wait=True)
-            yield
-
     def _leave(self) -> None:
         if self._log is not None:
             self._log.close(remove=False)
             self._log = None
         self.claims.close()
         Store._open.discard(self.path)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds the lock of a store, under which its parts change."""
+    with (path / _LOCK).open("ab") as file:
+        _files.lock(file, wait=True)
+        yield
 
 
 @contextmanager
@@ -286,75 +281,6 @@ def _writing(path: Path) -> Iterator[None]:
             f"the store {path.name!r} cannot be written to: {error.strerror}. What was finished is kept; the same "
             "command goes on from there once it can be",
         ) from error
-
-
-def refuse_links(path: Path) -> None:
-    """Refuses to write into a store that holds a link: it would lead out of the folder.
-
-    Raises:
-        ValueError: there is one; it is named.
-    """
-    entries = [*path.iterdir(), *(path / log.FOLDER).glob("*")] if path.is_dir() else []
-    for entry in entries:
-        if entry.is_symlink():
-            name = entry.relative_to(path).as_posix()
-            raise ValueError(f"out must be a store without links, which lead out of it; got one with the link {name!r}")
-
-
-def heading_of(path: Path) -> None:
-    """Checks that a folder is a store of this schema.
-
-    Raises:
-        ValueError: it is none, or of another schema.
-    """
-    try:
-        found = json.loads((path / HEADING).read_text(encoding="utf-8"))["barren_store"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ValueError(f"store must be a folder that barren sweep made; got {str(path)!r}") from None
-    if found != schema.VERSION:
-        raise ValueError(
-            f"store must be of schema version {schema.VERSION}, which this version of barren reads; got {found}: use "
-            "the version that wrote it, or sweep into another folder"
-        )
-
-
-def grids_of(path: Path) -> list[dict[str, Any]]:
-    """The grids that were swept into a store.
-
-    Raises:
-        ValueError: the file of one is damaged.
-    """
-    return [said_in(file) for file in sorted((path / GRIDS).glob("*.json"))]
-
-
-def commands_of(path: Path) -> list[dict[str, str]]:
-    """How they were swept, {"grid": its name, "command": what was run}, each once.
-
-    Raises:
-        ValueError: the file of one is damaged.
-    """
-    return [said_in(file) for file in sorted((path / COMMANDS).glob("*.json"))]
-
-
-def name_of(said: dict[str, Any]) -> str:
-    """The name of a grid or command in a store: the first 16 digits of its SHA-256."""
-    return digest(said)[:16]
-
-
-def said_in(file: Path) -> dict[str, Any]:
-    """What a file of a grid or command says.
-
-    Raises:
-        ValueError: it does not say what its name stands for.
-    """
-    try:
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
-        found = {}
-    if name_of(found) != file.stem:
-        where = f"{file.parent.name}/{file.name}"
-        raise ValueError(f"{where} is damaged; 'barren sweep verify --repair' sets it aside")
-    return found
 
 
 def rows_of(path: str | os.PathLike[str]) -> list[Row]:
@@ -398,9 +324,7 @@ def table_of(path: str | os.PathLike[str]) -> pyarrow.Table:
     store = Path(path)
     heading_of(store)
     logged = [row for file in log.listed(store) for row in _read_log(file)]
-    gone = replaced_in(store)
-    tables = [parts.read(file) for file in parts.listed(store) if file.name not in gone]
-    tables = [table.replace_schema_metadata(None) for table in tables]
+    tables = [table.replace_schema_metadata(None) for table in _tables(store)]
     known = {cell for table in tables for cell in table.column("cell_sha256").to_pylist()}
     new = [row for row in log.first_of_each(logged) if row["cell_sha256"] not in known]
     plain = schema.arrow().remove_metadata()
@@ -409,19 +333,15 @@ def table_of(path: str | os.PathLike[str]) -> pyarrow.Table:
     return whole.take(np.argsort(np.array(whole.column("cell_sha256").to_pylist(), dtype=str), kind="stable"))
 
 
+def _tables(store: Path) -> list[pyarrow.Table]:
+    """Of the parts that no other one stands for."""
+    found = {file.name: parts.read(file) for file in parts.listed(store)}
+    gone = {name for table in found.values() for name in parts.replaced_by(store, table.schema)}
+    return [table for name, table in found.items() if name not in gone]
+
+
 def _read_log(path: Path) -> list[Row]:
     try:
         return log.read(path)[0]
     except FileNotFoundError:
         return []
-
-
-def replaced_in(store: Path) -> set[str]:
-    """Names of the parts that another part stands for: a kill left both."""
-    from pyarrow import ArrowInvalid, parquet
-
-    found: set[str] = set()
-    for path in parts.listed(store):
-        with suppress(ArrowInvalid, OSError, parts.DamagedPartError):  # damage is told where the part is read
-            found.update(parts.replaced_by(path, parquet.read_schema(path)))
-    return found

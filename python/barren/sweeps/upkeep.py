@@ -11,27 +11,16 @@ from typing import IO, Any
 
 from barren import _files, _validate
 from barren._canonical import finite
-from barren.sweeps import log, parts, schema
+from barren.sweeps import descriptions, log, parts, schema
+from barren.sweeps.damage import DamagedError, refuse_links, set_aside
+from barren.sweeps.descriptions import COMMANDS, GRIDS, commands_of, grids_of, heading_of, said_in
 from barren.sweeps.grid import Grid
-from barren.sweeps.parts import DamagedPartError, identity, key_of
+from barren.sweeps.parts import identity, key_of
 from barren.sweeps.schema import Row
-from barren.sweeps.store import (
-    COMMANDS,
-    GRIDS,
-    Store,
-    commands_of,
-    grids_of,
-    heading_of,
-    refuse_links,
-    replaced_in,
-    rows_of,
-    said_in,
-    table_of,
-)
+from barren.sweeps.store import Store, locked, rows_of, table_of
 
-__all__ = ["Finding", "Status", "export", "merge", "status", "verify"]
+__all__ = ["Finding", "Status", "examine", "export", "merge", "status", "verify"]
 
-ASIDE = "aside"
 _FORMATS = (".parquet", ".csv", ".jsonl")
 
 
@@ -98,36 +87,43 @@ def verify(store: str | os.PathLike[str], *, repair: bool = False) -> list[Findi
         repair: whether to move what is damaged to the folder "aside": the next sweep computes its cells again.
 
     Raises:
-        ValueError: it is no store of this schema.
+        ValueError: it is no store of this schema; with `repair`, it holds a link.
     """
+    return examine(store, repair=repair)[0]
+
+
+def examine(store: str | os.PathLike[str], *, repair: bool = False) -> tuple[list[Finding], int]:
+    """As `verify`, and how many cells the store has, but for those of damaged files."""
     path = Path(store)
     heading_of(path)
     if repair:
         _repair(path)
-    return [*_in_parts(path), *_in_descriptions(path), *_in_logs(path)]
+    seen: dict[str, str] = {}
+    found = [*_in_parts(path, seen), *_in_descriptions(path), *_in_logs(path, seen)]
+    return found, len(seen)
 
 
-def _in_parts(path: Path) -> list[Finding]:
-    gone, seen, found = replaced_in(path), dict[str, str](), list[Finding]()
+def _in_parts(path: Path, seen: dict[str, str]) -> list[Finding]:
+    """What is wrong with parts; `seen` comes to know the cells of sound ones, cell -> part."""
+    found, cells, gone = list[Finding](), dict[str, list[str]](), set[str]()
     for part in parts.listed(path):
-        if part.name in gone:
-            continue
         try:
-            rows = parts.read(part, ["cell_sha256", "key"]).to_pylist()
-        except DamagedPartError as error:
-            found.append(Finding(f"{parts.FOLDER}/{part.name}", str(error), True))
+            table = parts.read(part)
+        except DamagedError as error:
+            found.append(Finding(f"{parts.FOLDER}/{part.name}", error.told, True))
             continue
-        told = _told(rows, part.name, seen)
+        cells[part.name] = table.column("cell_sha256").to_pylist()
+        gone.update(parts.replaced_by(part, table.schema))
+    for name in sorted(cells.keys() - gone):
+        told = _told(cells[name], name, seen)
         if told is not None:
-            found.append(Finding(f"{parts.FOLDER}/{part.name}", f"{part.name}: {told}", True))
+            found.append(Finding(f"{parts.FOLDER}/{name}", f"{name}: {told}", True))
     return found
 
 
-def _told(rows: Sequence[Row], name: str, seen: dict[str, str]) -> str | None:
-    """What is wrong with the rows of a part; `seen` knows those of sound parts before it, cell -> part."""
-    cells, told = [row["cell_sha256"] for row in rows], []
-    if any(identity(row["key"]) != row["cell_sha256"] for row in rows):
-        told.append("a row's hash is not that of its key")
+def _told(cells: Sequence[str], name: str, seen: dict[str, str]) -> str | None:
+    """What is wrong with the cells of a part beside those of the parts before it."""
+    told = []
     other = next((seen[cell] for cell in cells if cell in seen), None)
     if other is not None:
         told.append(f"holds a cell that {other} holds too")
@@ -140,24 +136,35 @@ def _told(rows: Sequence[Row], name: str, seen: dict[str, str]) -> str | None:
 
 def _in_descriptions(path: Path) -> list[Finding]:
     found = []
-    for folder in (GRIDS, COMMANDS):
-        for file in sorted((path / folder).glob("*.json")):
-            try:
-                said_in(file)
-            except ValueError:
-                name = f"{folder}/{file.name}"
-                found.append(Finding(name, f"{name} is damaged: it does not say what its name stands for", True))
+    for file in [*descriptions.listed(path, GRIDS), *descriptions.listed(path, COMMANDS)]:
+        name = f"{file.parent.name}/{file.name}"
+        try:
+            said = said_in(file)
+            if file.parent.name == GRIDS:
+                Grid(said)
+        except DamagedError as error:
+            found.append(Finding(name, error.told, True))
+        except (TypeError, ValueError) as error:
+            found.append(Finding(name, f"{name} is no grid: {error}", True))
     return found
 
 
-def _in_logs(path: Path) -> list[Finding]:
+def _in_logs(path: Path, seen: dict[str, str]) -> list[Finding]:
     found = []
     for file in log.listed(path):
         name = f"{log.FOLDER}/{file.name}"
-        _, end, damaged = log.read(file)
+        try:
+            rows, end, damaged = log.read(file)
+            size = file.stat().st_size
+        except DamagedError as error:
+            found.append(Finding(name, error.told, True))
+            continue
+        except FileNotFoundError:  # its writer has just made a part of it
+            continue
+        seen.update((row["cell_sha256"], file.name) for row in rows)
         if damaged:
             found.append(Finding(name, f"{file.name}: {damaged} damaged lines; their cells are not there", True))
-        if end < file.stat().st_size:
+        if end < size:
             found.append(Finding(name, f"{file.name}: ends in half a line, as after a kill", False))
     return found
 
@@ -165,10 +172,10 @@ def _in_logs(path: Path) -> list[Finding]:
 def _repair(path: Path) -> None:
     """Sets aside what is damaged; opening the store then makes parts of what killed writers left."""
     refuse_links(path)
-    for finding in [*_in_parts(path), *_in_descriptions(path)]:
-        (path / ASIDE).mkdir(exist_ok=True)
-        damaged = path / finding.name
-        damaged.rename(path / ASIDE / damaged.name)
+    with locked(path):
+        no_logs = [finding for finding in _in_logs(path, {}) if not (path / finding.name).is_file()]
+        for finding in [*_in_parts(path, {}), *_in_descriptions(path), *no_logs]:
+            set_aside(path, path / finding.name)
     with Store(path):
         pass
 

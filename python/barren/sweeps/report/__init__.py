@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from barren import _files
+from barren.sweeps.descriptions import commands_of, grids_of, heading_of
 from barren.sweeps.report.page import html
-from barren.sweeps.store import commands_of, grids_of, heading_of, rows_of
+from barren.sweeps.store import rows_of
 
 __all__ = ["html", "write"]
 

@@ -13,13 +13,13 @@ from operator import itemgetter
 from typing import Any
 
 from barren._canonical import canonical
+from barren.sweeps.descriptions import name_of
 from barren.sweeps.report import layout
 from barren.sweeps.report.layout import Limits
 from barren.sweeps.report.markup import Html, element
 from barren.sweeps.report.numbers import count, duration, memory, plain
 from barren.sweeps.report.tables import Column, table
 from barren.sweeps.schema import AXES, COLUMNS, DONE, VERSION, VOLATILE, Row
-from barren.sweeps.store import name_of
 
 __all__ = ["Made", "cells", "failures", "provenance", "rows_digest", "tiles"]
 

@@ -37,7 +37,7 @@ def html(
         rows: with every column of the schema, one a cell.
         title: default words for what was computed.
         grids: that were swept, as JSON values.
-        commands: that swept them, {"grid": `barren.sweeps.store.name_of` the grid, "command": what was run}.
+        commands: that swept them, {"grid": `barren.sweeps.descriptions.name_of` the grid, "command": what was run}.
         limits: how much is shown at first; halved until the page has at most `LARGEST` bytes.
 
     Returns:
