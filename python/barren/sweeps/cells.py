@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from barren import specs
+from barren import _core, specs
 from barren._canonical import array_digest
 from barren.bounds import bounds, one_hot_bound, sharp_bound
 from barren.classes import Frequencies, ModularMultiplication, TargetClass
@@ -139,7 +139,7 @@ def _failure(error: BaseException) -> dict[str, Any]:
 
 
 def _finished(cell: Cell, found: dict[str, Any], seconds: float, threads: int | None) -> Row:
-    cost = {"threads": threads, "seconds": seconds, "peak_memory": peak_memory()}
+    cost = {"threads": threads or _core.available_threads(), "seconds": seconds, "peak_memory": peak_memory()}
     return row_of(cell, **found, **provenance(), **cost)
 
 

@@ -97,8 +97,9 @@ def sweep(
 
     The store can be interrupted at any moment, also by SIGKILL, and swept into by several processes at once: the same
     call goes on with what is not there. A row is the same bits whatever the executor, the order and the number of
-    workers, apart from the columns of `barren.sweeps.schema.VOLATILE`; with the method "auto" the choice is by measured
-    prices, so that the last digits may differ between machines.
+    workers, apart from the columns of `barren.sweeps.schema.VOLATILE`; where torch itself makes the gradients (layers
+    without a rule, probes), with as many threads a cell. With the method "auto" the choice is by measured prices, so
+    that the last digits may differ between machines.
 
     Args:
         grid: axis -> values, such as {"p": {"primes": [300, 3000]}, "seed": {"range": [0, 19]}}, the path of a TOML

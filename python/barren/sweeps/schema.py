@@ -117,7 +117,7 @@ COLUMNS: Mapping[str, Column] = {
 """Every column of a part, in order."""
 
 VOLATILE = ("seconds", "peak_memory", "threads")
-"""Columns that differ from run to run; all others are the same bits on one machine, however the sweep is run."""
+"""Columns that differ from run to run; all others are the same bits on one machine, see `sweep`."""
 
 
 def empty_row() -> Row:
