@@ -15,6 +15,18 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def parsed(text: str | bytes) -> Any:
+    """The value of a JSON text, whoever wrote it.
+
+    Raises:
+        ValueError: it is no JSON; or lists in it are nested deeper than Python goes, which is damage like any other.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
 def finite(value: Any) -> Any:
     """The value with null for NaN and infinities, which JSON does not have."""
     if isinstance(value, dict):

@@ -6,7 +6,6 @@ kill or a full disk cut short is not whole, and so not there.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import zlib
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from barren import _files
-from barren._canonical import canonical
+from barren._canonical import canonical, parsed
 from barren.sweeps import schema
 from barren.sweeps.schema import Row
 
@@ -126,7 +125,7 @@ def _row_of(line: bytes) -> Row | None:
     try:
         if int(line[:_DIGITS], 16) != zlib.crc32(line[_DIGITS + 1 :]):
             return None
-        found = json.loads(line[_DIGITS + 1 :])
+        found = parsed(line[_DIGITS + 1 :])
     except ValueError:
         return None
     return {**schema.empty_row(), **found} if isinstance(found, dict) else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from barren import _files
-from barren._canonical import canonical
+from barren._canonical import canonical, parsed
 from barren.sweeps import schema
 from barren.sweeps.schema import Cell, Row
 
@@ -141,7 +140,7 @@ def replaced_by(path: Path, kind: pyarrow.Schema) -> list[str]:
         DamagedPartError: it names anything else: those files are deleted, and a store may be a stranger's.
     """
     try:
-        names = json.loads((kind.metadata or {}).get(_REPLACES, b"[]"))
+        names = parsed((kind.metadata or {}).get(_REPLACES, b"[]"))
     except ValueError:
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):

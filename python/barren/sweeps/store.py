@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from barren import _files
-from barren._canonical import canonical, digest
+from barren._canonical import canonical, digest, parsed
 from barren.sweeps import log, parts, schema
 from barren.sweeps.claims import Claims
 from barren.sweeps.schema import Row
@@ -89,6 +89,7 @@ class Store:
         if self.path in Store._open:
             raise ValueError(f"out must be a store that this process is not writing to already; got {str(path)!r}")
         with _writing(self.path):
+            _folder(self.path, path)
             refuse_links(self.path)
             self._make()
             self.claims = Claims(self.path)
@@ -209,7 +210,6 @@ class Store:
                 _files.replace(path, (json.dumps(said, indent=2, ensure_ascii=False) + "\n").encode())
 
     def _make(self) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
         heading = self.path / HEADING
         # What another process has, which makes the store at this moment; the heading is there before anything else.
         begun = re.compile(rf"{re.escape(HEADING)}(\.[0-9a-f]+\.tmp)?|{_LOCK}")
@@ -288,6 +288,14 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def _folder(path: Path, given: str | os.PathLike[str]) -> None:
+    """Makes the folder of a store, unless it is there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ValueError(f"out must be a folder, or a name for one; got {str(given)!r}, where a file is") from None
+
+
 def refuse_links(path: Path) -> None:
     """Refuses to write into a store that holds a link: it would lead out of the folder.
 
@@ -308,7 +316,7 @@ def heading_of(path: Path) -> None:
         ValueError: it is none, or of another schema.
     """
     try:
-        found = json.loads((path / HEADING).read_text(encoding="utf-8"))["barren_store"]
+        found = parsed((path / HEADING).read_text(encoding="utf-8"))["barren_store"]
     except (OSError, ValueError, KeyError, TypeError):
         raise ValueError(f"store must be a folder that barren sweep made; got {str(path)!r}") from None
     if found != schema.VERSION:
@@ -348,10 +356,11 @@ def said_in(file: Path) -> dict[str, Any]:
         ValueError: it does not say what its name stands for.
     """
     try:
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
-        found = {}
-    if name_of(found) != file.stem:
+        found: dict[str, Any] = parsed(file.read_text(encoding="utf-8"))
+        is_sound = name_of(found) == file.stem
+    except (ValueError, RecursionError):
+        is_sound = False
+    if not is_sound:
         where = f"{file.parent.name}/{file.name}"
         raise ValueError(f"{where} is damaged; 'barren sweep verify --repair' sets it aside")
     return found
