@@ -184,6 +184,7 @@ def _rows(
     cells = figure.cells(settings)
     keys = [canonical(cell) for cell in cells]
     kept = sum(key in partial.finished for key in keys)
+    ahead = sum(figure.cost(cell) for cell, key in zip(cells, keys, strict=True) if key not in partial.finished)
     shown.begin(figure.name, len(cells), kept)
     try:
         for cell, key in zip(cells, keys, strict=True):
@@ -192,7 +193,7 @@ def _rows(
             start = time.perf_counter()
             rows = [_checked(figure, row) for row in figure.compute(cell)]
             partial.add(cell, rows, round(time.perf_counter() - start, 6))
-            shown.advance()
+            shown.advance(share=figure.cost(cell) / ahead)
     finally:
         shown.end()
     finished = [partial.finished[key] for key in keys]
@@ -249,7 +250,7 @@ def _pictures(figure: Figure, rows: Sequence[Row], settings: Settings) -> dict[s
 def _record_in(path: Path, figure: Figure) -> dict[str, Any]:
     """The record of a finished figure, with what drawing it again reads and changes."""
     try:
-        record = parsed(path.read_bytes())
+        record: dict[str, Any] = parsed(path.read_bytes())
         _ = record["files"][f"{figure.name}.parquet"], record["settings"], record["libraries"]["matplotlib"]
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"out must hold a finished {figure.name}; got one whose {path.name} is damaged") from None
