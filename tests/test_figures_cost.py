@@ -46,6 +46,7 @@ def test_the_time_that_is_left_is_right_within_a_factor_of_two_from_a_quarter_on
     cells = figure.cells(json.loads((RESULTS / f"{name}.json").read_text())["settings"])
     seconds = np.array(seconds_of(name, cells))
     assert (seconds > 0.0).all()
+    assert figure.cost is not None
     gone, cost = np.cumsum(seconds), np.cumsum([figure.cost(cell) for cell in cells])
     for share in (0.25, 0.5, 0.75):
         at = int(np.searchsorted(gone, share * gone[-1]))

@@ -34,7 +34,7 @@ class Figure:
         compute: cell -> its rows.
         draw: (rows, settings, canvas) -> draws; computes nothing that is not in the rows.
         timing: columns that measure time: they differ from run to run and are left out of the hash of the rows.
-        cost: cell -> about how long it takes beside the others, for the time that is said to be left; default 1.
+        cost: cell -> about how long it takes beside the others, for the time that is said to be left; None: all alike.
 
     Raises:
         ValueError: the name has other characters.
@@ -50,7 +50,7 @@ class Figure:
     compute: Callable[[Cell], list[Row]]
     draw: Callable[[Sequence[Row], Settings, Canvas], None]
     timing: tuple[str, ...] = ("seconds",)
-    cost: Callable[[Cell], float] = lambda cell: 1.0
+    cost: Callable[[Cell], float] | None = None
 
     def __post_init__(self) -> None:
         """Files are called by the name: it must not lead out of their folder."""

@@ -104,7 +104,7 @@ def _measured(cls: barren.ModularMultiplication | barren.Frequencies, cell: Cell
 
 def cost(cell: Cell) -> float:
     """About its seconds in docs/results: on the line as many points as A² are paired."""
-    size = cell["size"]
+    size = float(cell["size"])
     if cell["series"] == "bounds":
         return 0.02 + 2e-6 * size
     return 0.4 + 1.5e-3 * size if cell["half"] == "modular" else 1.0 + 4e-5 * size**2

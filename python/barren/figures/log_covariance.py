@@ -63,7 +63,7 @@ def _without_signs(covariances: np.ndarray) -> np.ndarray:
 
 def cost(cell: Cell) -> float:
     """Some transforms, and what a call takes at any p."""
-    return 1000.0 + cell["p"]
+    return 1000.0 + float(cell["p"])
 
 
 def draw(rows: Sequence[Row], settings: Settings, canvas: Canvas) -> None:

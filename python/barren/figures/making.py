@@ -184,16 +184,17 @@ def _rows(
     cells = figure.cells(settings)
     keys = [canonical(cell) for cell in cells]
     kept = sum(key in partial.finished for key in keys)
-    ahead = sum(figure.cost(cell) for cell, key in zip(cells, keys, strict=True) if key not in partial.finished)
+    costs = [1.0 if figure.cost is None else figure.cost(cell) for cell in cells]
+    ahead = sum(cost for cost, key in zip(costs, keys, strict=True) if key not in partial.finished)
     shown.begin(figure.name, len(cells), kept)
     try:
-        for cell, key in zip(cells, keys, strict=True):
+        for cell, key, cost in zip(cells, keys, costs, strict=True):
             if key in partial.finished:
                 continue
             start = time.perf_counter()
             rows = [_checked(figure, row) for row in figure.compute(cell)]
             partial.add(cell, rows, round(time.perf_counter() - start, 6))
-            shown.advance(share=figure.cost(cell) / ahead)
+            shown.advance(share=cost / ahead)
     finally:
         shown.end()
     finished = [partial.finished[key] for key in keys]

@@ -115,7 +115,7 @@ def _variance(cell: Cell) -> list[Row]:
 
 def cost(cell: Cell) -> float:
     """About its seconds in docs/results: an ensemble, or a transform of 2^bits."""
-    return 40.0 if cell["panel"] == "training" else 0.015 + 3.5e-5 * 2.0 ** cell["bits"]
+    return 40.0 if cell["panel"] == "training" else 0.015 + 3.5e-5 * 2.0 ** float(cell["bits"])
 
 
 def draw(rows: Sequence[Row], settings: Settings, canvas: Canvas) -> None:

@@ -51,7 +51,7 @@ def compute(cell: Cell) -> list[Row]:
 
 def cost(cell: Cell) -> float:
     """A transform, and what a call takes at any p."""
-    return 1000.0 + cell["p"]
+    return 1000.0 + float(cell["p"])
 
 
 def draw(rows: Sequence[Row], settings: Settings, canvas: Canvas) -> None:

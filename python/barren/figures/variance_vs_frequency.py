@@ -94,7 +94,7 @@ def cost(cell: Cell) -> float:
     if cell["law"] == "grid":
         return 0.28
     share = (1.0 if cell["law"] == "gaussian" else 0.2) * (1.0 if cell["target"] == "cosine" else 0.15)
-    return 0.05 + 1.6e-4 * share * cell["A"] ** 2
+    return 0.05 + 1.6e-4 * share * float(cell["A"]) ** 2
 
 
 def draw(rows: Sequence[Row], settings: Settings, canvas: Canvas) -> None:
