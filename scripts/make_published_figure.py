@@ -44,7 +44,8 @@ def draw(rows: Rows) -> None:
     settings = FIGURE.settings(True, 0)
     by_cell = {(row["p"], row["seed"]): row for row in rows}
     heading = {"figure": FIGURE.name, "settings_sha256": digest(settings), "version": __version__}
-    with Partial(RESULTS / f"{FIGURE.name}.partial.jsonl", heading, print) as partial:
+    with Partial(RESULTS / f"{FIGURE.name}.partial.jsonl", heading, FIGURE.columns) as partial:
+        partial.begin(print)
         for cell in FIGURE.cells(settings):
             row = by_cell[cell["p"], cell["seed"]]
             partial.add(cell, [{name: row[NAMES.get(name, name)] for name in FIGURE.columns}], row["seconds"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +163,22 @@ def test_help_names_every_argument_of_train() -> None:
     words = {"cls", "optimizer_options", "progress", "outputs"}
     for name in set(inspect.signature(barren.train).parameters) - words:
         assert f"--{name.replace('_', '-')}" in out, name
+
+
+@pytest.mark.parametrize("out", [".", "", "..", "/", "folder", "file", "folder/.", "file/rows", "nowhere/rows", "rows"])
+def test_out_that_is_no_new_file_is_refused_before_training(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last is one in a folder that cannot be written to."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(barren, "train", lambda *_, **__: pytest.fail("it trains"))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("mine")
+    if out == "rows":
+        monkeypatch.setattr(os, "access", lambda *_: False)
+    for watch in ([], ["--watch", "1"]):
+        code, _, err = run("train", "--p", "13", "--out", out, *watch)
+        assert (code, err.count("\n")) == (2, 1)
+        assert err.startswith("barren: out must be ")
+        assert f"got {str(Path(out))!r}" in err
+    assert (tmp_path / "file").read_text() == "mine"

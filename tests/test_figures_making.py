@@ -73,11 +73,16 @@ def test_a_line_cut_short_is_computed_again(tmp_path: Path, cut: int, capsys: py
     assert capsys.readouterr().err == ""
 
 
-def test_a_heading_cut_short_starts_anew(tmp_path: Path) -> None:
-    (tmp_path / "squares.partial.jsonl").write_text('{"figure": "squ')
+@pytest.mark.parametrize("length", [0, 1, 15, 40, -1])
+def test_a_heading_cut_short_starts_anew(tmp_path: Path, length: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        figures.make(counted([], stop_at=0), tmp_path)
+    partial = tmp_path / "squares.partial.jsonl"
+    partial.write_bytes(partial.read_bytes()[:length])
     computed: list[int] = []
     figures.make(counted(computed), tmp_path)
     assert computed == [0, 1, 2, 3, 4]
+    assert capsys.readouterr().err == ""
 
 
 def test_other_settings_start_anew_with_a_notice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cli_runner import run
 from sweep_cases import SLOW_TOML, child, events, stored
 
 import barren
@@ -177,3 +178,18 @@ def test_the_published_figure_is_a_sweep_with_the_same_values(tmp_path: Path) ->
         for name in ("mean_squared_norm", "normalised", "normalised_by_probability", "sharp_bound", "bound"):
             assert row[name] == expected[name]
     assert encodings.Bits(12).width(307) == 12
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_file_where_a_store_should_be_is_a_mistake(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was finished there, and the same command would not go on."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "grid.toml").write_text('kind = "bounds"\np = [5]\n')
+    barren.sweep({"kind": "bounds", "p": [5]}, tmp_path / "store")
+    for line in (["run", "grid.toml", "--out", place], ["merge", place, "store"]):
+        code, _, err = run("sweep", *line)
+        assert (code, err) == (2, f"barren: out must be a folder, or a name for one; got {place!r}, where a file is\n")
+    assert (tmp_path / "file").read_text() == "mine"

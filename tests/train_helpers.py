@@ -64,7 +64,7 @@ class Stopping(Progress):
 
     count = 0
 
-    def advance(self, count: int = 1) -> None:
+    def advance(self, count: int = 1, share: float | None = None) -> None:
         self.count += 1
         if self.count == 9:
             raise StopError

@@ -19,9 +19,17 @@ class Progress:
 
     def begin(self, name: str, total: int, done: int, unit: str = "cells") -> None:
         """`done` of `total` units are there already."""
+        self._name, self._total, self._before, self._done, self._unit = name, total, done, done, unit
+        self._start, self._gone = time.monotonic(), 0.0
 
-    def advance(self, count: int = 1) -> None:
-        """So many more are done."""
+    def advance(self, count: int = 1, share: float | None = None) -> None:
+        """So many more are done; where units differ, `share` of the work that was there at the beginning."""
+        self._done += count
+        self._gone += count / max(self._total - self._before, 1) if share is None else share
+
+    def _left(self) -> float:
+        """Seconds that are left at the pace so far."""
+        return (time.monotonic() - self._start) * max(1.0 / max(self._gone, 1e-9) - 1.0, 0.0)
 
     def end(self) -> None:
         """Nothing more will come, for better or worse."""
@@ -32,21 +40,20 @@ class Lines(Progress):
 
     def begin(self, name: str, total: int, done: int, unit: str = "cells") -> None:
         """See `Progress.begin`."""
-        self._name, self._total, self._before, self._done, self._unit = name, total, done, done, unit
-        self._start = self._said = time.monotonic()
+        super().begin(name, total, done, unit)
+        self._said = self._start
         kept = f", {done} of them kept from an earlier run" if done else ""
         self.notice(f"{name}: {total} {unit}{kept}")
 
-    def advance(self, count: int = 1) -> None:
+    def advance(self, count: int = 1, share: float | None = None) -> None:
         """See `Progress.advance`."""
-        self._done += count
+        super().advance(count, share)
         now = time.monotonic()
         if now - self._said < _INTERVAL and self._done < self._total:
             return
         self._said = now
         elapsed = now - self._start
-        left = elapsed / (self._done - self._before) * (self._total - self._done)
-        rest = f", about {_clock(left)} left" if self._done < self._total else ""
+        rest = f", about {_clock(self._left())} left" if self._done < self._total else ""
         self.notice(f"{self._name}: {self._done} of {self._total} {self._unit} in {_clock(elapsed)}{rest}")
 
 
@@ -67,21 +74,23 @@ class Bar(Progress):
         from rich import progress
         from rich.console import Console
 
+        super().begin(name, total, done, unit)
         self._bar = progress.Progress(
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
             progress.MofNCompleteColumn(),
             progress.TimeElapsedColumn(),
             progress.TextColumn("left"),
-            progress.TimeRemainingColumn(),
+            progress.TextColumn("{task.fields[left]}"),
             console=Console(stderr=True),
         )
         self._bar.start()
-        self._task = self._bar.add_task(name, total=total, completed=done)
+        self._task = self._bar.add_task(name, total=total, completed=done, left="-")
 
-    def advance(self, count: int = 1) -> None:
+    def advance(self, count: int = 1, share: float | None = None) -> None:
         """See `Progress.advance`."""
-        self._bar.advance(self._task, count)
+        super().advance(count, share)
+        self._bar.update(self._task, advance=count, left=_clock(self._left()))
 
     def end(self) -> None:
         """Leaves the bar as it is and gives the terminal back."""

@@ -156,7 +156,9 @@ def figure(
     full: Annotated[bool, typer.Option("--full", help="The published or large setting; takes far longer.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the first initialisation.", min=0)] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a finished figure.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a finished figure, and other files of its names.")
+    ] = False,
     listed: Annotated[bool, typer.Option("--list", help="List the figures and stop.")] = False,
 ) -> None:
     """Computes a figure: numbers (Parquet), picture (PNG, SVG), record (JSON). Resumes where it was stopped."""

@@ -148,13 +148,22 @@ def _files(out: Path | None, watched: bool) -> list[Path]:
     """Where the rows go, and what was watched; they may not be there yet."""
     if out is None:
         return []
-    files = [out, out.with_name(f"{out.stem}-watched{out.suffix}")][: 1 + watched]
-    for path in files:
-        if os.path.lexists(path):
-            raise ValueError(f"out must be a file that is not there yet; got {str(path)!r}")
-        if not path.parent.is_dir():
-            raise ValueError(f"out must be in a directory that is there; got {str(path)!r}")
-    return files
+    _refuse(out)  # before its name is read: "." and "/" have none
+    if not watched:
+        return [out]
+    beside = out.with_name(f"{out.stem}-watched{out.suffix}")
+    _refuse(beside)
+    return [out, beside]
+
+
+def _refuse(path: Path) -> None:
+    """Refuses a file that could not be written in the end, hours later."""
+    if os.path.lexists(path):
+        raise ValueError(f"out must be a file that is not there yet; got {str(path)!r}")
+    if not path.parent.is_dir():
+        raise ValueError(f"out must be in a directory that is there; got {str(path)!r}")
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"out must be in a directory that can be written to; got {str(path)!r}")
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+
+from barren import _validate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -22,7 +25,7 @@ class Figure:
     """A figure of the registry. Settings, cells and rows hold plain numbers, texts and lists only: they go into JSON.
 
     Attributes:
-        name: as it is called on the command line.
+        name: as it is called on the command line and in names of files: letters, digits, _ and - alone.
         summary: one line for the list of figures.
         columns: column name -> int, float or str, in the order of the table; every row has them all. None is a missing
             number.
@@ -31,6 +34,10 @@ class Figure:
         compute: cell -> its rows.
         draw: (rows, settings, canvas) -> draws; computes nothing that is not in the rows.
         timing: columns that measure time: they differ from run to run and are left out of the hash of the rows.
+        cost: cell -> about how long it takes beside the others, for the time that is said to be left; None: all alike.
+
+    Raises:
+        ValueError: the name has other characters.
 
     Source: docs/experiments, on the figures.
     """
@@ -43,6 +50,12 @@ class Figure:
     compute: Callable[[Cell], list[Row]]
     draw: Callable[[Sequence[Row], Settings, Canvas], None]
     timing: tuple[str, ...] = ("seconds",)
+    cost: Callable[[Cell], float] | None = None
+
+    def __post_init__(self) -> None:
+        """Files are called by the name: it must not lead out of their folder."""
+        if not isinstance(self.name, str) or not re.fullmatch(r"[\w-]+", self.name):
+            _validate.refuse(ValueError, "name", "letters, digits, _ and - alone", _validate.came(self.name))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from barren import _files, _parquet, _validate
-from barren._canonical import canonical, digest
+from barren._canonical import canonical, digest, parsed
 from barren._core import __version__
 from barren._progress import Progress
 from barren.config import configuration
@@ -40,7 +40,8 @@ def make(
     """Computes a figure's table and draws it; writes NAME.parquet, NAME.png, NAME.svg and NAME.json into `out`.
 
     Every finished cell is kept in NAME.partial.jsonl until the results are written, so an interrupted run goes on where
-    it stopped when it is called again with the same settings and the same version of the package.
+    it stopped when it is called again with the same settings and the same version of the package. What such a run has
+    written of the results itself is known by its hash and replaced; any other file only with `force`, whenever it came.
 
     Args:
         figure: one of `barren.figures.FIGURES`.
@@ -48,7 +49,7 @@ def make(
         full: the published setting, or the large one, in place of the default.
         seed: of the first initialisation, in 0..2^62; a figure without anything random does not read it.
         settings: in place of `figure.settings(full, seed)`.
-        force: whether to replace a finished figure.
+        force: whether to replace a finished figure, and other files of the names that are written.
         progress: shows how far it is; default nothing.
         command: what the record says made it.
 
@@ -58,8 +59,8 @@ def make(
     Raises:
         TypeError: `figure` is not a figure, or `seed` no integer.
         ValueError: `out` holds a finished figure of that name, or other files of the names that are written, and
-            `force` is False; it is not a directory; another process is making this figure there; or `seed` is out of
-            its range.
+            `force` is False; a folder has one of the names; it is not a directory; another process is making this
+            figure there; or `seed` is out of its range.
         ImportError: torch, matplotlib or pyarrow is not installed.
 
     Cost: minutes at the default settings, hours with `full`; each figure's module says what it computes.
@@ -73,26 +74,18 @@ def make(
     chosen = figure.settings(full, seed) if settings is None else settings
     directory = _files.directory("out", out)
     files = {ending: directory / f"{figure.name}.{ending}" for ending in _ENDINGS}
-    if files["json"].exists() and not force:
-        raise ValueError(
-            f"out must hold no finished {figure.name}; got one ({files['json'].name}): --force replaces it"
-        )
-    kept = directory / f"{figure.name}.partial.jsonl"
-    there = [path.name for path in files.values() if os.path.lexists(path)]
-    if there and not force and not kept.exists():  # with it, a run was stopped while it wrote them
-        raise ValueError(f"out must hold no file of another making named {there[0]!r}: --force replaces it")
     start = time.perf_counter()
     heading = {"figure": figure.name, "settings_sha256": digest(chosen), "version": __version__}
-    with Partial(kept, heading, shown.notice) as partial:
+    kept = directory / f"{figure.name}.partial.jsonl"
+    with Partial(kept, heading, figure.columns, force=force) as partial:
+        _refuse_others(figure, files, partial, force)
+        partial.begin(shown.notice)
         rows, work = _rows(figure, chosen, partial, shown)
         work["seconds"]["this_run"] = round(time.perf_counter() - start, 3)
         contents = {"parquet": _table(figure, rows, heading), **_pictures(figure, rows, chosen)}
         record = _record(figure, chosen, rows, contents, work, command)
         contents["json"] = (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
-        # The record last: where it is, all the others are.
-        files["json"].unlink(missing_ok=True)
-        for ending in _ENDINGS:
-            _files.replace(files[ending], contents[ending])
+        _write(figure, files, contents, partial, force)
         partial.remove()
     return Made(files, record)
 
@@ -118,8 +111,8 @@ def redraw(figure: Figure, out: str | os.PathLike[str]) -> Made:
     directory = Path(out)
     files = {ending: directory / f"{figure.name}.{ending}" for ending in _ENDINGS}
     if not files["json"].exists():
-        raise ValueError(f"out must hold a finished {figure.name}; got {directory.name!r} without one")
-    record = json.loads(files["json"].read_text())
+        raise ValueError(f"out must hold a finished {figure.name}; got {str(out)!r} without one")
+    record = _record_in(files["json"], figure)
     table = files["parquet"].read_bytes()
     if hashlib.sha256(table).hexdigest() != record["files"][files["parquet"].name]:
         raise ValueError(f"out must hold the {figure.name} of its record; got another table")
@@ -136,6 +129,46 @@ def redraw(figure: Figure, out: str | os.PathLike[str]) -> Made:
     return Made(files, record)
 
 
+def _refuse_others(figure: Figure, files: dict[str, Path], partial: Partial, force: bool) -> None:
+    """Refuses what is there under the names of the results, but for what this very run has written itself."""
+    for path in files.values():
+        if path.is_dir() and not path.is_symlink():
+            raise ValueError(f"out must hold no folder named {path.name!r}, which is the name of a result")
+    if force:
+        return
+    there = {ending: path for ending, path in files.items() if os.path.lexists(path) and not _is_ours(path, partial)}
+    if "json" in there:
+        raise ValueError(
+            f"out must hold no finished {figure.name}; got one ({files['json'].name}): --force replaces it"
+        )
+    for path in there.values():
+        raise ValueError(f"out must hold no file of another making named {path.name!r}: --force replaces it")
+
+
+def _is_ours(path: Path, partial: Partial) -> bool:
+    """Whether a file has the bytes that this run said it would write before it was stopped."""
+    if path.name not in partial.written or path.is_symlink() or not path.is_file():
+        return False
+    return hashlib.sha256(path.read_bytes()).hexdigest() in partial.written[path.name]
+
+
+def _write(figure: Figure, files: dict[str, Path], contents: dict[str, bytes], partial: Partial, force: bool) -> None:
+    """All results, none in place of a file that came while they were computed, unless by `force`."""
+    _refuse_others(figure, files, partial, force)
+    partial.announce({files[ending].name: hashlib.sha256(data).hexdigest() for ending, data in contents.items()})
+    # The record last: where it is, all the others are.
+    files["json"].unlink(missing_ok=True)
+    for ending in _ENDINGS:
+        path = files[ending]
+        try:
+            with _files.whole(path, force=force or _is_ours(path, partial)) as file:
+                file.write(contents[ending])
+        except FileExistsError:
+            raise ValueError(
+                f"out must hold no file of another making named {path.name!r}: --force replaces it"
+            ) from None
+
+
 def _need_libraries() -> None:
     """Before the first cell, not after the last."""
     import matplotlib  # noqa: F401
@@ -150,15 +183,17 @@ def _rows(
     cells = figure.cells(settings)
     keys = [canonical(cell) for cell in cells]
     kept = sum(key in partial.finished for key in keys)
+    costs = [1.0 if figure.cost is None else figure.cost(cell) for cell in cells]
+    ahead = sum(cost for cost, key in zip(costs, keys, strict=True) if key not in partial.finished)
     shown.begin(figure.name, len(cells), kept)
     try:
-        for cell, key in zip(cells, keys, strict=True):
+        for cell, key, cost in zip(cells, keys, costs, strict=True):
             if key in partial.finished:
                 continue
             start = time.perf_counter()
             rows = [_checked(figure, row) for row in figure.compute(cell)]
             partial.add(cell, rows, round(time.perf_counter() - start, 6))
-            shown.advance()
+            shown.advance(share=cost / ahead)
     finally:
         shown.end()
     finished = [partial.finished[key] for key in keys]
@@ -210,6 +245,16 @@ def _pictures(figure: Figure, rows: Sequence[Row], settings: Settings) -> dict[s
             canvas.savefig(buffer, format=ending, dpi=_PIXELS_PER_INCH, metadata=metadata)
             pictures[ending] = buffer.getvalue()
     return pictures
+
+
+def _record_in(path: Path, figure: Figure) -> dict[str, Any]:
+    """The record of a finished figure, with what drawing it again reads and changes."""
+    try:
+        record: dict[str, Any] = parsed(path.read_bytes())
+        _ = record["files"][f"{figure.name}.parquet"], record["settings"], record["libraries"]["matplotlib"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"out must hold a finished {figure.name}; got one whose {path.name} is damaged") from None
+    return record
 
 
 def _record(

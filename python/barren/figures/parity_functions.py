@@ -113,6 +113,11 @@ def _variance(cell: Cell) -> list[Row]:
     return [{**row, **values, "seconds": time.perf_counter() - start}]
 
 
+def cost(cell: Cell) -> float:
+    """About its seconds in docs/results: an ensemble, or a transform of 2^bits."""
+    return 40.0 if cell["panel"] == "training" else 0.015 + 3.5e-5 * 2.0 ** float(cell["bits"])
+
+
 def draw(rows: Sequence[Row], settings: Settings, canvas: Canvas) -> None:
     """Accuracy against steps; Var/B² against d, and Var against B²/|H|, for both classes."""
     canvas.set_size_inches(14.6, 4.8)
@@ -202,4 +207,5 @@ FIGURE = Figure(
     cells=cells,
     compute=compute,
     draw=draw,
+    cost=cost,
 )

@@ -49,6 +49,11 @@ def compute(cell: Cell) -> list[Row]:
     return [{**row, "seconds": time.perf_counter() - start}]
 
 
+def cost(cell: Cell) -> float:
+    """A transform, and what a call takes at any p."""
+    return 1000.0 + float(cell["p"])
+
+
 def draw(rows: Sequence[Row], settings: Settings, canvas: Canvas) -> None:
     """All three over √p·ln p, with p logarithmic."""
     canvas.set_size_inches(7.4, 5.0)
@@ -78,4 +83,5 @@ FIGURE = Figure(
     cells=cells,
     compute=compute,
     draw=draw,
+    cost=cost,
 )

@@ -89,6 +89,14 @@ def _gaussian(x: np.ndarray) -> np.ndarray:
     return density
 
 
+def cost(cell: Cell) -> float:
+    """About its seconds in docs/results: nodes grow with A, and a grid has its own number."""
+    if cell["law"] == "grid":
+        return 0.28
+    share = (1.0 if cell["law"] == "gaussian" else 0.2) * (1.0 if cell["target"] == "cosine" else 0.15)
+    return 0.05 + 1.6e-4 * share * float(cell["A"]) ** 2
+
+
 def draw(rows: Sequence[Row], settings: Settings, canvas: Canvas) -> None:
     """A column of panels a law: measured above, λ below, log-log in A."""
     laws = settings["laws"]
@@ -146,4 +154,5 @@ FIGURE = Figure(
     cells=cells,
     compute=compute,
     draw=draw,
+    cost=cost,
 )

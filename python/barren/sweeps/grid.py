@@ -115,7 +115,7 @@ class Grid:
             description = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise ValueError(f"grid must be a file that can be read; got {str(path)!r} ({error.strerror})") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError(f"grid must be a TOML file; got {str(path)!r} ({error})") from None
         return cls(description)
 

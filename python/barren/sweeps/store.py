@@ -80,6 +80,7 @@ class Store:
         if self.path in Store._open:
             raise ValueError(f"out must be a store that this process is not writing to already; got {str(path)!r}")
         with _writing(self.path):
+            _folder(self.path, path)
             damage.refuse_links(self.path)
             self._make()
             self.claims = Claims(self.path)
@@ -200,7 +201,6 @@ class Store:
                 _files.replace(path, (json.dumps(said, indent=2, ensure_ascii=False) + "\n").encode())
 
     def _make(self) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
         heading = self.path / HEADING
         # What another process has, which makes the store at this moment; the heading is there before anything else.
         begun = re.compile(rf"{re.escape(HEADING)}(\.[0-9a-f]+\.tmp)?|{_LOCK}")
@@ -281,6 +281,14 @@ def _writing(path: Path) -> Iterator[None]:
             f"the store {path.name!r} cannot be written to: {error.strerror}. What was finished is kept; the same "
             "command goes on from there once it can be",
         ) from error
+
+
+def _folder(path: Path, given: str | os.PathLike[str]) -> None:
+    """Makes the folder of a store, unless it is there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ValueError(f"out must be a folder, or a name for one; got {str(given)!r}, where a file is") from None
 
 
 def rows_of(path: str | os.PathLike[str]) -> list[Row]:

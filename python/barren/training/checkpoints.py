@@ -19,6 +19,7 @@ from typing import IO, Any
 import numpy as np
 
 from barren import _files
+from barren._canonical import parsed
 from barren.training.task import Array
 
 # 2: the records of a residue hold the chance within τ.
@@ -47,7 +48,7 @@ class Checkpoints:
         self._lock: IO[bytes] = _files.append(self.path / "lock")
         try:
             if not _files.lock(self._lock):
-                raise ValueError(f"save must be a folder where nothing is trained now; {self.path.name!r} is in use")
+                raise ValueError(f"save must be a folder where nothing is trained now; {str(self.path)!r} is in use")
             whole = {"format": _FORMAT, **configuration}
             self._agree(whole)
             self._digest = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
@@ -71,7 +72,7 @@ class Checkpoints:
             _files.replace(file, (json.dumps(configuration, indent=2) + "\n").encode())
             return
         try:
-            theirs = json.loads(file.read_text())
+            theirs = parsed(file.read_text())
         except (OSError, ValueError):
             raise ValueError(f"save holds a damaged {file.name} (cut short?); choose another folder") from None
         if not isinstance(theirs, dict):
@@ -115,5 +116,8 @@ class Checkpoints:
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value)
+    try:
+        text = json.dumps(value)
+    except RecursionError:
+        return "something nested too deep"
     return text if len(text) <= 80 else text[:77] + "..."

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from barren import _core, _fft
+from barren._canonical import parsed
 
 # Raised when a measurement below changes its meaning.
 _VERSION = 9
@@ -179,7 +180,7 @@ def _is_rate(value: object) -> bool:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        known = json.loads(path.read_text())
+        known = parsed(path.read_text())
     except (OSError, ValueError):  # none yet, or damaged: measured again
         return {}
     return known if isinstance(known, dict) else {}
