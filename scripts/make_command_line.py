@@ -20,9 +20,9 @@ PAGE = Path(__file__).parent.parent / "docs" / "command-line.md"
 ABOUT = """\
 Written from the commands themselves by `python scripts/make_command_line.py`; `barren COMMAND --help` says the same.
 
-A command ends with status 0; 1 if an engine disagrees or a cell failed; 2 with one line on standard error where the
-call has a mistake; 130 when it was interrupted. `--json` prints one JSON object, in which a number that is not finite
-is `null`.
+A command ends with status 0; 1 if an engine disagrees, a cell failed or no cell can be computed; 2 with one line on
+standard error where the call has a mistake; 130 when it was interrupted. `--json` prints one JSON object, in which a
+number that is not finite is `null`.
 """
 
 

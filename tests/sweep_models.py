@@ -7,7 +7,7 @@ import signal
 import sys
 from multiprocessing import parent_process
 
-from torch import nn
+from torch import Tensor, nn
 
 
 def make(width: int, seed: int, outputs: int) -> nn.Module:
@@ -15,6 +15,24 @@ def make(width: int, seed: int, outputs: int) -> nn.Module:
     if seed == 3:
         raise ValueError("no network for this seed")
     return nn.Sequential(nn.Linear(width, 5), nn.Tanh(), nn.Linear(5, outputs))
+
+
+class Recurrent(nn.Module):
+    """One that `torch.vmap` cannot follow."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.cell, self.last = nn.GRU(1, 3, batch_first=True), nn.Linear(3, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """By the last state."""
+        found: Tensor = self.last(self.cell(x[:, :, None])[0][:, -1])
+        return found
+
+
+def recurrent(width: int, seed: int, outputs: int) -> nn.Module:
+    """Whatever the width."""
+    return Recurrent(outputs)
 
 
 def leave(width: int, seed: int, outputs: int) -> nn.Module:

@@ -76,6 +76,9 @@ def test_bad_arguments():
         mlp(3.0)
     with pytest.raises(TypeError, match="hidden"):
         mlp(3, ("a",))
+    for widths in (10, "10", None):
+        with pytest.raises(TypeError, match=r"^hidden must be a sequence of widths, such as \(10,\); got "):
+            mlp(3, hidden=widths)
     for options in (
         {"width": 0},
         {"width": 3, "hidden": (0,)},

@@ -297,3 +297,8 @@ def test_the_sketch_is_cut_to_the_memory_limit():
         estimate, _ = probes._forward(limited, members.members_of(limited), np.random.default_rng(0))
         assert estimate.error <= 0.02 * estimate.value
         assert (estimate.exact > 0.0) == (directions > 0)
+
+
+def test_what_it_returns_are_plain_floats():
+    v = barren.gradient_variance(barren.ModularMultiplication(31), jacobian=np.eye(31), method="probes")
+    assert {type(number) for number in (*v.per_layer.values(), *v.interval(), v.value, v.standard_error)} == {float}

@@ -215,6 +215,28 @@ def test_lines_that_cover_each_other_are_named():
     assert "covered" not in html([variance_row(p, 0, 1.0 / p) for p in PRIMES])
 
 
+def test_intervals_at_one_place_stand_side_by_side():
+    two = [{"target": t} for t in ("bit:0", "threshold")]
+    rows = [variance_row(p, s, (1.0 + 0.1 * s) / p, axes=some) for p in PRIMES for s in range(3) for some in two]
+    made = html(rows)
+    assert "covered" not in made
+    picture = made.split("<figcaption>Var/B²")[1].split("</figure>")[0]
+    assert [float(x) for x in re.findall(r'transform="translate\((\S+) 0\)"', picture)] == [-1.5, 1.5]
+    assert "slightly side by side" in made
+    alone = html([row for row in rows if row["target"] == "bit:0"])
+    assert "translate(-" not in alone.replace("translate(15 ", "")
+    assert "side by side" not in alone
+    near = [variance_row(102, s, 0.01 + 0.001 * s, axes=two[0]) for s in range(3)]
+    moved = [abs(float(x)) for x in re.findall(r'transform="translate\((\S+) 0\)"', html([*rows, *near]))]
+    assert 0.0 < max(moved) < 0.5
+
+
+def test_a_key_that_stands_for_lines_of_several_colours_is_grey():
+    rows = [variance_row(p, 0, 1.0 / p, axes={"target": t}) for p in PRIMES for t in ("bit:0", "threshold")]
+    assert re.findall(r'class="key (\w+)" aria-label="λ·B² of each', html(rows)) == ["grey"]
+    assert re.findall(r'class="key (\w+)" aria-label="λ·B²"', html(rows[::2])) == ["s0"]
+
+
 def test_a_page_of_many_cells_stays_small():
     """Ten thousand cells of 24 settings, nothing twice."""
     axes = [{"target": f"bit:{k}", "model": f"mlp:{w}:relu"} for k in range(6) for w in (1, 2, 3, 4)]

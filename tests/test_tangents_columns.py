@@ -10,6 +10,7 @@ from tangent_cases import MIXED, RULED, SLOW, Convolution, Routed, Transformer, 
 from test_tangents import check_against
 from torch import nn
 
+import barren
 from barren.tangents import columns as columns_module
 from barren.tangents import model as model_module
 from barren.tangents import routes, tangent_of_model
@@ -184,3 +185,9 @@ class Recurrent(nn.Module):
 def test_recurrent_networks_are_told_in_words_that_they_run_one_by_one(kind, dtype):
     with pytest.warns(UserWarning, match=r"vectorised over samples \(an operation of its forward works in place, as"):
         tangent_of_model(seeded(Recurrent, kind), features(), dtype=dtype)
+
+
+def test_a_warning_points_at_the_line_that_asked(recwarn):
+    cls = barren.ModularMultiplication(7)
+    barren.gradient_variance(cls, seeded(Recurrent, nn.GRU), encoding=barren.encodings.Bits())
+    assert [warning.filename for warning in recwarn] == [__file__]

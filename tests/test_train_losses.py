@@ -102,6 +102,8 @@ def test_a_loss_that_is_no_number_a_sample_is_refused() -> None:
         barren.train(CLS, "mlp:8:relu", loss=lambda outputs, labels: (outputs - labels).square().mean(), steps=2)
     with pytest.raises(ValueError, match=r"one real number a sample; got \(\d+,\) of torch.bool"):
         barren.train(CLS, "mlp:8:relu", loss=lambda outputs, labels: outputs > labels, steps=2, records=1)
+    with pytest.raises(ValueError, match=r"loss must return a torch.Tensor, one real number a sample; got ndarray"):
+        barren.train(CLS, "mlp:8:relu", loss=lambda outputs, labels: (outputs - labels).detach().numpy(), steps=2)
 
 
 MIXING: dict[str, Any] = {

@@ -17,6 +17,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # an encoding without λ, as of a pipe on Windows, gets its number
             stream.reconfigure(errors="backslashreplace")
     try:
+        return _run(arguments)
+    except KeyboardInterrupt:  # while modules are imported; a command that runs says more
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
         from barren import cli
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]

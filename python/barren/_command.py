@@ -7,10 +7,11 @@ import json
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
+from typer.core import TyperCommand, TyperGroup
 
 from barren._canonical import finite
 from barren._parquet import OldReaderError
@@ -19,6 +20,39 @@ _Params = ParamSpec("_Params")
 _MISTAKE = 2
 INTERRUPTED = 130
 _OPTIONAL = ("torch", "matplotlib", "pyarrow", "dask", "distributed")
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _without_types(parameters: list[Any]) -> list[Any]:
+    for parameter in parameters:
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    return parameters
+
+
+class _Command(TyperCommand):
+    """Whose flags are shown without the type that they do not take; --help is one that typer makes itself."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_types(super().get_params(ctx))
+
+
+class _Group(TyperGroup):
+    """The same."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_types(super().get_params(ctx))
+
+
+class Application(typer.Typer):
+    """A group of commands of this package."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(cls=_Group, **options)
+
+    def command(self, name: str | None = None, **options: Any) -> Callable[[_Function], _Function]:
+        """As typer's."""
+        return super().command(name, cls=_Command, **options)
 
 
 def plainly(command: Callable[_Params, None]) -> Callable[_Params, None]:

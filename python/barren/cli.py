@@ -11,14 +11,15 @@ import typer
 from rich.table import Table
 
 import barren
+from barren import _validate, cli_train, report, specs
 from barren import check as checks
-from barren import cli_train, report, specs
-from barren._command import INTERRUPTED, console, plainly, print_json
-from barren.cli_options import Frequencies, Inputs, Json, Modulus, Multipliers, Parity, Target, problem
+from barren._command import INTERRUPTED, Application, console, plainly, print_json
+from barren.classes import TargetClass
+from barren.cli_options import Frequencies, Inputs, Json, Modulus, Multipliers, Parity, Target, problem, usual_loss
 from barren.encodings import Angular, Encoding, Scalar
 from barren.sweeps.commands import app as sweep_app
 
-app = typer.Typer(
+app = Application(
     name="barren",
     help="Can gradient descent see this target at all? Exact gradient variance over a whole class of targets.",
     no_args_is_help=True,
@@ -65,16 +66,21 @@ def variance(
             "bits, with frequencies scalar (or angular[:H])."
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="mlp:WIDTHS[:ACTIVATION] or linear.")] = "mlp:1000x1000:sigmoid",
+    model: Annotated[
+        str, typer.Option(help="mlp:WIDTHS[:ACTIVATION], linear or gpt:LAYERS:WIDTH:HEADS; outputs as needed.")
+    ] = "mlp:1000x1000:sigmoid",
     loss: Annotated[
         str | None,
-        typer.Option(help="bce (on the logit), mse, or hinge (labels ±1); default bce, with frequencies mse."),
+        typer.Option(
+            help="bce (on the logit), mse, hinge (labels ±1) or cross-entropy (an output a label); default bce, with "
+            "residue cross-entropy, with a signed parity hinge, with frequencies mse."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the initialisation.")] = 0,
     inputs: Inputs = "uniform",
     multipliers: Multipliers = "units",
     method: Annotated[
-        str, typer.Option(help="auto, direct, character, walsh, kernel, table, nufft or probes.")
+        str, typer.Option(help="auto, direct, character, walsh, kernel, table, nufft, probes or sample.")
     ] = "auto",
     rtol: Annotated[float | None, typer.Option(help="Relative standard error that will do; default exact.")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
@@ -85,13 +91,17 @@ def variance(
     """Exact gradient variance of a model at its initialisation, over every member of a class."""
     cls, law, asked = problem(p, frequencies, parity, target, inputs, multipliers)
     on_line = frequencies is not None
-    encoding, loss = encoding or ("scalar" if on_line else "bits"), loss or ("mse" if on_line else "bce")
+    encoding, loss = encoding or ("scalar" if on_line else "bits"), loss or usual_loss(cls, [target])
     shown = specs.encoding(encoding)
     width = _width_on_the_line(shown) if on_line else shown.width(int(cls.period))
     from barren import models  # torch, after everything that can be refused without it
 
     options: dict[str, Any] = {"encoding": shown, "loss": loss, "inputs": law, "method": method, "dtype": dtype}
-    network = models.from_spec(model, width, seed)
+    outputs = _outputs(cls, loss)
+    try:
+        network = models.from_spec(model, width, seed, outputs=outputs)
+    except RuntimeError as error:  # of torch, whose allocator says no more than this
+        raise ValueError(f"model must fit in memory; got {model!r} with {outputs} outputs") from error
     if plan:
         typer.echo(str(barren.plan(cls, network, rtol=rtol, **options)))
         return
@@ -102,6 +112,15 @@ def variance(
         print_json({**asked, **found})
     else:
         typer.echo("\n".join(report.variance_lines(asked, found)))
+
+
+def _outputs(cls: TargetClass, loss: str) -> int:
+    """How many outputs the network has: one, or for cross-entropy one a label."""
+    if loss != "cross-entropy" or not isinstance(cls, barren.ModularMultiplication):
+        return 1
+    if cls.p >= _validate.WORD_LIMIT:
+        _validate.refuse(ValueError, "p", "below 2**63 for an output a label (cross-entropy)", _validate.came(cls.p))
+    return max(1, int(cls.range[1]) + 1)
 
 
 def _width_on_the_line(shown: Encoding) -> int:
@@ -170,9 +189,9 @@ def figure(
         for each in figures.FIGURES.values():
             typer.echo(f"{each.name:<{longest}}  {each.summary}")
         return
-    if name is None or out is None:
+    chosen = None if name is None else figures.figure(name)
+    if chosen is None or out is None:
         raise ValueError("a figure needs its name and --out DIR; --list names the figures")
-    chosen = figures.figure(name)
     command = f"barren figure {name} --out DIR --seed {seed}{' --full' if full else ''}"
     try:
         made = figures.make(

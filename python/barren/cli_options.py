@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -23,8 +24,8 @@ Parity = Annotated[
 Target = Annotated[
     str | None,
     typer.Option(
-        help="sawtooth, cosine[:K], bit:J, quantile-bit[:I], threshold[:C], square or triangle; default bit:0 with p, "
-        "sawtooth with frequencies, of which bit:J is none.",
+        help="sawtooth, cosine[:K], bit:J, quantile-bit[:I], threshold[:C], square, triangle or residue; default bit:0 "
+        "with p, sawtooth with frequencies, which take neither bit:J nor residue.",
         metavar="ψ",
     ),
 ]
@@ -43,7 +44,11 @@ def problem(
     p: str | None, frequencies: int | None, parity: str | None, target: str | None, inputs: str, multipliers: str
 ) -> tuple[TargetClass, Any, dict[str, Any]]:
     """The class and the law of x that were asked for, and the words for them."""
-    if [p, frequencies, parity].count(None) != 2:
+    named = {"--p": p, "--frequencies": frequencies, "--parity": parity}
+    given = [name for name, value in named.items() if value is not None]
+    if len(given) > 1:
+        raise ValueError(f"only one of --p, --frequencies and --parity may be given; got {' and '.join(given)}")
+    if not given:
         raise ValueError("one of --p, --frequencies and --parity must be given")
     asked: dict[str, Any]
     if p is not None:
@@ -59,3 +64,12 @@ def problem(
         raise ValueError("--multipliers goes with --p; frequencies are 1..A")
     asked = {"frequencies": frequencies, "target": target or "sawtooth", "inputs": inputs}
     return barren.Frequencies(frequencies, specs.target(asked["target"])), specs.real_law(inputs), asked
+
+
+def usual_loss(cls: TargetClass, targets: Sequence[str | None]) -> str:
+    """The loss where none is named: the one that the labels of the class are for."""
+    if isinstance(cls, barren.Frequencies):
+        return "mse"
+    if list(targets) == ["residue"]:
+        return "cross-entropy"
+    return "hinge" if cls.labels == (-1.0, 1.0) else "bce"

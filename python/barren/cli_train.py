@@ -13,12 +13,12 @@ from barren import report, specs
 from barren._command import console, print_json
 from barren._files import whole
 from barren.classes import TargetClass
-from barren.cli_options import Frequencies, Json, Modulus, Multipliers, Parity, problem
+from barren.cli_options import Frequencies, Json, Modulus, Multipliers, Parity, problem, usual_loss
 
 _Targets = Annotated[
     list[str] | None,
     typer.Option(
-        help="As for variance, or residue; several, each after its own --target, are one output each. Default bit:0 "
+        help="As for variance; several, each after its own --target, are one output each. Default bit:0 "
         "with p, cosine with frequencies.",
         metavar="ψ",
     ),
@@ -85,7 +85,7 @@ def train(
     save_every: Annotated[float, typer.Option(help="Seconds between two savings.")] = 30.0,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write the rows to this Parquet file, what was watched beside it.", metavar="FILE"),
+        typer.Option(help="Write the rows to this .parquet file, what was watched beside it.", metavar="FILE"),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     as_json: Json = False,
@@ -102,7 +102,7 @@ def train(
         encoding=specs.encoding(encoding or ("scalar" if frequencies is not None else "bits")),
         members=specs.count_or_list("members", members),
         seeds=specs.count_or_list("seeds", seeds),
-        loss=loss or _usual_loss(classes[0], chosen),
+        loss=loss or usual_loss(classes[0], chosen),
         optimizer=optimizer,
         optimizer_options=specs.options("option", options or []),
         lr=specs.numbers("lr", lr),
@@ -136,19 +136,13 @@ def train(
     typer.echo(ensemble.note)
 
 
-def _usual_loss(cls: TargetClass, chosen: list[Any]) -> str:
-    if isinstance(cls, barren.Frequencies):
-        return "mse"
-    if chosen == ["residue"]:
-        return "cross-entropy"
-    return "hinge" if cls.labels == (-1.0, 1.0) else "bce"
-
-
 def _files(out: Path | None, watched: bool) -> list[Path]:
     """Where the rows go, and what was watched; they may not be there yet."""
     if out is None:
         return []
     _refuse(out)  # before its name is read: "." and "/" have none
+    if out.suffix != ".parquet":
+        raise ValueError(f"out must be a file ending in .parquet; got {str(out)!r}")
     if not watched:
         return [out]
     beside = out.with_name(f"{out.stem}-watched{out.suffix}")

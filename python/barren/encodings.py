@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -68,6 +69,50 @@ class Encoding(ABC):
     @abstractmethod
     def _encode(self, x: NDArray[Any], p: int) -> Floats:
         """The rows for residues that have been checked."""
+
+
+def features_of(encoding: object, x: NDArray[Any], period: float, owner: object) -> NDArray[Any]:
+    """What a model sees of the points of a class: float32 or float64, shape (n, width).
+
+    Args:
+        encoding: an encoding, or a function (x, p) -> rows.
+        x: the points.
+        period: p, or the period of real x.
+        owner: the class, for messages.
+
+    Raises:
+        TypeError: the encoding is none, or cannot be called with x and p.
+        ValueError: what it returned is no matrix of finite numbers with a row a point.
+    """
+    shown = checked(encoding, period, owner)
+    try:
+        signature = inspect.signature(shown)
+    except (TypeError, ValueError):  # of a compiled function; the call tells
+        signature = None
+    if signature is not None:
+        try:
+            signature.bind(x, period)
+        except TypeError as error:
+            what = "encoding", "a function (x, p) -> array, called with the points and the modulus (or period)"
+            _validate.refuse(TypeError, *what, f"{_named(shown)}{signature}: {error}")
+    return _validate.matrix("the encoding's result", shown(x, period), rows=len(x))
+
+
+def checked(encoding: object, period: float, owner: object) -> Callable[..., Any]:
+    """The encoding, if it is one.
+
+    Raises:
+        TypeError: it is none; one that fits the class is named.
+    """
+    if not callable(encoding) or isinstance(encoding, type):
+        fits = "encodings.Scalar()" if isinstance(period, float) else "encodings.Bits()"
+        expected = f"one of barren.encodings, such as {fits} for {owner!r}, or a function (x, p) -> array"
+        _validate.refuse(TypeError, "encoding", expected, "nothing" if encoding is None else came(encoding))
+    return encoding
+
+
+def _named(function: object) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def _digits(x: NDArray[Any], base: int, width: int) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from typing import Protocol
@@ -44,7 +44,7 @@ def mlp(
         The network, float32, mapping shape (n, width) to (n, outputs).
 
     Raises:
-        TypeError: If a size is not an integer, or activation not a string.
+        TypeError: If a size is not an integer, hidden no sequence, or activation not a string.
         ValueError: If a size is below 1, or the activation is unknown.
 
     Cost: that of drawing its weights.
@@ -60,6 +60,8 @@ def mlp(
         )
     """
     sizes = [_validate.integer("width", width, low=1)]
+    if isinstance(hidden, str | bytes) or not isinstance(hidden, Iterable):
+        _validate.refuse(TypeError, "hidden", "a sequence of widths, such as (10,)", _validate.came(hidden))
     sizes += [_validate.integer("hidden", size, low=1) for size in hidden]
     last = _validate.integer("outputs", outputs, low=1)
     make = ACTIVATIONS[_validate.choice("activation", activation, tuple(ACTIVATIONS))]

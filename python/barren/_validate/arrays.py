@@ -22,6 +22,8 @@ def _array(name: str, value: object, expected: str, kinds: str) -> NDArray[Any]:
     """``value`` as an array of one of the dtype ``kinds`` (numpy's letters)."""
     if np.ma.is_masked(value):  # NumPy would take what lies under the mask
         refuse(ValueError, name, expected, "a masked array, some of it masked")
+    if getattr(value, "requires_grad", False) is True:
+        refuse(TypeError, name, expected, f"{came(value)} with requires_grad=True: pass {name}.detach()")
     try:
         array = np.asarray(value)
     except (

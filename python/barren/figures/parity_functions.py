@@ -188,7 +188,7 @@ def _against_bits(axes: Axes, rows: Sequence[Row], style: str, colour: str, labe
 
 FIGURE = Figure(
     name="parity-functions",
-    summary="Accuracy on parities of d bits against steps; Var at initialisation against its bound 2^(−d)·B²",
+    summary="accuracy on parities of d bits against steps; Var at initialisation against its bound 2^(−d)·B²",
     columns={
         "panel": str,
         "bits": int,

@@ -15,6 +15,7 @@ import numpy as np
 
 from barren import _core, specs
 from barren._canonical import array_digest
+from barren._warnings import shown_once
 from barren.bounds import bounds, one_hot_bound, sharp_bound
 from barren.classes import Frequencies, ModularMultiplication, TargetClass
 from barren.encodings import Angular, Encoding, Scalar
@@ -33,6 +34,8 @@ __all__ = ["MEMORY_LIMIT", "class_of", "compute", "encoding_of", "law_of", "make
 MEMORY_LIMIT = 2**30
 """Bytes of a cell, unless told otherwise: fixed, for how much work is done in one go must not depend on the machine."""
 
+# What cells have warned of: a model that cannot be vectorised would say so at every modulus. `sweep` begins it anew.
+told: set[str] = set()
 # Cells of one process, in whatever threads, take turns: torch's random state, which seeds a network, and its number of
 # threads are the process's.
 _turn = threading.Lock()
@@ -123,7 +126,7 @@ def _shared_by(cell: Cell) -> str | None:
 
 
 def _row(cell: Cell, work: Callable[..., dict[str, Any]], *options: Any) -> Row:
-    with _turn:
+    with _turn, shown_once(told):
         start = time.perf_counter()
         try:
             found = {"status": DONE, **work(cell, *options)}
@@ -201,7 +204,7 @@ def _bounds(cell: Cell) -> dict[str, Any]:
 
 def _trained(cells: list[Cell], threads: int | None) -> Iterator[Row]:
     """Rows of training runs of one network that differ in their member alone; one by one if they fail together."""
-    with _turn:
+    with _turn, shown_once(told):
         start = time.perf_counter()
         try:
             found = _train(cells, threads)

@@ -8,14 +8,15 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from barren._command import INTERRUPTED, console, plainly, print_json
+from barren._command import INTERRUPTED, Application, console, plainly, print_json
+from barren._warnings import shown_once
 from barren.sweeps import prices, run, upkeep
 from barren.sweeps.cells import MEMORY_LIMIT
 from barren.sweeps.executors import LostError, lane_of
 from barren.sweeps.progress import shown_on_terminal
 from barren.variance.plan import readable_bytes, readable_seconds
 
-app = typer.Typer(
+app = Application(
     name="sweep",
     help="Grids of cells into a store: resumable, on one machine or a cluster, each row traceable.",
     no_args_is_help=True,
@@ -33,22 +34,29 @@ _Threads = Annotated[int | None, typer.Option(help="Threads of a cell.", min=1)]
 @app.command("plan")
 @plainly
 def plan_command(grid: _Grid, workers: _Workers = None, threads: _Threads = None, as_json: _Json = False) -> None:
-    """Says how many cells there are, and what time and memory they are predicted to take."""
+    """Says how many cells there are, and what time and memory they are predicted to take; status 1 if none can be."""
     chosen = run.grid_of(grid)
     _, share = lane_of("processes" if workers else None, workers, threads, MEMORY_LIMIT)
-    found = prices.price(chosen, threads=share)
-    side_by_side = workers or 1
+    with shown_once(set()):
+        found = prices.price(chosen, threads=share)
+    side_by_side, hopeless = workers or 1, not found.priced
     seconds = max(float(found.seconds.sum()) / side_by_side, float(found.seconds.max()))
+    longest, memory = readable_seconds(found.seconds.max()), side_by_side * found.memory
     if as_json:
-        told = {"cells": len(chosen), "predicted_seconds": seconds, "predicted_bytes": side_by_side * found.memory}
-        print_json({**told, "workers": side_by_side, "threads": share, "obstacles": list(found.obstacles)})
-        return
-    typer.echo(f"{len(chosen)} cells of kind {chosen.kind}, {chosen.family}")
-    typer.echo(f"predicted time {readable_seconds(seconds)}, {side_by_side} at once on {share} threads each")
-    typer.echo(f"predicted memory {readable_bytes(side_by_side * found.memory)}")
-    typer.echo(f"from the prices of {found.priced} cells; the longest takes {readable_seconds(found.seconds.max())}")
-    for obstacle in found.obstacles:
-        typer.echo(f"cannot be computed: {obstacle}")
+        cost = {"predicted_seconds": None if hopeless else seconds, "predicted_bytes": None if hopeless else memory}
+        more = {"workers": side_by_side, "threads": share, "obstacles": list(found.obstacles)}
+        print_json({"cells": len(chosen), **cost, **more})
+    else:
+        typer.echo(f"{len(chosen)} cells of kind {chosen.kind}, {chosen.family}")
+        if not hopeless:
+            typer.echo(f"predicted time {readable_seconds(seconds)}, {side_by_side} at once on {share} threads each")
+            typer.echo(f"predicted memory {readable_bytes(memory)}")
+            typer.echo(f"from the prices of {found.priced} cells; the longest takes {longest}")
+        for obstacle in found.obstacles:
+            typer.echo(f"cannot be computed: {obstacle}")
+    if hopeless:  # all families were looked at then
+        typer.echo("no cell that was looked at can be computed", err=True)
+        raise typer.Exit(1)
 
 
 @app.command("run")

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from barren import _validate
+from barren._warnings import shown_once
 from barren.sweeps import axes, prices
-from barren.sweeps.cells import MEMORY_LIMIT, maker_of
+from barren.sweeps.cells import MEMORY_LIMIT, maker_of, told
 from barren.sweeps.descriptions import name_of
 from barren.sweeps.executors import Here, Lane, lane_of
 from barren.sweeps.grid import Grid
@@ -152,7 +153,9 @@ def sweep(
         store.keep_grid(chosen.description)
         how = command_of(grid, executor, workers, threads, part, retry_failed, None if limit == MEMORY_LIMIT else limit)
         store.keep_command({"grid": name_of(chosen.description), "command": how})
-        found = prices.price(chosen, threads=share, memory_limit=limit, budget=2.0)
+        told.clear()
+        with shown_once(told):
+            found = prices.price(chosen, threads=share, memory_limit=limit, budget=2.0)
         work = _Sweep(chosen, store, shown, found.seconds, part, retry_failed)
         work.run(opened)
         failed = work.failed()

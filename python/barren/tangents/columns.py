@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.func import grad, vmap
 
+from barren._warnings import warn
 from barren.tangents.base import Block
 from barren.tangents.inspect import check_finite, evenly
 from barren.tangents.snapshot import Snapshot, dense, plain_autograd
@@ -143,11 +144,7 @@ class Columns:
         if _IN_PLACE in text:
             text = "an operation of its forward works in place, as in nn.LSTM and nn.GRU, which vmap cannot follow"
         self.loop_reason = text if len(text) <= 200 else text[:199] + "…"
-        warnings.warn(
-            f"the model cannot be vectorised over samples ({self.loop_reason}): one backward pass each",
-            UserWarning,
-            stacklevel=2,
-        )
+        warn(f"the model cannot be vectorised over samples ({self.loop_reason}): one backward pass each")
 
 
 def _vmapped(snapshot: Snapshot, names: list[str], features: Tensor) -> dict[str, Tensor]:

@@ -110,10 +110,15 @@ def _checked(losses: object, leaf: torch.Tensor) -> torch.Tensor:
     """What a loss returned, if it is one differentiable number a sample."""
     import torch
 
-    if not isinstance(losses, torch.Tensor) or losses.shape != leaf.shape:
-        came = tuple(losses.shape) if isinstance(losses, torch.Tensor) else type(losses).__name__
+    if not isinstance(losses, torch.Tensor):
         raise ValueError(
-            f'loss must return one number a sample, shape {tuple(leaf.shape)}; got {came}: pass reduction="none"'
+            f"loss must return a torch.Tensor, one number a sample, shape {tuple(leaf.shape)}; got "
+            f"{type(losses).__name__}: compute it by functions of torch, through which its gradient goes"
+        )
+    if losses.shape != leaf.shape:
+        raise ValueError(
+            f"loss must return one number a sample, shape {tuple(leaf.shape)}; got {tuple(losses.shape)}: pass "
+            'reduction="none"'
         )
     if losses.is_complex():
         raise ValueError(f"loss must be real; got {losses.dtype}: return its real part, say")

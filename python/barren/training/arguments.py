@@ -119,10 +119,7 @@ def encoding_of(cls: TargetClass, encoding: Encoding | None) -> Encoding:
     """
     if encoding is None:
         return encodings.Scalar() if isinstance(cls.period, float) else encodings.Bits()
-    if not callable(encoding) or isinstance(encoding, type):
-        came = _validate.came(encoding)
-        raise TypeError(f"encoding must be one of barren.encodings or a function (x, p) -> array; got {came}")
-    return encoding
+    return encodings.checked(encoding, cls.period, cls)
 
 
 def dtype_of(dtype: Any) -> str:

@@ -211,8 +211,9 @@ class _Training:
 
     def advanced(self, count: int) -> None:
         """So many steps of runs are done; called by the threads of the groups."""
-        with self.lock:
-            self.progress.advance(count)
+        if count:
+            with self.lock:
+                self.progress.advance(count)
 
     def _note(self) -> str:
         if self.obstacle is not None:

@@ -35,8 +35,13 @@ class Loss:
         if self.function is not None:
             found = self.function(outputs.reshape(-1), labels.reshape(-1))
             shape = (outputs.shape[:-1].numel(),)
-            if not isinstance(found, Tensor) or found.shape != shape or not found.is_floating_point():
-                came = f"{tuple(found.shape)} of {found.dtype}" if isinstance(found, Tensor) else type(found).__name__
+            if not isinstance(found, Tensor):
+                raise ValueError(
+                    "loss must return a torch.Tensor, one real number a sample; got "
+                    f"{type(found).__name__}: compute it by functions of torch, through which its gradient goes"
+                )
+            if found.shape != shape or not found.is_floating_point():
+                came = f"{tuple(found.shape)} of {found.dtype}"
                 raise ValueError(f'loss must return one real number a sample; got {came}: pass reduction="none"')
             return found.reshape(outputs.shape[:-1])
         if self.name == "cross-entropy":

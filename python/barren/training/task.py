@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from barren import _validate
 from barren.classes import ModularMultiplication, TargetClass
+from barren.encodings import features_of
 from barren.targets import Residue
 from barren.training import circular, metrics
 from barren.training.losses import Loss
@@ -87,8 +87,7 @@ class Task:
 
     def features(self, x: Array) -> Array:
         """What the network sees, (n, width), in the computing dtype."""
-        shown = _validate.matrix("the encoding's result", self.encoding(x, self.classes[0].period), rows=len(x))
-        return shown.astype(self.dtype, copy=False)
+        return features_of(self.encoding, x, self.classes[0].period, self.classes[0]).astype(self.dtype, copy=False)
 
     @cached_property
     def residues(self) -> int | None:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from barren import _core, _pool, _validate
 from barren._products import mirror
 from barren.classes import Frequencies, ModularMultiplication, Parity, TargetClass, scattered
+from barren.encodings import features_of
 from barren.tangents import loss_slopes, tangent_of_model
 from barren.tangents.again import tangent_again
 from barren.tangents.base import Tangent
@@ -124,9 +125,8 @@ class Watch:
         self.drawn = self._draw(_validate.integer("sample", sample, low=2))
         n = len(self.points)
         self.is_dense = n <= MOST_POINTS and 8 * _SQUARES * n * n <= self.memory_limit
-        self._features = _validate.matrix(
-            "the encoding's result", self.encoding(self.points, self.cls.period), rows=n
-        ).astype(np.float64, copy=False)
+        shown = features_of(self.encoding, self.points, self.cls.period, self.cls)
+        self._features = shown.astype(np.float64, copy=False)
         self._here = self.cls.under(self.law)
         self._mean = self._here.mean(self.points, threads=threads)
         self._values = self._here.values(self.drawn, self.points, threads=threads)

@@ -63,8 +63,9 @@ def gradient_variance(
         jacobian: J instead of a model, float32 or float64, shape (n, d): row i is the gradient of the output at the
             i-th point of the law.
         ntk: Θ = J·Jᵀ instead of a model, shape (n, n), symmetric.
-        encoding: how x is shown to the model: one of `barren.encodings`, or any function (x, p) -> float array (n,
-            width); with frequencies (x, 1.0), real x.
+        encoding: how x is shown to the model: one of `barren.encodings`, or any function (x, p) -> array (n, width);
+            with frequencies (x, 1.0), real x. The model gets it in its dtype, as floats also where they are whole: a
+            forward with an embedding calls x.long().
         loss: "mse" (½(N−y)²) or "bce" (binary cross-entropy on a logit N), for both of which the variance is the same
             function of J; "hinge" (max(0, 1 − y·N)) for labels −1 and 1; any callable (outputs, labels) -> one loss a
             sample, tensors of shape (n,) in the dtype of the model; or "cross-entropy" (of logits), for a target of

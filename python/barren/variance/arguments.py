@@ -11,6 +11,7 @@ import numpy as np
 
 from barren import _validate
 from barren.classes import Frequencies, ModularMultiplication, Parity, TargetClass
+from barren.encodings import features_of
 from barren.inputs import Law, RealLaw, Uniform
 from barren.tangents.base import Tangent
 from barren.tangents.given import GivenJacobian, GivenNTK
@@ -279,19 +280,10 @@ def _tangent(
         return kernel
     from barren.tangents import tangent_of_model
 
-    features, name = _features(encoding, points, cls.period)
+    features = features_of(encoding, points, cls.period, cls).astype(np.float64, copy=False)
+    name = repr(encoding) if hasattr(encoding, "width") else getattr(encoding, "__name__", "encoding")
     if logits is not None:
         from barren.tangents.logits import logits_of_model
 
         return logits_of_model(model, features, labels=logits, dtype=dtype, encoding_name=name)
     return tangent_of_model(model, features, loss=loss, labels=cls.labels, dtype=dtype, encoding_name=name)
-
-
-def _features(encoding: Encoding | None, points: np.ndarray, period: float) -> tuple[np.ndarray, str]:
-    """What the model sees, float64, shape (n, width), and the encoding's name for messages."""
-    if not callable(encoding) or isinstance(encoding, type):
-        came = "nothing" if encoding is None else _validate.came(encoding)
-        raise TypeError(f"encoding must be one of barren.encodings or a function (x, p) -> array; got {came}")
-    name = repr(encoding) if hasattr(encoding, "width") else getattr(encoding, "__name__", "encoding")
-    features = _validate.matrix("the encoding's result", encoding(points, period), rows=len(points))
-    return features.astype(np.float64, copy=False), name

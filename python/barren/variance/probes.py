@@ -117,7 +117,7 @@ def run(problem: Problem) -> Pairing:
         estimate, squares = _backward(problem, members, random)
         deviations = None
     # Shares by backward probes, whose sum is an estimate of Var too; they are scaled to the one with the known error.
-    scale = estimate.value / squares.sum() if squares.any() else 0.0
+    scale = estimate.value / float(squares.sum()) if squares.any() else 0.0
     slices = problem.tangent.layer_slices
     per_layer = {layer: scale * float(squares[part].sum()) for layer, part in slices.items()}
     per_parameter = {layer: scale * squares[part] for layer, part in slices.items()}

@@ -182,7 +182,7 @@ class Estimate:
 
         if not np.isfinite(self.freedom):
             return self.value, self.value
-        low, high = chi2.ppf([0.5 + confidence / 2, 0.5 - confidence / 2], self.freedom)
+        low, high = chi2.ppf([0.5 + confidence / 2, 0.5 - confidence / 2], self.freedom).tolist()
         return self.exact + self.freedom * self.probed / low, self.exact + self.freedom * self.probed / high
 
 

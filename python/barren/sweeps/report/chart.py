@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from barren.sweeps.report.fits import Mean
 from barren.sweeps.report.markup import Html, element, joined
@@ -20,6 +21,8 @@ _WIDTH, _HEIGHT = 480.0, 330.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 74.0, 20.0, 12.0, 50.0
 _WITH_TITLES = 60  # marks that are joined, and say their numbers when they are pointed at
 _WITH_BARS = 40  # places whose intervals are bars; more of them are a band
+# Between the intervals of two lines at one place, and the part of the way to the next place that all may take.
+_BESIDE, _OF_GAP = 3.0, 0.5
 _DASHES = ("", "7 3", "2 3", "9 3 2 3", "5 2", "1 2", "12 4", "6 2 2 2")
 
 
@@ -32,12 +35,14 @@ class Line:
         points: in increasing x.
         slot: 0..SLOTS−1, its colour, mark and dash.
         bare: a dashed line without marks or intervals, as of a bound.
+        grey: whether its key in the legend has no colour, where it stands for lines of several.
     """
 
     label: str
     points: Sequence[Mean]
     slot: int
     bare: bool = False
+    grey: bool = False
 
 
 def chart(
@@ -68,16 +73,17 @@ def chart(
     across = scale([point.x for point in points], log=True)
     up = scale([*heights, *(level for level, _ in levels)], log=log_y, within=within)
     frame = _Frame(across, up)
+    beside = _beside(frame, lines)
     picture = element(
         "svg",
         element("title", title),
         _axes(frame, x, y),
         *(_level(frame, value, words) for value, words in levels),
-        *(_drawn(frame, line, symbol) for line in lines),
+        *(_drawn(frame, line, symbol, aside) for line, aside in zip(lines, beside, strict=True)),
         viewBox=f"0 0 {_WIDTH:g} {_HEIGHT:g}",
         role="img",
     )
-    entries = [_entry(line, hidden) for line, hidden in zip(lines, _hidden(lines), strict=True) if line.label]
+    entries = [_entry(line, hidden) for line, hidden in zip(lines, _hidden(lines, beside), strict=True) if line.label]
     legend = element("ul", *entries, class_="legend") if len(lines) > 1 else None
     return element("figure", element("figcaption", title), picture, legend)
 
@@ -151,7 +157,23 @@ def _level(frame: _Frame, value: float, words: str) -> Html:
     )
 
 
-def _drawn(frame: _Frame, line: Line, symbol: str) -> Html:
+def _has_bars(line: Line) -> bool:
+    return not line.bare and len(line.points) <= _WITH_BARS and any(point.groups > 1 for point in line.points)
+
+
+def _beside(frame: _Frame, lines: Sequence[Line]) -> list[float]:
+    """How far aside each line is drawn, so that intervals at one place stand side by side and not on each other."""
+    barred = [n for n, line in enumerate(lines) if _has_bars(line)]
+    places = sorted({frame.x(point.x) for n in barred for point in lines[n].points})
+    gaps = [after - before for before, after in pairwise(places)]
+    step = min([_BESIDE, *(_OF_GAP * gap / len(barred) for gap in gaps)])
+    aside = [0.0] * len(lines)
+    for rank, n in enumerate(barred):
+        aside[n] = step * (rank - (len(barred) - 1) / 2)
+    return aside
+
+
+def _drawn(frame: _Frame, line: Line, symbol: str, aside: float) -> Html:
     places = [(frame.x(point.x), frame.y(point.mean)) for point in line.points]
     path = "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in places)
     if line.bare:
@@ -172,7 +194,8 @@ def _drawn(frame: _Frame, line: Line, symbol: str) -> Html:
         for (x, y), point in zip(places, line.points, strict=True):
             told = element("title", _said(point, symbol, line.label))
             parts.append(element("path", told, d=_mark(line.slot, x, y, 3.6), class_="mark"))
-    return element("g", *parts, class_=f"s{line.slot}")
+    moved = f"translate({_n(aside)} 0)" if aside else None
+    return element("g", *parts, class_=f"s{line.slot}", transform=moved)
 
 
 def _band(frame: _Frame, points: Sequence[Mean]) -> Html:
@@ -202,9 +225,9 @@ def _mark(slot: int, x: float, y: float, r: float) -> str:
     )[slot]
 
 
-def _hidden(lines: Sequence[Line]) -> list[Line | None]:
+def _hidden(lines: Sequence[Line], beside: Sequence[float]) -> list[Line | None]:
     """For each line the later one that lies on it, if there is one: it cannot be seen then."""
-    keys = [curve(line.points) for line in lines]
+    keys = [(curve(line.points), aside) for line, aside in zip(lines, beside, strict=True)]
     last = {key: line for key, line in zip(keys, lines, strict=True) if not line.bare}
     return [None if line.bare or last[key] is line else last[key] for key, line in zip(keys, lines, strict=True)]
 
@@ -222,7 +245,8 @@ def _key(line: Line) -> Html:
             element("path", d="M1 8H31", class_="line", stroke_dasharray=_DASHES[line.slot] or None),
             element("path", d=_mark(line.slot, 16, 8, 3.6), class_="mark"),
         )
-    return element("svg", drawn, viewBox="0 0 32 16", class_=f"key s{line.slot}", aria_label=line.label, role="img")
+    colour = "grey" if line.grey else f"s{line.slot}"
+    return element("svg", drawn, viewBox="0 0 32 16", class_=f"key {colour}", aria_label=line.label, role="img")
 
 
 def _n(length: float) -> str:

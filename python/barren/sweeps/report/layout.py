@@ -158,6 +158,9 @@ def figures(
     shown = sum(len(panel) for _, panel in parted[: limits.panels])
     remarks = note(
         None if several else f"There is one {family.symbol} only, so nothing is drawn against it.",
+        "Series that have intervals are drawn slightly side by side, so that none covers another."
+        if several and any(len(panel) > 1 for _, panel in parted[: limits.panels])
+        else None,
         f"{shown} of {len(some)} series are drawn; all are in the tables." if several and shown < len(some) else None,
         f"Of more than {limits.points} places of a line, so many are drawn, evenly chosen."
         if max((len(one.places()) for one in some), default=0) > limits.points
@@ -185,7 +188,7 @@ def _picture(
         lines += [line for line in measure.beside(panel, told) if line.points]
     where = f": {data.label(panel[0], list(fixed))}" if fixed else ""
     return chart(
-        [Line(line.label, thinned(line.points, limits.points), line.slot, line.bare) for line in lines],
+        [replace(line, points=thinned(line.points, limits.points)) for line in lines],
         title=measure.title + where,
         x=family.axis,
         y=measure.symbol,

@@ -117,7 +117,7 @@ def _bound_lines(panel: Sequence[Series], names: Sequence[str]) -> list[Line]:
         points = means([x for _, x, _ in kept], [v for _, _, v in kept], [r["seed"] for r, _, _ in kept], log=True)
         if points:
             told = "λ·B²" if len(panel) == 1 else "λ·B² of each, in its colour"
-            lines.append(Line("" if lines else told, points, slot, bare=True))
+            lines.append(Line("" if lines else told, points, slot, bare=True, grey=len(panel) > 1))
     return lines
 
 
