@@ -50,7 +50,7 @@ def test_train_on_waves_and_with_epochs() -> None:
     ("arguments", "message"),
     [
         ([], "one of --p, --frequencies and --parity must be given"),
-        (["--p", "13", "--parity", "5"], "one of --p, --frequencies and --parity must be given"),
+        (["--p", "13", "--parity", "5"], "only one of --p, --frequencies and --parity may be given"),
         (["--p", "13", "--optimizer", "adagrad"], "optimizer must be one of"),
         (["--p", "13", "--members", "x"], "members must be a count"),
         (["--p", "13", "--lr", "fast"], "lr must be numbers"),

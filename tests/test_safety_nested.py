@@ -10,8 +10,9 @@ from cli_runner import run
 
 from barren._canonical import parsed
 from barren.sweeps import log
-from barren.sweeps.parts import DamagedPartError, replaced_by
-from barren.sweeps.store import heading_of, said_in
+from barren.sweeps.damage import DamagedError
+from barren.sweeps.descriptions import heading_of, said_in
+from barren.sweeps.parts import replaced_by
 from barren.training.checkpoints import Checkpoints
 from barren.variance import calibration
 
@@ -46,7 +47,7 @@ def test_a_store(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"0123\.json is damaged"):
         said_in(tmp_path / "0123.json")
     kind = pyarrow.schema([], metadata={"barren_replaces": DEEP})
-    with pytest.raises(DamagedPartError, match="it stands for files that are no parts"):
+    with pytest.raises(DamagedError, match="it stands for files that are no parts"):
         replaced_by(tmp_path / "part", kind)
     line = DEEP.encode()
     (tmp_path / "log.jsonl").write_bytes(b"%08x " % zlib.crc32(line) + line + b"\n")

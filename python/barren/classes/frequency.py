@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,6 +15,7 @@ from barren import _core, _memory, _validate
 from barren._scales import for_singles, size_for
 from barren._twofold import Twofold
 from barren._validate import Floats, came
+from barren._warnings import warn
 from barren.classes import closed_forms, frequency_sums, near_zero, on_grid
 from barren.classes.base import TargetClass
 from barren.classes.frequency_arguments import column, drawn, given_frequencies, largest, refuse_large
@@ -227,11 +227,9 @@ class Frequencies(TargetClass):
             return
         periods = self._periods(law.width)
         if law.size() < 2.0 * periods:
-            warnings.warn(
+            warn(
                 f"{law.size()} nodes are {law.size() / periods:.2g} for a period of the fastest wave of {self!r}: the "
-                f"value is that of these nodes, which is far from that of the law; nodes=None takes 8 for a period",
-                UserWarning,
-                stacklevel=4,
+                "value is that of these nodes, which is far from that of the law; nodes=None takes 8 for a period"
             )
 
     def points_of(self, law: object) -> tuple[Floats, Floats]:
