@@ -180,7 +180,8 @@ def test_a_density_takes_the_memory_that_is_asked_for(density, seed, dimension):
     tracemalloc.start()
     try:
         inputs.reals.Density._rule.func(law)
-        peak = tracemalloc.get_traced_memory()[1] / nodes
+        peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert 0.5 * law._bytes_a_node < peak < law._bytes_a_node
+    few = 2**16  # bytes of objects that do not grow with the nodes
+    assert 0.5 * law._bytes_a_node < peak / nodes < law._bytes_a_node + few / nodes
