@@ -89,3 +89,15 @@ def relative(got: float | np.ndarray, expected: float | np.ndarray) -> float:
     """Largest difference over the largest entry expected."""
     scale = float(np.max(np.abs(expected)))
     return float(np.max(np.abs(np.asarray(got) - np.asarray(expected)))) / (scale or 1.0)
+
+
+def at_fixed_prices(monkeypatch):
+    """Lets plans go by the rates and counts alone: no clock, which another process may move between two verbs."""
+    from barren.variance import arguments, speeds
+
+    def priced(work):
+        work()
+        return 1e-3
+
+    monkeypatch.setattr(speeds, "_least", priced)
+    monkeypatch.setattr(arguments, "_timed", lambda make, *, again: (make(), 1e-3))

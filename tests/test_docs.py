@@ -18,6 +18,7 @@ from pathlib import Path
 
 import doc_pages
 import pytest
+from helpers import at_fixed_prices
 
 import barren
 
@@ -233,12 +234,7 @@ def test_pages_of_figures_say_what_their_results_say(tmp_path):
 def test_every_example_of_the_docs_has_a_plan(monkeypatch):
     """`barren.plan` explains each problem that the README, the quickstart and the examples compute, and is right."""
     plain, plans = barren.gradient_variance, []
-
-    def at_a_price(work):  # not the clock's, which another process may move from one verb to the other
-        work()
-        return 1e-3
-
-    monkeypatch.setattr(importlib.import_module("barren.variance.speeds"), "_least", at_a_price)
+    at_fixed_prices(monkeypatch)
 
     def planned(cls, model=None, **asked):
         plan = barren.plan(cls, model, **asked)

@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
-from helpers import jacobian
+from helpers import at_fixed_prices, jacobian
 
 import barren
 from barren import encodings, inputs, models, targets
@@ -288,11 +288,7 @@ PROBLEMS = {
 @pytest.mark.parametrize("name", PROBLEMS)
 @pytest.mark.parametrize("multipliers", ["units", "all", "set"])
 def test_the_plan_is_what_is_done(name, multipliers, monkeypatch):
-    def at_a_price(work):  # not the clock's, which another process may move from one verb to the other
-        work()
-        return 1e-3
-
-    monkeypatch.setattr(speeds, "_least", at_a_price)
+    at_fixed_prices(monkeypatch)
     members = np.array([1, 2, 5, 7]) if multipliers == "set" else multipliers
     cls = barren.ModularMultiplication(101, targets.Bit(0), members)
     made = {"model": None} | {
