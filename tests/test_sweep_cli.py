@@ -85,7 +85,7 @@ def test_a_failed_cell_is_status_1(tmp_path: Path, capsys: pytest.CaptureFixture
         (["run", "GRID", "--out", "OUT", "--shard", "4/3"], "shard must be an integer in 1..3"),
         (["run", "GRID", "--out", "OUT", "--dask", "1", "--workers", "1"], "one of --workers, --dask and --scheduler"),
         (["run", "GRID", "--out", "OUT", "--scheduler", "here"], "must be an address such as tcp://"),
-        (["run", "GRID", "--out", "GRID"], "cannot be written to"),
+        (["run", "GRID", "--out", "GRID"], "out must be a folder, or a name for one"),
         (["status", "OUT"], "store must be a folder that barren sweep made"),
         (["verify", "OUT"], "store must be a folder that barren sweep made"),
     ],
