@@ -19,10 +19,10 @@ identities() { # the day's seed and twenty times the examples of a push
 }
 sweeps() { python scripts/prove_sweeps.py; }
 fuzz() { python scripts/fuzz.py --calls 1000000 --seed "${SEED:-$(date -u +%Y%m%d)}"; }
-sanitize-asan() { python scripts/sanitize.py asan; }
+sanitize-asan() { python scripts/sanitize.py asan -n logical; }
 sanitize-tsan() {
     [ -e /usr/lib/llvm-16/lib/libarcher.so ] || install clang-16 libomp-16-dev
-    CXX=clang++-16 python scripts/sanitize.py tsan
+    CXX=clang++-16 python scripts/sanitize.py tsan -n logical
 }
 bounds() { python scripts/check_bounds.py; }
 ledger() { # every case; the script fails where the worst error of one is larger than it may be
