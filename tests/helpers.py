@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import numpy as np
+import pytest
 
 import barren
 from barren import inputs, targets
@@ -14,6 +15,9 @@ PRIMES = (3, 5, 13, 101)
 COMPOSITES = (4, 15, 16, 105)
 # Seconds in which Ctrl-C stops a call. Under a sanitizer (scripts/sanitize.py) that it stops at all is what is asked.
 AT_ONCE = 60.0 if "san" in os.environ.get("LD_PRELOAD", "") else 0.5
+
+# Nodes of a rule are points like others to most tests, whether or not they stand for its law.
+NODES_ALONE = pytest.mark.filterwarnings("ignore:.* nodes are .* for a period of the fastest wave")
 
 
 def targets_for(p: int) -> list[targets.Target]:

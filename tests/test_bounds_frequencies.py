@@ -6,6 +6,7 @@ import tracemalloc
 import warnings
 from fractions import Fraction
 
+import helpers
 import numpy as np
 import pytest
 from cli_runner import run
@@ -16,8 +17,7 @@ from barren import _core, _memory, inputs, targets
 from barren.bounds.gcd import BYTES_A_FREQUENCY, GcdMatrix, _primes, _totients
 from barren.bounds.real_line import gram
 
-# Nodes of a rule are points like others here, whether or not they stand for its law.
-pytestmark = pytest.mark.filterwarnings("ignore:.* nodes are .* for a period of the fastest wave")
+pytestmark = helpers.NODES_ALONE
 
 TARGETS = [
     targets.Sawtooth(),

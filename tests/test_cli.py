@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import helpers
 import pytest
 from cli_runner import python, run
 from typer.testing import CliRunner
@@ -219,7 +220,7 @@ def test_bounds_of_frequencies_on_a_grid() -> None:
     assert [rung["value"] for rung in found["bounds"]] == [rung.value for rung in expected]
 
 
-@pytest.mark.filterwarnings("ignore:.* nodes are .* for a period of the fastest wave")
+@helpers.NODES_ALONE
 @pytest.mark.parametrize("law", ["uniform", "uniform:64", "gaussian:1/4:40", "gaussian:1/4", "grid:23"])
 def test_variance_of_frequencies_is_what_the_package_computes(law: str) -> None:
     options = ["--frequencies", "9", "--target", "square", "--model", "mlp:6:tanh", "--inputs", law]

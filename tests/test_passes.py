@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import helpers
 import numpy as np
 import pytest
 import torch
@@ -14,8 +15,7 @@ from barren.variance import direct
 from barren.variance.arguments import prepare
 from barren.variance.passes import Passes
 
-# Nodes of a rule are points like others here, whether or not they stand for its law.
-pytestmark = pytest.mark.filterwarnings("ignore:.* nodes are .* for a period of the fastest wave")
+pytestmark = helpers.NODES_ALONE
 
 P = 61
 

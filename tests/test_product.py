@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import helpers
 import numpy as np
 import pytest
 from helpers import jacobian, methods_for, multipliers_for, relative, targets_for
@@ -11,8 +12,7 @@ from helpers import jacobian, methods_for, multipliers_for, relative, targets_fo
 import barren
 from barren import _core, _nufft, encodings, inputs, models, reference, targets
 
-# Nodes of a rule are points like others here, whether or not they stand for its law.
-pytestmark = pytest.mark.filterwarnings("ignore:.* nodes are .* for a period of the fastest wave")
+pytestmark = helpers.NODES_ALONE
 
 THREADS = (1, 2, 7)
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}

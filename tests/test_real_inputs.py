@@ -163,3 +163,10 @@ def test_a_rule_that_resolves_no_period_is_warned_of(call):
 
 def variance_of_ones(cls, law):
     return barren.gradient_variance(cls, jacobian=np.ones((law.size(), 1)), inputs=law)
+
+
+@pytest.mark.parametrize("law", [None, inputs.Density(), inputs.Density("gaussian")])
+def test_periods_that_no_memory_resolves_are_refused(law):
+    for A in (1e15, 1e308):
+        with pytest.raises(ValueError, match="given where 8 nodes a period do not fit in memory"):
+            barren.Frequencies(A, targets.Cosine(), integer=False).law_of(law)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from importlib.util import find_spec
 
+import helpers
 import numpy as np
 import pytest
 import torch
@@ -15,8 +16,7 @@ import barren
 from barren import _core, _nufft, encodings, inputs, reference, targets
 from barren.classes import Frequencies, scattered
 
-# Nodes of a rule are points like others here, whether or not they stand for its law.
-pytestmark = pytest.mark.filterwarnings("ignore:.* nodes are .* for a period of the fastest wave")
+pytestmark = helpers.NODES_ALONE
 
 TARGETS = [
     targets.Sawtooth(),

@@ -191,11 +191,15 @@ class Frequencies(TargetClass):
         """
         if self.dimension > 1:
             _validate.refuse(ValueError, "inputs", f"a law of x in R^{self.dimension}, such as RealSample", "none")
-        nodes = _NODES_A_PERIOD * self._periods(1.0)
+        return Density("uniform", nodes=self._nodes(1.0, "none"))
+
+    def _nodes(self, width: float, law: str) -> int:
+        """How many nodes of a rule resolve the class on so long an interval; refused where they do not fit."""
+        nodes = _NODES_A_PERIOD * self._periods(width)
         if 16.0 * nodes > (_memory.physical() or 2**33):
             expected = "given where 8 nodes a period do not fit in memory: Grid(M), Density(nodes=, seed=), RealSample"
-            _validate.refuse(ValueError, "inputs", expected, f"none, with {self!r} ({nodes:.3g} nodes)")
-        return Density("uniform", nodes=max(NODES, math.ceil(nodes)))
+            _validate.refuse(ValueError, "inputs", expected, f"{law}, with {self!r} ({nodes:.3g} nodes)")
+        return max(NODES, math.ceil(nodes))
 
     def _periods(self, width: float) -> float:
         """How many periods of the fastest wave at the largest frequency so long an interval has."""
@@ -218,7 +222,7 @@ class Frequencies(TargetClass):
             expected = f"a law in {self.dimension} dimension{'s' * (self.dimension > 1)}, as the class"
             _validate.refuse(ValueError, "inputs", expected, f"{law!r} in {law.dimension}")
         if isinstance(law, Density) and law.is_rule and law.nodes is None:
-            return replace(law, nodes=max(NODES, math.ceil(_NODES_A_PERIOD * self._periods(law.width))))
+            return replace(law, nodes=self._nodes(law.width, repr(law)))
         return law
 
     def warn_of_few_nodes(self, law: RealLaw) -> None:

@@ -26,10 +26,9 @@ _REACH, _LARGEST_HERMITE = 8.5, 64
 _LARGEST_RULE, _PANEL = 4096, 64
 # A sample of a function is drawn from steps: the integrals over this many cells, by four nodes each.
 _CELLS, _CELL_NODES = 1 << 16, 4
-# Bytes a node at the peak, measured: of a Gauss–Legendre rule and of equal spaces. A sample takes its points, its
-# weights and less than as much as these for what is at hand, that of a function also the inverse of a distribution.
-_BYTES_OF_RULE = {"uniform": 40, "gaussian": 40}
-_BYTES_OF_INVERSE = 32
+# Bytes a node at the peak, measured: of a rule. A sample takes its points, its weights and less than as much as these
+# for what is at hand, that of a function also the inverse of a distribution.
+_BYTES_OF_RULE, _BYTES_OF_INVERSE = 40, 32
 
 
 class RealLaw(ABC):
@@ -269,10 +268,9 @@ class Density(RealLaw):
 
     @property
     def _bytes_a_node(self) -> int:
-        named = self.density if isinstance(self.density, str) else None
-        if self.seed is None:
-            return _BYTES_OF_RULE[named or "uniform"]
-        return 8 * (self.dimension + 2) + (0 if named else _BYTES_OF_INVERSE * self.dimension)
+        if self.is_rule:
+            return _BYTES_OF_RULE
+        return 8 * (self.dimension + 2) + (_BYTES_OF_INVERSE * self.dimension if callable(self.density) else 0)
 
     def _sample(self, seed: int) -> tuple[Floats, Floats]:
         random = np.random.default_rng(seed)

@@ -42,9 +42,9 @@ def draw(cls: TargetClass, law: Any, count: int, random: Generator) -> Points:
         return random.integers(0, 2**law.n, size=count, dtype=np.uint64).astype(np.int64) % p
     if isinstance(law, inputs.Grid):
         return random.integers(0, law.M, size=count) / float(law.M)
-    if isinstance(law, inputs.Density) and law.seed is None and law.density == "uniform":
+    if isinstance(law, inputs.Density) and law.is_rule and law.density == "uniform":
         return random.uniform(*law.interval, size=count)
-    if isinstance(law, inputs.Density) and law.seed is None and law.density == "gaussian":
+    if isinstance(law, inputs.Density) and law.is_rule and law.density == "gaussian":
         return law.scale * random.standard_normal(count)
     points, weights = cls.points_of(law)
     return points[random.choice(len(points), size=count, p=weights)]
@@ -81,7 +81,7 @@ def size_of(cls: TargetClass, law: Any) -> int | None:
     """How many points the law has, or None where it is a continuous one."""
     if isinstance(law, inputs.Law):
         return law.size(int(cls.period))
-    if isinstance(law, inputs.Density) and law.seed is None and not callable(law.density):
+    if isinstance(law, inputs.Density) and law.is_rule and not callable(law.density):
         return None
     size: int = law.size()
     return size

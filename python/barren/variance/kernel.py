@@ -28,6 +28,9 @@ from barren.variance.problem import Pairing, Problem, accumulate
 from barren.variance.speeds import Speeds
 from barren.variance.theta import UpperBlock, least_block_bytes, rows_a_block, upper_blocks, workers_within
 
+# Passes over an entry of a layer's Θ in float64 beside its products.
+_PASSES = 3.0
+
 
 class Pairs(NamedTuple):
     """The side of the class.
@@ -39,10 +42,6 @@ class Pairs(NamedTuple):
 
     block: Callable[[int, int, np.ndarray], float]
     own: Floats
-
-
-# Passes over an entry of a layer's Θ in float64 beside its products.
-_PASSES = 3.0
 
 
 def smallest_memory(problem: Problem) -> int:

@@ -119,10 +119,16 @@ class Problem:
         if self.varies.all() or not self.varies.any():
             return self
         if isinstance(self.tangent, GivenJacobian):
-            kept = np.flatnonzero(self.varies)
-            tangent = self.tangent.take(kept)
-            return replace(self, points=self.points[kept], weights=self.weights[kept], tangent=tangent)
+            return self.take(self.varies)
         return replace(self, weights=self.varying_weights)
+
+    def take(self, kept: np.ndarray) -> Problem:
+        """The problem of some points, by a mask of shape (n,); those that are left out must be in no deviation."""
+        rows, labels = np.flatnonzero(kept), self.labels
+        if labels is not None and labels.slopes is not None:
+            labels = replace(labels, slopes=labels.slopes[rows])
+        tangent = self.tangent.take(rows)
+        return replace(self, points=self.points[rows], weights=self.weights[rows], tangent=tangent, labels=labels)
 
     def centred(self, block: np.ndarray) -> np.ndarray:
         """Columns of J less a constant each, where it gives no response but its rounding; else as they are."""

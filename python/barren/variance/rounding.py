@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
+from barren import _warnings
 from barren.classes import ModularMultiplication
 from barren.tangents.given import GivenNTK
 from barren.variance.problem import Pairing, Problem
@@ -60,11 +59,9 @@ def warn(problem: Problem, pairing: Pairing, mean_squared_norm: float) -> None:
     cure = "give the Jacobian or the model" if given else 'dtype="float64" tells it from zero'
     if problem.tangent.dtype == np.float64 and not given:
         cure = 'method="direct" tells it from zero' if problem.labels is None else "it may be zero"
-    warnings.warn(
+    _warnings.warn(
         f"the variance is {abs(variance) / mean_squared_norm:.1e} of the squared gradient, which is about what "
-        f"rounding to {dtype} leaves of none at all; {cure}",
-        UserWarning,
-        stacklevel=3,
+        f"rounding to {dtype} leaves of none at all; {cure}"
     )
 
 
@@ -81,12 +78,10 @@ def _warn_of_underflow(problem: Problem, variance: float, mean_squared_norm: flo
         what = "the gradients times ψ"
         wrong = low < high and ((high - low) / 2.0) * ((high - low) / 2.0 * mean_squared_norm) < _SMALLEST
     if wrong:
-        warnings.warn(
+        _warnings.warn(
             f"{what} are so small that their squares are no float64 numbers: the variance ({variance:.3g}) has lost "
             "digits, or is 0 where it should not be; scale the model's output or ψ up (the variance grows by the "
-            "square of the factor)",
-            UserWarning,
-            stacklevel=4,
+            "square of the factor)"
         )
 
 

@@ -8,7 +8,6 @@ members before any product, so what does not depend on a costs no digits.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -294,18 +293,10 @@ def _of_told(problem: Problem, table: np.ndarray) -> tuple[Problem, np.ndarray]:
     told = np.asarray(table.any(axis=1))
     if told.all() or not told.any():
         return problem, table
-    norms, labels = problem.tangent.squared_norms(), labels_of(problem)
+    norms = problem.tangent.squared_norms()
     if norms[~told].max() < _FAR * norms[told].max():
         return problem, table
-    assert labels.slopes is not None
-    fewer = replace(
-        problem,
-        points=problem.points[told],
-        weights=problem.weights[told],
-        tangent=problem.tangent.take(np.flatnonzero(told)),
-        labels=replace(labels, slopes=labels.slopes[told]),
-    )
-    return fewer, table[told]
+    return problem.take(told), table[told]
 
 
 def _shifts(problem: Problem) -> dict[str, np.ndarray]:
