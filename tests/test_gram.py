@@ -122,3 +122,32 @@ def test_refusals():
             _core.PackedFactor64(matrix)
     with pytest.raises(TypeError):
         _core.gram_block(_core.PackedFactor32(np.ones((6, 4), np.float32)), *one[1:], *whole, out, False)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("n", "positions", "width"), [(1, 1, 1), (64, 2, 8), (65, 3, 19), (5000, 1, 30)])
+def test_means_and_cross_products_are_plain_sums(dtype, n, positions, width):
+    rng = np.random.default_rng(n)
+    rows = (rng.standard_normal((n, positions * width)) + 3.0).astype(dtype)
+    vectors = rng.standard_normal((positions, width))
+    wide = rows.astype(np.float64)
+    means, products = zip(
+        *((_core.column_means(rows, threads), _core.cross_products(rows, vectors, threads)) for threads in (1, 2, 7)),
+        strict=True,
+    )
+    assert relative(means[0], wide.mean(axis=0)) <= 1e-14
+    expected = np.einsum("itw,sw->tsi", wide.reshape(n, positions, width), vectors)
+    assert relative(products[0], expected) <= 1e-14
+    assert all(np.array_equal(means[0], other) for other in means)
+    assert all(np.array_equal(products[0], other) for other in products)
+
+
+def test_means_and_cross_products_refuse_what_does_not_fit():
+    with pytest.raises(ValueError, match="rows must have a row"):
+        _core.column_means(np.empty((0, 3)))
+    assert _core.column_means(np.empty((3, 0))).shape == (0,)
+    assert _core.cross_products(np.empty((4, 0)), np.empty((0, 3))).shape == (0, 0, 4)
+    with pytest.raises(ValueError, match="rows must have as many columns"):
+        _core.cross_products(np.ones((4, 5)), np.ones((2, 3)))
+    with pytest.raises(MemoryError):
+        _core.cross_products(np.empty((4, 0)), np.broadcast_to(np.empty(0), (2**40, 0)).copy())

@@ -22,6 +22,33 @@ Packed<T> packed(const Array<T>& matrix, int threads) {
 }
 
 template <class T>
+Array<double> bound_column_means(const Array<T>& rows, int threads) {
+    const auto view = matrix_view(rows, "rows");
+    const auto how = execution(threads);
+    auto out = new_array<double>({rows.shape(1)});
+    const auto out_view = output(out);
+    {
+        py::gil_scoped_release release;
+        column_means(view, out_view, how);
+    }
+    return out;
+}
+
+template <class T>
+Array<double> bound_cross_products(const Array<T>& rows, const Array<double>& vectors, int threads) {
+    const auto view = matrix_view(rows, "rows");
+    const auto vectors_view = matrix_view(vectors, "vectors");
+    const auto how = execution(threads);
+    auto out = new_array<double>({vectors.shape(0), vectors.shape(0), rows.shape(0)});
+    const Matrix<double> out_view{out.mutable_data(), vectors_view.rows * vectors_view.rows, view.rows};
+    {
+        py::gil_scoped_release release;
+        cross_products(view, vectors_view, out_view, how);
+    }
+    return out;
+}
+
+template <class T>
 GramFactor<T> factor_view(const Packed<T>& left, const Packed<T>& right, const Array<double>& left_terms,
                           const Array<double>& right_terms, double constant, const Array<double>& out) {
     require_apart(out, left_terms, "left_terms");
@@ -69,6 +96,11 @@ void register_for(py::module_& module, const char* name) {
         .def(py::init(&packed<T>), py::arg("matrix").noconvert(), py::arg("threads") = 0)
         .def_property_readonly("rows", [](const Packed<T>& self) { return made(self, "self").rows(); })
         .def_property_readonly("width", [](const Packed<T>& self) { return made(self, "self").width(); });
+    module.def("column_means", &bound_column_means<T>, py::arg("rows").noconvert(), py::arg("threads") = 0,
+               "The mean of every column, summed in float64, shape (columns,).");
+    module.def("cross_products", &bound_cross_products<T>, py::arg("rows").noconvert(), py::arg("vectors").noconvert(),
+               py::arg("threads") = 0,
+               "For rows (n, T·w) and vectors (T, w): rows[i, t]·vectors[s] at [t, s, i], float64 of shape (T, T, n).");
     module.def("gram_block", &bound_one<T>, py::arg("left"), py::arg("right"), py::arg("left_terms").noconvert(),
                py::arg("right_terms").noconvert(), py::arg("constant"), py::arg("rows"), py::arg("columns"),
                py::arg("out").noconvert(), py::arg("accumulate"), py::arg("threads") = 0, py::arg("reduced") = false,

@@ -9,6 +9,9 @@
 namespace barren {
 namespace {
 
+// Rows of one task: few enough for all threads to have some, many enough for few partial sums.
+constexpr std::size_t least_rows = 64, most_tasks = 64;
+
 // Tiles of columns in one task: its sums stay in the second cache.
 constexpr std::size_t tiles_a_task = 24;
 
@@ -19,19 +22,35 @@ class PackedRows {
     PackedRows(Matrix<const T> rows, const Execution& execution)
         : width_(rows.columns), data_(divide_up(rows.rows, lanes) * lanes * rows.columns) {
         parallel_for(divide_up(rows.rows, lanes), execution, [&](std::size_t g, int, Progress&) {
-            T* out = data_.data() + g * lanes * width_;
-            for (std::size_t l = 0; l < lanes; ++l) {
-                const T* source = rows.row(std::min(g * lanes + l, rows.rows - 1));
-                for (std::size_t k = 0; k < width_; ++k) out[k * lanes + l] = source[k];
+            // Some entries of all lanes after the other: what is written stays in the nearest cache until it is whole.
+            for (std::size_t first = 0; first < width_; first += entries_at_once) {
+                const std::size_t end = std::min(width_, first + entries_at_once);
+                T* out = data_.data() + g * lanes * width_;
+                for (std::size_t l = 0; l < lanes; ++l) {
+                    const T* source = rows.row(std::min(g * lanes + l, rows.rows - 1));
+                    for (std::size_t k = first; k < end; ++k) out[k * lanes + l] = source[k];
+                }
             }
         });
     }
     const T* group(std::size_t g, std::size_t entry) const { return data_.data() + (g * width_ + entry) * lanes; }
 
   private:
+    static constexpr std::size_t entries_at_once = 16;
     std::size_t width_;
     Buffer<T> data_;
 };
+
+// Σ_k values[k]·weights[k] in eight sums, for they are independent of each other.
+template <class T>
+double dot(const T* values, const double* weights, std::size_t size) {
+    double sums[8] = {};
+    std::size_t k = 0;
+    for (; k + 8 <= size; k += 8)
+        for (std::size_t l = 0; l < 8; ++l) sums[l] += static_cast<double>(values[k + l]) * weights[k + l];
+    for (; k < size; ++k) sums[0] += static_cast<double>(values[k]) * weights[k];
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
 
 template <class T>
 void check(const GramFactor<T>& factor, Range rows, Range columns) {
@@ -69,13 +88,46 @@ double reduced_entry(const GramFactor<T>* factors, std::size_t count, const doub
 }  // namespace
 
 template <class T>
+void column_means(Matrix<const T> rows, Vector<double> out, const Execution& execution) {
+    const std::size_t n = rows.rows, columns = rows.columns;
+    require(n > 0, "rows must have a row");
+    require(out.size == columns, "out must have an entry a column of rows");
+    const std::size_t height = std::max(least_rows, divide_up(n, most_tasks)), tasks = divide_up(n, height);
+    std::vector<double> partial(tasks * columns, 0.0);
+    parallel_for(tasks, execution, [&](std::size_t task, int worker, Progress& progress) {
+        double* sums = partial.data() + task * columns;
+        for (std::size_t i = task * height; i < std::min(n, (task + 1) * height); ++i) {
+            progress.checkpoint(worker);
+            const T* row = rows.row(i);
+            for (std::size_t k = 0; k < columns; ++k) sums[k] += static_cast<double>(row[k]);
+        }
+    });
+    std::fill(out.data, out.data + columns, 0.0);
+    for (std::size_t task = 0; task < tasks; ++task)
+        for (std::size_t k = 0; k < columns; ++k) out[k] += partial[task * columns + k];
+    for (std::size_t k = 0; k < columns; ++k) out[k] /= static_cast<double>(n);
+}
+
+template <class T>
+void cross_products(Matrix<const T> rows, Matrix<const double> vectors, Matrix<double> out,
+                    const Execution& execution) {
+    const std::size_t n = rows.rows, positions = vectors.rows, width = vectors.columns;
+    require(rows.columns == positions * width, "rows must have as many columns as vectors has entries");
+    require(out.rows == positions * positions && out.columns == n,
+            "out must have a row for each pair of rows of vectors, and a column for each row");
+    parallel_for(divide_up(n, least_rows), execution, [&](std::size_t task, int worker, Progress& progress) {
+        for (std::size_t i = task * least_rows; i < std::min(n, (task + 1) * least_rows); ++i) {
+            progress.checkpoint(worker);
+            for (std::size_t pair = 0; pair < positions * positions; ++pair)
+                out.row(pair)[i] = dot(rows.row(i) + pair / positions * width, vectors.row(pair % positions), width);
+        }
+    });
+}
+
+template <class T>
 struct PackedFactor<T>::Data {
     Data(Matrix<const T> matrix, const Execution& execution)
-        : rows(matrix, execution),
-          columns(matrix.columns, matrix.rows, execution,
-                  [&](std::size_t entry, std::size_t first, std::size_t used, T* out) {
-                      for (std::size_t c = 0; c < used; ++c) out[c] = matrix.row(first + c)[entry];
-                  }) {}
+        : rows(matrix, execution), columns(PackedColumns<T>::transposed(matrix, execution)) {}
 
     PackedRows<T> rows;
     PackedColumns<T> columns;
@@ -123,19 +175,29 @@ void gram_block(const GramFactor<T>* factors, std::size_t count, Range rows, Ran
             }
         }
         const std::size_t column = std::max(columns.begin, begin * tile), stop = std::min(columns.end, end * tile);
-        for (std::size_t i = std::max(rows.begin, g * lanes); i < std::min(rows.end, (g + 1) * lanes); ++i) {
-            double* row = out.row(i - rows.begin);
-            for (std::size_t j = column; j < stop; ++j) {
-                const double* sum = sums.data() + (j - begin * tile) * lanes + i - g * lanes;
-                const double found = reduced ? reduced_entry(factors, count, sum, sums_size, i, j)
-                                             : whole_entry(factors, count, sum, sums_size, i, j);
-                double& entry = row[j - columns.begin];
-                entry = accumulate ? entry + found : found;
+        const std::size_t first_row = std::max(rows.begin, g * lanes), end_row = std::min(rows.end, (g + 1) * lanes);
+        // A tile of columns at a time, whose sums are in the nearest cache for all rows.
+        for (std::size_t next = column; next < stop;) {
+            const std::size_t first = next;
+            next = std::min(stop, (first / tile + 1) * tile);
+            for (std::size_t i = first_row; i < end_row; ++i) {
+                double* row = out.row(i - rows.begin);
+                for (std::size_t j = first; j < next; ++j) {
+                    const double* sum = sums.data() + (j - begin * tile) * lanes + i - g * lanes;
+                    const double found = reduced ? reduced_entry(factors, count, sum, sums_size, i, j)
+                                                 : whole_entry(factors, count, sum, sums_size, i, j);
+                    double& entry = row[j - columns.begin];
+                    entry = accumulate ? entry + found : found;
+                }
             }
         }
     });
 }
 
+template void column_means(Matrix<const float>, Vector<double>, const Execution&);
+template void column_means(Matrix<const double>, Vector<double>, const Execution&);
+template void cross_products(Matrix<const float>, Matrix<const double>, Matrix<double>, const Execution&);
+template void cross_products(Matrix<const double>, Matrix<const double>, Matrix<double>, const Execution&);
 template class PackedFactor<float>;
 template class PackedFactor<double>;
 template void gram_block(const GramFactor<float>*, std::size_t, Range, Range, bool, bool, Matrix<double>,

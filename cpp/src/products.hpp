@@ -43,9 +43,7 @@ class PackedColumns {
     // row(point, out) writes the columns of one point.
     template <class Row>
     PackedColumns(std::size_t points, std::size_t columns, const Execution& execution, const Row& row)
-        : points_(points), columns_(columns), tiles_(divide_up(columns, tile)), last_(last_width(columns)) {
-        const std::size_t width = (tiles_ - 1) * tile + last_;
-        data_ = Buffer<T>(points * width);
+        : PackedColumns(points, columns) {
         // Rows are long for many columns, so the columns are split among tasks as well.
         constexpr std::size_t tiles_a_task = 256;
         const std::size_t parts = divide_up(tiles_, tiles_a_task);
@@ -66,6 +64,23 @@ class PackedColumns {
         });
     }
 
+    // Columns that are the rows of a matrix, points its entries: read forward, a tile of them after the other.
+    static PackedColumns transposed(Matrix<const T> matrix, const Execution& execution) {
+        PackedColumns packed(matrix.columns, matrix.rows);
+        parallel_for(packed.tiles_, execution, [&](std::size_t t, int worker, Progress& progress) {
+            const std::size_t first = t * tile, used = std::min(tile, matrix.rows - first), width = packed.width(t);
+            for (std::size_t k = 0; k < packed.chunks(); ++k) {
+                progress.checkpoint(worker);
+                T* out = packed.data_.data() + packed.offset(k, t);
+                for (std::size_t i = 0; i < packed.count_in(k); ++i, out += width) {
+                    for (std::size_t c = 0; c < used; ++c) out[c] = matrix.row(first + c)[k * chunk + i];
+                    std::fill(out + used, out + width, T(0));
+                }
+            }
+        });
+        return packed;
+    }
+
     std::size_t chunks() const { return divide_up(points_, chunk); }
     std::size_t tiles() const { return tiles_; }
     std::size_t width(std::size_t t) const { return t + 1 < tiles_ ? tile : last_; }
@@ -73,6 +88,11 @@ class PackedColumns {
     const T* block(std::size_t k, std::size_t t) const { return data_.data() + offset(k, t); }
 
   private:
+    PackedColumns(std::size_t points, std::size_t columns)
+        : points_(points), columns_(columns), tiles_(divide_up(columns, tile)), last_(last_width(columns)) {
+        data_ = Buffer<T>(points * ((tiles_ - 1) * tile + last_));
+    }
+
     static std::size_t last_width(std::size_t columns) {
         const std::size_t used = columns - (divide_up(columns, tile) - 1) * tile;
         return used <= 2 ? used : used <= 4 ? 4 : tile;

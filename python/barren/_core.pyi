@@ -16,10 +16,12 @@ __all__: list[str] = [
     "available_kernels",
     "available_threads",
     "checkpoint",
+    "column_means",
     "commit",
     "common_ones",
     "compiler",
     "correlations",
+    "cross_products",
     "dedekind_ratios",
     "dedekind_sums",
     "distances",
@@ -106,6 +108,22 @@ def checkpoint() -> None:
     Raises KeyboardInterrupt in a thread whose Stop was set.
     """
 
+@typing.overload
+def column_means(
+    rows: numpy.typing.NDArray[numpy.float32], threads: typing.SupportsInt | typing.SupportsIndex = 0
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    The mean of every column, summed in float64, shape (columns,).
+    """
+
+@typing.overload
+def column_means(
+    rows: numpy.typing.NDArray[numpy.float64], threads: typing.SupportsInt | typing.SupportsIndex = 0
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    The mean of every column, summed in float64, shape (columns,).
+    """
+
 def common_ones(
     x: numpy.typing.NDArray[numpy.int64],
     y: numpy.typing.NDArray[numpy.int64],
@@ -143,6 +161,26 @@ def correlations(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     responses of distinct multipliers for a prime modulus whose units are `powers` of one root, and for a table of finite numbers.
+    """
+
+@typing.overload
+def cross_products(
+    rows: numpy.typing.NDArray[numpy.float32],
+    vectors: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    For rows (n, T·w) and vectors (T, w): rows[i, t]·vectors[s] at [t, s, i], float64 of shape (T, T, n).
+    """
+
+@typing.overload
+def cross_products(
+    rows: numpy.typing.NDArray[numpy.float64],
+    vectors: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    For rows (n, T·w) and vectors (T, w): rows[i, t]·vectors[s] at [t, s, i], float64 of shape (T, T, n).
     """
 
 def dedekind_ratios(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from barren import _core
-from fuzzing.answers import Answer, Arguments, Entry, beyond_single, known, legal, spoiling, sums
+from fuzzing.answers import WORK, Answer, Arguments, Entry, beyond_single, known, legal, spoiling, sums
 from fuzzing.draws import Draw, Made, Packed
 
 KERNELS = _core.available_kernels()
@@ -45,8 +45,12 @@ def draw_weighted_energy(draw: Draw) -> Arguments:
 def weighted_energy(weights: Any, transform: Any, threads: Any) -> Answer:
     legal(transform.ndim == 2 and weights.shape == (len(transform),))
     with np.errstate(all="ignore"):
-        both = sums(weights[None, :], transform.real**2 + transform.imag**2, 1e-13)
-        return Answer(both.value[0], both.size[0], both.tolerance)
+        return flat(sums(weights[None, :], transform.real**2 + transform.imag**2, 1e-13))
+
+
+def flat(one: Answer) -> Answer:
+    """The only row of an answer."""
+    return Answer(one.value[0], one.size[0], one.tolerance)
 
 
 def draw_gcd_product(draw: Draw) -> Arguments:
@@ -252,6 +256,33 @@ def draw_self(draw: Draw) -> Arguments:
     return {"self": Made(draw.chance(0.5))}
 
 
+def draw_column_means(draw: Draw) -> Arguments:
+    n = draw.size(edges=(63, 64, 65, 129)) + 1
+    return {"rows": draw.floats(n, draw.columns(), dtype=draw.dtype()), "threads": draw.threads()}
+
+
+def column_means(rows: Any, threads: Any) -> Answer:
+    legal(rows.ndim == 2 and len(rows) > 0)
+    return flat(sums(np.full((1, len(rows)), 1.0 / len(rows)), rows, 1e-14))
+
+
+def draw_cross_products(draw: Draw) -> Arguments:
+    positions, width = draw.size(3), draw.size(edges=(7, 8, 9, 17))
+    rows = draw.floats(draw.size(edges=(63, 64, 65)), positions * width, dtype=draw.dtype())
+    return {"rows": rows, "vectors": draw.floats(positions, width), "threads": draw.threads()}
+
+
+def cross_products(rows: Any, vectors: Any, threads: Any) -> Answer:
+    legal(rows.ndim == 2 and vectors.ndim == 2 and rows.shape[1] == vectors.size)
+    (positions, width), n = vectors.shape, len(rows)
+    known(positions * n <= WORK)
+    value, size = np.empty((positions, positions, n)), np.empty((positions, positions, n))
+    for t in range(positions):
+        part = sums(vectors, rows[:, t * width : (t + 1) * width].T, 1e-13)
+        value[t], size[t] = part.value, part.size
+    return Answer(value, size, 1e-13)
+
+
 def is_set(self: Any) -> Answer:
     legal(isinstance(self, Made))
     return Answer(bool(self.is_set))
@@ -266,6 +297,8 @@ ENTRIES: dict[str, Entry] = {
     "fold": Entry(draw_fold, fold, "out"),
     "weighted_energy": Entry(draw_weighted_energy, weighted_energy),
     "gcd_product": Entry(draw_gcd_product, gcd_product),
+    "column_means": Entry(draw_column_means, column_means),
+    "cross_products": Entry(draw_cross_products, cross_products),
     "gram_block": Entry(draw_gram_block, gram_block, "out"),
     "PackedFactor32": Entry(draw_packed(SINGLE), packed),
     "PackedFactor64": Entry(draw_packed(DOUBLE), packed),

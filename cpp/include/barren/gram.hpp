@@ -28,6 +28,14 @@ class PackedFactor {
     std::unique_ptr<Data> data_;
 };
 
+// The mean row of a matrix, summed in float64 in an order that depends on the shape alone.
+template <class T>
+void column_means(Matrix<const T> rows, Vector<double> out, const Execution& execution);
+
+// out[t·T + s, i] = rows_t[i]·vectors[s] in float64, for rows (n, T·w) of T positions each, and T vectors of w entries.
+template <class T>
+void cross_products(Matrix<const T> rows, Matrix<const double> vectors, Matrix<double> out, const Execution& execution);
+
 // One factor of a block: (M_t M_sᵀ)[i, j] = left_i·right_j + left_terms[i] + right_terms[j] + constant.
 template <class T>
 struct GramFactor {

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from barren import _validate
 from barren._products import pieces
 from barren.tangents.base import Block, Doubles, Integers, Tangent
-from barren.tangents.packed import RUN, PackedRows, packed_bytes
+from barren.tangents.packed import RUN, PackedRows, for_products, packed_bytes
 
 _Given = TypeVar("_Given", "GivenJacobian", "GivenNTK")
 # Rows that are multiplied in float64 together, if a copy of them takes no more bytes than so many.
@@ -132,7 +132,7 @@ class GivenJacobian(Tangent):
             for start in range(0, self.parameters, self._slab):
                 columns = self._jacobian[:, start : start + self._slab]
                 rows = columns.copy() if self._taken is None else columns[self._taken]
-                packed.append(PackedRows(rows, self._threads))
+                packed.append(PackedRows(*for_products([rows]), self._threads))
                 del rows  # before the next ones are copied
             self._packed = packed
         return self._packed

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from barren import _core
-from barren._scales import leaves_singles, size_for
 from barren.tangents.base import Block
-from barren.tangents.packed import PackedRows, packed_bytes
+from barren.tangents.packed import PackedRows, for_products, packed_bytes
 from barren.tangents.parts import OuterPart, Part, RowsPart
 from barren.tangents.snapshot import at_most
 
@@ -87,10 +86,8 @@ class LayerGram:
         if not self._positions:
             return
         if _is_packed(part):
-            constants, arrays = [constant.numpy(), None], [matrix.numpy() for matrix in matrices]
-            if any(leaves_singles(size_for(array.dtype, array)) for array in arrays):  # both of one dtype
-                arrays = [array.astype(np.float64) for array in arrays]
-            for array, level in zip(arrays, constants, strict=False):
+            arrays = for_products([matrix.numpy() for matrix in matrices])
+            for array, level in zip(arrays, [constant.numpy(), None], strict=False):
                 self._packed.append(PackedRows(array, torch.get_num_threads(), level))
             return
         # Sums over the samples on one thread: torch would cut them by the number of threads, and the bits with it.

@@ -19,7 +19,7 @@ from barren.tangents.capture import capture, collect, unseen
 from barren.tangents.gram import LayerGram, kept_bytes
 from barren.tangents.independence import check_batches
 from barren.tangents.inspect import check_finite, check_unchanged, evenly, outputs_now
-from barren.tangents.packed import COPIES, PackedRows, packed_bytes
+from barren.tangents.packed import COPIES, PackedRows, for_products, packed_bytes
 from barren.tangents.parts import Part, RowsPart
 from barren.tangents.products import (
     PRODUCT_BYTES,
@@ -256,7 +256,9 @@ class ModelTangent(Tangent):
         total = np.zeros((max(0, rows.stop - rows.start), max(0, columns.stop - columns.start)))
         threads = torch.get_num_threads()
         for _, block in self._other_columns([layer], bytes_limit // COPIES):
-            PackedRows(block, threads).block(rows, columns, total, threads, accumulate=True, reduced=reduced)
+            PackedRows(*for_products([block]), threads).block(
+                rows, columns, total, threads, accumulate=True, reduced=reduced
+            )
             del block  # before the next one is made
         return total
 

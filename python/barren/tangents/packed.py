@@ -20,8 +20,13 @@ RUN = 256
 COPIES = 4
 # The core rounds rows up to groups of so many.
 _GROUP = 48
-# Rows whose products with the means are summed in float64 together.
-_ROWS = 1024
+
+
+def for_products(matrices: list[Block]) -> list[Block]:
+    """The matrices themselves, or all of them in float64 where float32 holds no squares of such numbers."""
+    if any(leaves_singles(size_for(matrix.dtype, matrix)) for matrix in matrices):  # they would be 0 or infinite
+        return [matrix.astype(np.float64) for matrix in matrices]
+    return matrices
 
 
 class PackedRows:
@@ -30,31 +35,28 @@ class PackedRows:
     With m_t the mean row of M_t and M' = M − m: M_t·M_sᵀ = m_t·m_s + u_ts + v_ts + M'_t·M'_sᵀ, u_ts[i] = M'_it·m_s,
     v_ts[j] = M'_js·m_t. What is constant over the inputs cancels against the class kernel, whose rows sum to zero. It
     is up to a thousand times what is left in sigmoid networks, so it is kept in float64, and only M'_t·M'_sᵀ is a
-    product in the dtype of M. Sums over inputs and columns are serial: the same bits for any number of threads.
+    product in the dtype of M. The same bits for any number of threads.
 
     Args:
-        matrix: M, float32 or float64; centred in place and not needed afterwards. Float32 of a size whose squares are
-            none is taken to float64.
+        matrix: M, float32 or float64, from `for_products`; centred in place and not needed afterwards.
         threads: Threads of the core; 0 means all.
         constant: What else is the same for all pairs of inputs, (T, T).
     """
 
     def __init__(self, matrix: Block, threads: int, constant: Doubles | None = None) -> None:
-        if leaves_singles(size_for(matrix.dtype, matrix)):  # products in float32 would be 0 or infinite
-            matrix = matrix.astype(np.float64)
-        cube = matrix[:, None] if matrix.ndim == 2 else matrix
-        mean = cube.mean(axis=0, dtype=np.float64).astype(matrix.dtype)
-        cube -= mean
-        exact = mean.astype(np.float64)
-        positions = range(cube.shape[1])
-        self._cross = np.empty((len(positions), len(positions), len(cube)))
-        for first in range(0, len(cube), _ROWS):
-            rows = cube[first : first + _ROWS].astype(np.float64)
-            np.einsum("itw,sw->tsi", rows, exact, out=self._cross[:, :, first : first + _ROWS])
-        level = np.einsum("tw,sw->ts", exact, exact)
+        n, positions = len(matrix), matrix.shape[1] if matrix.ndim == 3 else 1
+        rows = np.ascontiguousarray(matrix).reshape(n, -1)
+        means: Any = _core.column_means  # of either dtype
+        products: Any = _core.cross_products
+        single = means(rows, threads).astype(rows.dtype)
+        rows -= single
+        mean = single.astype(np.float64).reshape(positions, -1)
+        self._cross = products(rows, mean, threads)
+        level = np.einsum("tw,sw->ts", mean, mean)
         self._constant = level if constant is None else level + constant
         pack = _core.PackedFactor32 if matrix.dtype == np.float32 else _core.PackedFactor64
-        self._rows = [pack(np.ascontiguousarray(cube[:, t]), threads) for t in positions]
+        cube = rows.reshape(n, positions, -1)
+        self._rows = [pack(np.ascontiguousarray(cube[:, t]), threads) for t in range(positions)]
 
     def side(self, t: int, s: int) -> Side:
         """What the core takes for M_t·M_sᵀ."""
