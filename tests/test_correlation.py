@@ -9,6 +9,7 @@ from helpers import PRIMES, relative, targets_for
 import barren
 from barren import _core, _fft, targets
 from barren.classes.correlation import Correlation, HalfTransform, halves_of, in_logarithmic_order
+from barren.classes.pairs import PairTransform
 
 ALL_PRIMES = [*PRIMES, 7, 11, 103]  # (p−1)/2 even and odd
 
@@ -38,11 +39,14 @@ def test_responses_and_energies_are_plain_sums(p, backend):
         assert np.abs(correlation.responses(f) - matrix @ f).max() <= 1e-13 * scale, cls
         m = correlation.m
 
-        def fold(sign: float, out: np.ndarray, m: int = m) -> None:
-            np.copyto(out, f[:m] + sign * f[m:])
+        def fold(order: np.ndarray, sign: float, out: np.ndarray, m: int = m) -> None:
+            np.copyto(out, f[order[:m]] + sign * f[order[m:]])
 
         expected = np.mean((matrix @ f) ** 2, axis=0)
-        assert np.abs(correlation.energies(fold, 3) - expected).max() <= 1e-13 * max(expected.max(), 1e-13), cls
+        tolerance = 1e-13 * max(expected.max(), 1e-13)
+        assert np.abs(correlation.energies(fold, 3, apart=True) - expected).max() <= tolerance, cls
+        pairs = np.array([expected[:2].sum(), expected[2]])
+        assert np.abs(correlation.energies(fold, 3) - pairs).max() <= tolerance, cls
 
 
 @pytest.mark.parametrize("m", [1, 2, 3, 4, 5, 6, 9, 50, 51])
@@ -57,6 +61,40 @@ def test_half_transforms_go_there_and_back(m, odd, backend):
     energy = (transform.multiplicities[:, None] * np.abs(coefficients) ** 2).sum(axis=0)
     assert relative(4.0 * energy, (np.abs(np.fft.fft(whole, axis=0)) ** 2).sum(axis=0)) <= 1e-13
     assert transform.multiplicities.sum() == m
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 4, 5, 6, 9, 50, 51, 3 * 101, 4 * 103, 9 * 101, 10 * 107, 3 * 101**2])
+@pytest.mark.parametrize("odd", [False, True])
+def test_pairs_are_transformed_to_every_frequency_of_their_half_once(m, odd, backend):
+    rng = np.random.default_rng(m)
+    f = rng.standard_normal((2 * m, 2)) @ np.array([[1.0, 0.0], [0.0, 1e-3]])
+    sign, transform = (-1.0 if odd else 1.0), PairTransform(m, odd)
+    assert sorted(transform.order.tolist()) == list(range(2 * m))
+    folded = f[transform.order[:m]] + sign * f[transform.order[m:]]
+    pairs = folded.view(np.complex128).copy()
+    transform.forward(pairs, 2)
+    z = f[:, 0] + 1j * f[:, 1]
+    expected = np.fft.fft(z)[1 if odd else 0 :: 2]
+    # The order is that of any one sequence, whose frequencies this one must have at the same places.
+    assert relative(np.sort(np.abs(pairs[:, 0])), np.sort(np.abs(expected))) <= 1e-12
+    one, other = rng.standard_normal(m), rng.standard_normal(m)
+    h = one + 1j * other
+    halves = (np.concatenate([half, sign * half]) for half in (one, h))
+    spectra = [np.abs(np.fft.fft(half))[1 if odd else 0 :: 2] ** 2 / 4.0 for half in halves]
+    first = transform.order[:m]
+    given = (np.where(first < m, 1.0, sign) * h[first % m]).astype(np.complex128)[:, None]
+    transform.forward(given, 1)
+    weighted = _core.weighted_energy(transform.energies(one), given)[0]
+    assert abs(weighted - spectra[0] @ spectra[1]) <= 1e-11 * weighted
+
+
+def test_lengths_with_a_large_prime_factor_are_split():
+    assert [_fft.good_thomas(n) for n in (21 * 2381, 4 * 103**2)] == [(21, 2381), (4, 103**2)]
+    assert [_fft.good_thomas(n) for n in (1, 97 * 96, 2 * 103, 103, 103**2)] == [
+        (1, 1), (1, 97 * 96), (1, 206), (1, 103), (1, 103**2)]  # fmt: skip
+    order = _fft.good_thomas_order(21, 2381)
+    assert np.array_equal(order % 21, np.repeat(np.arange(21), 2381))
+    assert np.array_equal(order % 2381, np.tile(np.arange(2381), 21))
 
 
 def test_most_targets_have_one_half():

@@ -10,7 +10,7 @@ namespace barren {
 namespace {
 
 // Rows of one task: few enough for all threads to have some, many enough for few partial sums.
-constexpr std::size_t least_rows = 64, most_tasks = 64;
+constexpr std::size_t least_rows = 256, most_tasks = 16;
 
 // Tiles of columns in one task: its sums stay in the second cache.
 constexpr std::size_t tiles_a_task = 24;

@@ -16,6 +16,8 @@ from barren import _core
 
 # A length without a prime factor as large as this is transformed factor by factor.
 _BLUESTEIN = 100
+# What is left of a length without the power of its largest prime must be this, or two transforms take as long as one.
+_LEAST_FEW = 3
 # Doubles that one call transforms: a tenth of a second; the fewer where the length has a large prime factor.
 _NUMBERS, _FEWER_NUMBERS = 1 << 22, 1 << 21
 # Columns that the libraries take together: no fewer, but half of them where the length has a large prime factor.
@@ -86,22 +88,83 @@ def ifft(x: np.ndarray, axis: int = 0, workers: int = 1) -> np.ndarray:
     return _complex(x, axis, workers, None, forward=False)
 
 
+def good_thomas(n: int) -> tuple[int, int]:
+    """Coprime (few, large) with few·large = n, in whose order `fft_in_place` takes and gives n numbers; few may be 1.
+
+    A length with a large prime factor goes by Bluestein's algorithm, a convolution of more than twice the length. By
+    the map of Good and Thomas it is the length of that factor alone, which fits in a cache.
+
+    >>> good_thomas(3 * 7 * 2381), good_thomas(2 * 2381), good_thomas(2**16)
+    ((21, 2381), (1, 4762), (1, 65536))
+    """
+    prime = large = _largest_factor(n)
+    while prime > 1 and n // large % prime == 0:
+        large *= prime
+    few = n // large
+    return (few, large) if prime >= _BLUESTEIN and few >= _LEAST_FEW else (1, n)
+
+
+def is_by_bluestein(n: int) -> bool:
+    """Whether `fft_in_place` transforms all of a length by a convolution."""
+    return _largest_factor(n) >= _BLUESTEIN and good_thomas(n)[0] == 1
+
+
+def good_thomas_order(few: int, large: int) -> np.ndarray:
+    """The number i(r) of the sample in row r: that with the rests r // large modulo few and r % large modulo large."""
+    first = large * pow(large, -1, few) * np.arange(few, dtype=np.int64)[:, None]
+    second = few * pow(few, -1, large) * np.arange(large, dtype=np.int64)
+    return np.asarray((first + second) % (few * large)).reshape(-1)
+
+
+def fft_in_place(x: np.ndarray, lengths: tuple[int, int], workers: int = 1, *, forward: bool = True) -> None:
+    """The transform along axis 0 of complex x, shape (few·large, b), forward e(−ik/n), backward e(ik/n)/n, in place.
+
+    Rows are in the order of `good_thomas_order`; frequencies come in an order of their own, the same for both ways.
+    """
+    few, large = lengths
+    columns = x.shape[1]
+    sides = [(x.reshape(1, few, large * columns), few), (x.reshape(few, large, columns), large)]
+    for cube, length in sides:
+        if length == 1:
+            continue
+        # Some of the other axes at a time, so that Ctrl-C need not wait for all.
+        for start in range(0, len(cube), _rows_a_piece(cube)):
+            rows = cube[start : start + _rows_a_piece(cube)]
+            for column in range(0, cube.shape[2], _most_columns(length)):
+                _core.checkpoint()
+                part = rows[:, :, column : column + _most_columns(length)]
+                found = _complex_part(part, 1, workers, part, forward=forward)
+                if not np.may_share_memory(found, part):
+                    part[...] = found
+
+
+def _rows_a_piece(cube: np.ndarray) -> int:
+    return max(1, _FEWER_NUMBERS // (2 * cube[:1].size))
+
+
+def _most_columns(length: int) -> int:
+    least = _VECTOR // 2 if _largest_factor(length) >= _BLUESTEIN else _VECTOR
+    return max(least, _FEWER_NUMBERS // (2 * length) // least * least)
+
+
 def _complex(x: np.ndarray, axis: int, workers: int, out: np.ndarray | None, *, forward: bool) -> np.ndarray:
+    def transform(part: np.ndarray, into: np.ndarray | None) -> np.ndarray:
+        return _complex_part(part, axis, workers, into, forward=forward)
+
+    return _in_pieces(transform, x, x.shape[axis], axis, np.complex128, out)
+
+
+def _complex_part(x: np.ndarray, axis: int, workers: int, out: np.ndarray | None, *, forward: bool) -> np.ndarray:
+    """One call of the library; in place where `out` is `x` itself, if the library can."""
     if _has_ducc0():
         from ducc0 import fft as ducc
 
-        def transform(part: np.ndarray, into: np.ndarray | None) -> np.ndarray:
-            how: dict[str, Any] = {"inorm": 0 if forward else 2, "nthreads": workers, "out": into}
-            return cast(np.ndarray, ducc.c2c(part, axes=(axis,), forward=forward, **how))
-    else:
-        from scipy import fft as scipy_fft
+        how: dict[str, Any] = {"inorm": 0 if forward else 2, "nthreads": workers, "out": out}
+        return cast(np.ndarray, ducc.c2c(x, axes=(axis,), forward=forward, **how))
+    from scipy import fft as scipy_fft
 
-        one_way = scipy_fft.fft if forward else scipy_fft.ifft
-
-        def transform(part: np.ndarray, into: np.ndarray | None) -> np.ndarray:
-            return cast(np.ndarray, one_way(part, axis=axis, workers=workers))
-
-    return _in_pieces(transform, x, x.shape[axis], axis, np.complex128, out)
+    one_way = scipy_fft.fft if forward else scipy_fft.ifft
+    return cast(np.ndarray, one_way(x, axis=axis, workers=workers, overwrite_x=out is x))
 
 
 def _in_pieces(

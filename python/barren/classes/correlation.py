@@ -8,10 +8,9 @@ is transformed: half the work of a transform of length p − 1 (docs/theory, sec
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from barren._products import pieces
 from barren._validate import Floats, Integers
 from barren.classes.group import unit_group
 from barren.classes.modular import ModularMultiplication
+from barren.classes.pairs import PairTransform, Scratch
 
 # A half of ψ below this, relative to the other, is rounding.
 _ROUNDING = 8.0 * np.finfo(np.float64).eps
@@ -65,24 +65,21 @@ class HalfTransform:
             return _fft.working_bytes(self.m // 2, real=False) + 16 * self.m
         return _fft.working_bytes(self.m, real=True)
 
-    def forward(self, h: np.ndarray, workers: int = 1, out: np.ndarray | None = None) -> np.ndarray:
-        """The transform along axis 0 of real `h`, shape (m,) or (m, b); `h` may be overwritten.
-
-        `out` is memory that may be used for the result, complex128 with a row for each of `multiplicities`.
-        """
+    def forward(self, h: np.ndarray, workers: int = 1) -> np.ndarray:
+        """The transform along axis 0 of real `h`, shape (m,) or (m, b); `h` may be overwritten."""
         if not self.odd:
-            return _fft.rfft(h, workers=workers, out=out)
+            return _fft.rfft(h, workers=workers)
         if self.m % 2 == 1:
             # (−1)^i·h(i) has period m, and its frequency k is the odd frequency 2k + m of h.
             h[1::2] *= -1.0
-            return _fft.rfft(h, workers=workers, out=out)
+            return _fft.rfft(h, workers=workers)
         # The frequencies 4k + 1 of h are those of c(j) = (h(j) − i·h(j + m/2))·e(−j/2m), of length m/2.
         half = self.m // 2
         folded = np.empty((half, *h.shape[1:]), dtype=np.complex128)
         folded.real, folded.imag = h[:half], h[half:]
         np.conjugate(folded, out=folded)
         folded *= self._twist(h.ndim)
-        return _fft.fft(folded, workers=workers, out=out)
+        return _fft.fft(folded, workers=workers)
 
     def inverse(self, coefficients: np.ndarray, workers: int = 1) -> np.ndarray:
         """The real sequence of length m that has this transform."""
@@ -101,27 +98,12 @@ class HalfTransform:
         return np.asarray(np.exp((-1j * np.pi / self.m) * j).reshape(-1, *[1] * (rank - 1)))
 
 
-class Scratch(threading.local):
-    """Arrays that are used again, each thread's own: a fresh one of megabytes costs as much as what is done with it."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, np.ndarray] = {}
-
-    def take(self, name: str, shape: tuple[int, int], dtype: Any) -> np.ndarray:
-        """An array of this shape with any content."""
-        array = self._kept.get(name)
-        if array is None or array.shape != shape:
-            array = self._kept[name] = np.empty(shape, dtype)
-        return array
-
-
 @dataclass(frozen=True)
 class _Half:
     """One half of the centred ψ(g^i): how it is transformed, and its transform."""
 
     transform: HalfTransform
     psi_hat: np.ndarray
-    multiplicities: Floats
 
     @property
     def sign(self) -> float:
@@ -154,42 +136,72 @@ class Correlation:
         psi -= mean
         self.zero_excess = float(table[0]) - mean
         even, odd = 0.5 * (psi[: self.m] + psi[self.m :]), 0.5 * (psi[: self.m] - psi[self.m :])
-        largest = float(np.abs(psi).max())
-        self.halves: list[_Half] = []
-        for is_odd, values in ((False, even), (True, odd)):
-            if float(np.abs(values).max()) > _ROUNDING * largest:
-                transform = HalfTransform(self.m, is_odd)
-                coefficients = transform.forward(values, workers)
-                if not is_odd:
-                    coefficients[0] = 0.0
-                self.halves.append(_Half(transform, coefficients, transform.multiplicities))
+        least = _ROUNDING * float(np.abs(psi).max())
+        # Whether it is odd, and its values, of each half that is more than rounding.
+        self._parts = [part for part in ((False, even), (True, odd)) if float(np.abs(part[1]).max()) > least]
+
+    @cached_property
+    def halves(self) -> list[_Half]:
+        """What responses need of ψ̃."""
+        found = []
+        for is_odd, values in self._parts:
+            transform = HalfTransform(self.m, is_odd)
+            coefficients = transform.forward(values.copy(), self.workers)
+            if not is_odd:
+                coefficients[0] = 0.0
+            found.append(_Half(transform, coefficients))
+        return found
+
+    @cached_property
+    def powers(self) -> list[tuple[PairTransform, Floats]]:
+        """What energies need of ψ̃: |P[χ]|² at the characters of each half, P of the whole length p − 1."""
+        found = []
+        for is_odd, values in self._parts:
+            transform = PairTransform(self.m, is_odd)
+            power = 4.0 * transform.energies(values, self.workers)  # `values` are of the half, of length m
+            if not is_odd:
+                power[0] = 0.0
+            found.append((transform, power))
+        return found
 
     def energies(
-        self, fold: Callable[[float, np.ndarray], None], columns: int, scratch: Scratch | None = None
+        self,
+        fold: Callable[[Integers, float, np.ndarray], None],
+        columns: int,
+        scratch: Scratch | None = None,
+        *,
+        apart: bool = False,
     ) -> Floats:
-        """Σ_χ |P[χ]|²·|F[χ]|²/(p−1)², the variance of R over the units, for every column of f.
+        """Σ_χ |P[χ]|²·|F[χ]|²/(p−1)², the variance of R over the units, of columns of f or of pairs of them.
 
         P and F are the transforms of length p − 1 of ψ̃(g^i) and f (docs/theory, formula 2).
 
         Args:
-            fold: fold(sign, out) writes f(i) + sign·f(i+m) for i < m into out, float64 of shape (m, columns).
+            fold: fold(order, sign, out) writes f(order[r]) + sign·f(order[r+m]) for r < m into out, float64 of shape
+                (m, columns).
             columns: the number of columns.
             scratch: memory that calls for one block after the other share.
+            apart: whether each column is wanted by itself; it takes twice the work.
 
         Returns:
-            float64, shape (columns,).
+            float64: of columns 2i and 2i+1 together, shape (⌈columns/2⌉,), or of every column, shape (columns,).
         """
         scratch = Scratch() if scratch is None else scratch
-        total = np.zeros(columns)
-        folded = scratch.take("folded", (self.m, columns), np.float64)
-        for half in self.halves:
-            fold(half.sign, folded)
-            _take_out_mean(folded, half.transform)
-            room = scratch.take("transform", (len(half.multiplicities), columns), np.complex128)
-            transformed = half.transform.forward(folded, self.workers, room)
-            # ψ̂ is of the half, of length m: P = 2·ψ̂, while f was folded whole.
-            power = half.multiplicities * 4.0 * (half.psi_hat.real**2 + half.psi_hat.imag**2)
-            total += _core.weighted_energy(power, transformed, self.workers)
+        count = columns if apart else (columns + 1) // 2
+        pairs = scratch.take("pairs", (self.m, count), np.complex128)
+        real = pairs.view(np.float64)
+        direct = not apart and columns == 2 * count
+        folded = real if direct else scratch.take("folded", (self.m, columns), np.float64)
+        total = np.zeros(count)
+        for transform, power in self.powers:
+            fold(transform.order, -1.0 if transform.odd else 1.0, folded)
+            if not transform.odd:  # ψ̃ does not see the mean, whose rounding would reach every frequency
+                folded -= folded.mean(axis=0)
+            if not direct:
+                pairs[...] = 0.0
+                (real[:, ::2] if apart else real[:, :columns])[...] = folded
+            transform.forward(pairs, self.workers)
+            total += _core.weighted_energy(power, pairs, self.workers)
         total /= self.order**2
         return total
 
@@ -201,7 +213,8 @@ class Correlation:
         out = np.zeros(f.shape)
         for half in self.halves:
             folded = f[: self.m] + half.sign * f[self.m :]
-            _take_out_mean(folded, half.transform)
+            if not half.transform.odd:  # as for energies
+                folded -= folded.mean(axis=0)
             spectrum = half.transform.forward(folded, self.workers)
             np.conj(spectrum, out=spectrum)
             spectrum *= _column(half.psi_hat, f.ndim)
@@ -259,12 +272,6 @@ def in_their_order(by_logarithm: np.ndarray, logarithms: Integers) -> Floats:
 def all_differ(logarithms: Integers, order: int) -> bool:
     """Whether no logarithm occurs twice; each lies in 0..order−1."""
     return int(np.bincount(logarithms, minlength=order).max(initial=0)) <= 1
-
-
-def _take_out_mean(folded: np.ndarray, transform: HalfTransform) -> None:
-    """Of a periodic half, whose mean ψ̃ does not see: in the transform its rounding would reach every frequency."""
-    if not transform.odd:
-        folded -= folded.mean(axis=0)
 
 
 def _column(vector: np.ndarray, rank: int) -> np.ndarray:

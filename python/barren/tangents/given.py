@@ -132,7 +132,8 @@ class GivenJacobian(Tangent):
             for start in range(0, self.parameters, self._slab):
                 columns = self._jacobian[:, start : start + self._slab]
                 rows = columns.copy() if self._taken is None else columns[self._taken]
-                packed.append(PackedRows(*for_products([rows]), self._threads))
+                (rows,) = for_products(rows)
+                packed.append(PackedRows(rows, self._threads))
                 del rows  # before the next ones are copied
             self._packed = packed
         return self._packed

@@ -86,7 +86,7 @@ class LayerGram:
         if not self._positions:
             return
         if _is_packed(part):
-            arrays = for_products([matrix.numpy() for matrix in matrices])
+            arrays = for_products(*(matrix.numpy() for matrix in matrices))
             for array, level in zip(arrays, [constant.numpy(), None], strict=False):
                 self._packed.append(PackedRows(array, torch.get_num_threads(), level))
             return

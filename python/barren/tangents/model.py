@@ -256,10 +256,10 @@ class ModelTangent(Tangent):
         total = np.zeros((max(0, rows.stop - rows.start), max(0, columns.stop - columns.start)))
         threads = torch.get_num_threads()
         for _, block in self._other_columns([layer], bytes_limit // COPIES):
-            PackedRows(*for_products([block]), threads).block(
-                rows, columns, total, threads, accumulate=True, reduced=reduced
-            )
+            (block,) = for_products(block)
+            packed = PackedRows(block, threads)
             del block  # before the next one is made
+            packed.block(rows, columns, total, threads, accumulate=True, reduced=reduced)
         return total
 
     def products(self, directions: npt.ArrayLike) -> Doubles:

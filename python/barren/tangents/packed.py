@@ -22,11 +22,11 @@ COPIES = 4
 _GROUP = 48
 
 
-def for_products(matrices: list[Block]) -> list[Block]:
+def for_products(*matrices: Block) -> list[Block]:
     """The matrices themselves, or all of them in float64 where float32 holds no squares of such numbers."""
     if any(leaves_singles(size_for(matrix.dtype, matrix)) for matrix in matrices):  # they would be 0 or infinite
         return [matrix.astype(np.float64) for matrix in matrices]
-    return matrices
+    return list(matrices)
 
 
 class PackedRows:

@@ -28,7 +28,7 @@ from barren import _core, _fft
 from barren._canonical import parsed
 
 # Raised when a measurement below changes its meaning.
-_VERSION = 9
+_VERSION = 10
 # The half orders (p − 1)/2 stand for the lengths that libraries transform in three ways: 2^15 factor by factor,
 # 3·7·1451 with a convolution in place of the large factor, and the prime 30269 with one in place of all of it.
 _PRIMES = {"smooth": 65537, "mixed": 60943, "prime": 60539}
@@ -92,18 +92,21 @@ class Rates:
 
     def energy(self, length: int) -> float:
         """Seconds of one column of `length` points."""
-        return self._by_length("energy", length)
+        kind = _kind(length)
+        if kind == "mixed" and _fft.is_by_bluestein(length):  # the whole of it, as of a prime
+            kind = "prime"
+        return self._by_length("energy", length, kind)
 
     def responses(self, length: int) -> float:
         """Seconds of the responses of one column of `length` points."""
-        return self._by_length("response", length)
+        return self._by_length("response", length, _kind(length))
 
     def transform(self, length: int) -> float:
         """Seconds of one real transform of `length` points."""
-        return self._by_length("transform", length)
+        return self._by_length("transform", length, _kind(length))
 
-    def _by_length(self, work: str, length: int) -> float:
-        rate: float = getattr(self, f"{work}_{_kind(length)}")
+    def _by_length(self, work: str, length: int, kind: str) -> float:
+        rate: float = getattr(self, f"{work}_{kind}")
         return length * math.log2(max(2, length)) * rate
 
     def product(self, dtype: np.dtype[Any]) -> float:

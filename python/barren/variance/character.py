@@ -11,7 +11,9 @@ import numpy as np
 
 from barren import _core
 from barren._pool import in_order
-from barren.classes.correlation import Scratch, halves_of, in_logarithmic_order
+from barren._validate import Integers
+from barren.classes.correlation import halves_of, in_logarithmic_order
+from barren.classes.pairs import Scratch
 from barren.variance.members import ByCorrelation
 from barren.variance.passes import Passes
 from barren.variance.problem import Pairing, Problem, Shares
@@ -102,23 +104,28 @@ class Columns(ByCorrelation):
         self.order = np.full(self.correlation.order, -1)
         self.order[self.logarithms[units]] = units
         self.repeats = int((self.order >= 0).sum()) < len(units)
+        if not _takes_responses(problem):
+            self.correlation.powers  # noqa: B018  made here once, and not by every thread at the same time
 
     def variances(self, block: np.ndarray) -> np.ndarray:
-        """The variance of every column over "units" or "all", float64, shape (b,)."""
+        """The variances over "units" or "all" of pairs of neighbouring columns, or of each where that is asked for."""
         rows, order, weights = self.problem.steadied(block), self.order, self.weights
         if self.repeats:
             rows = in_logarithmic_order(rows, self.logarithms, self.correlation.order, self.weights)
             order, weights = np.arange(len(rows)), np.ones(len(rows))
 
-        def fold(sign: float, out: np.ndarray) -> None:
-            _core.fold(rows, order, weights, sign, out, self.correlation.workers)
+        def fold(turned: Integers, sign: float, out: np.ndarray) -> None:
+            _core.fold(rows, order[turned], weights, sign, out, self.correlation.workers)
 
-        over_units = self.correlation.energies(fold, block.shape[1], self.scratch)
+        apart = self.problem.per_parameter
+        over_units = self.correlation.energies(fold, block.shape[1], self.scratch, apart=apart)
         if self.cls.multipliers == "units":
             return over_units
         p = self.cls.p
         total = (self.weights * (self.logarithms >= 0)) @ block
         excess = (self.correlation.zero_excess * total) ** 2  # ‖G_0 − E G‖² over the units
+        if not apart:
+            excess = np.add.reduceat(excess, np.arange(0, len(excess), 2))
         spread: np.ndarray = (p - 1) / p * over_units + (p - 1) / p**2 * excess
         return spread
 
