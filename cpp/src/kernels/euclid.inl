@@ -35,19 +35,12 @@ inline bool any(Signed x) {
 #endif
 }
 
-// p/q to some 11 bits and with its sign, or 0 where q = 0.
+// p/q to 13 bits at least and with its sign, or 0 where q = 0.
 inline Reals ratio(Reals p, Reals q) {
 #if BARREN_VECTOR_BYTES == 64
     const __m512d divisor = reinterpret_cast<__m512d>(q);
     const __mmask8 some = _mm512_cmp_pd_mask(divisor, _mm512_setzero_pd(), _CMP_NEQ_UQ);
     return p * reinterpret_cast<Reals>(_mm512_maskz_rcp14_pd(some, divisor));
-#elif BARREN_VECTOR_BYTES == 32
-    const Reals inverse =
-        reinterpret_cast<Reals>(_mm256_cvtps_pd(_mm_rcp_ps(_mm256_cvtpd_ps(reinterpret_cast<__m256d>(q)))));
-    return p * where(q != Reals{}, inverse);
-#elif defined(__x86_64__) || defined(_M_X64)
-    const Reals inverse = reinterpret_cast<Reals>(_mm_cvtps_pd(_mm_rcp_ps(_mm_cvtpd_ps(reinterpret_cast<__m128d>(q)))));
-    return p * where(q != Reals{}, inverse);
 #else
     return where(q != Reals{}, p / q);
 #endif
@@ -125,7 +118,7 @@ inline Reals last_of(const Chain& c) { return c.p + c.q; }
 inline Reals whole_of(const Chain& c) { return c.whole - where(ended_odd(c), broadcast<Reals>(3.0)); }
 inline Reals either(Signed mask, Reals x, Reals y) { return reals_of((signed_of(x) & mask) | (signed_of(y) & ~mask)); }
 
-// k < 2^52: doubles hold every integer here, since |v_{j+1}·p_j| < 3k/2. divide() is wrong at 2^51 and above, which
+// k < 2^52: doubles hold every integer here, since |v_j| < 3k/2. divide() is wrong at 2^51 and above, which
 // leaves a whole that rounded() refuses.
 void dedekind_narrow(const DedekindModulus& modulus, const std::uint64_t* h, std::size_t count, double* sums) {
     const Reals k = broadcast<Reals>(static_cast<double>(modulus.k));
