@@ -75,7 +75,7 @@ def test_sums_are_those_of_the_definition_rounded_once(k, kernel):
     assert _core.dedekind_sums(h, NONE, k).tolist() == _core.dedekind_sums(h, 0 * c, k).tolist()
 
 
-@pytest.mark.parametrize("k", [*LARGE, 2**52 - 1, 2**52, 2**53, 2**63 - 1, 3 * 2**50])
+@pytest.mark.parametrize("k", [*LARGE, 2**52 - 1, 2**52, 2**53 - 111, 2**53, 2**63 - 1, 3 * 2**50])
 def test_sums_of_large_moduli_equal_flints_to_the_last_bit(k, kernel):
     rng = np.random.default_rng(k % 1000)
     some = [0, 1, 2, 3, k - 1, k - 2, k // 2, k // 3 + 1]
@@ -90,6 +90,23 @@ def test_sums_of_large_moduli_equal_flints_to_the_last_bit(k, kernel):
     shifted = _core.dedekind_sums(h, c, k, 1)
     assert np.array_equal(shifted, [dedekind._any_sum(int(a), k, int(b)) for a, b in zip(h, c, strict=True)])
     assert np.array_equal(shifted, _core.dedekind_sums(h, c, k, 7))
+
+
+def test_sums_in_lanes_equal_those_in_integers(kernel):
+    """Moduli of every length; h with large quotients, common divisors and many steps. A shift of 0 is in integers."""
+    rng = np.random.default_rng(3)
+    fibonacci = [1, 2]
+    while fibonacci[-1] < 2**62:
+        fibonacci.append(sum(fibonacci[-2:]))
+    moduli = [*range(1, 40), *fibonacci, *(2**bits + d for bits in (51, 52, 53, 62) for d in (-2, -1, 1, 3))]
+    moduli += [int(k) for bits in range(6, 64) for k in rng.integers(2 ** (bits - 1), 2**bits, 4, dtype=np.uint64)]
+    for k in moduli:
+        near = [k // i for i in range(1, 12)] + [k >> i for i in range(63)]
+        h = [a + d for a in near for d in (-1, 0, 1)]
+        h += [2**i for i in range(63)] + [-(3**i) for i in range(40)] + fibonacci[-4:]
+        places = np.concatenate([[a % k for a in h], rng.integers(0, k, 200)]).astype(np.int64)
+        expected = _core.dedekind_sums(places, np.zeros_like(places), k, 1)
+        assert np.array_equal(_core.dedekind_sums(places, NONE, k, 1), expected)
 
 
 @settings(max_examples=200, deadline=None)

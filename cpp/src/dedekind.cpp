@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -19,8 +20,8 @@ using UnsignedWide = unsigned __int128;
 
 constexpr std::size_t block = 512;
 // Nanoseconds that were measured for a sum at k near 2^62, without and with shifts, and for the value of a sawtooth.
-constexpr double unshifted_cost = 37.0, shifted_cost = 230.0, sawtooth_cost = 3.0;
-// Doubles divide integers below this exactly, and so do the kernels.
+constexpr double unshifted_cost = 17.0, shifted_cost = 230.0, sawtooth_cost = 3.0;
+// Below this the kernels need no more digits than a double has.
 constexpr std::uint64_t narrow_limit = std::uint64_t{1} << 52;
 
 // Rationals with the denominator k < 2^63, each rounded once to the nearest double, ties to even.
@@ -132,29 +133,25 @@ double sum(std::uint64_t h, std::uint64_t k, std::uint64_t c, const Rounding& ov
     return Rounding(k)(numerator);
 }
 
+DedekindModulus with_inverse(std::uint64_t k) {
+    int exponent;
+    const double inverse = 1.0 / static_cast<double>(k);
+    const auto digits = static_cast<std::uint64_t>(std::ldexp(std::frexp(inverse, &exponent), 53));
+    // 1 − k·inverse in units of 2^(exponent − 53), without an error.
+    const auto left = static_cast<Wide>((UnsignedWide{1} << (53 - exponent)) - static_cast<UnsignedWide>(digits) * k);
+    return {k, inverse, std::ldexp(static_cast<double>(left), exponent - 53) / static_cast<double>(k)};
+}
+
 // σ(h[i], k, 0) for i < count; h is padded to whole groups.
-void unshifted_sums(std::array<std::uint64_t, block>& h, std::size_t count, std::uint64_t k, const Rounding& over_k,
-                    double* out) {
-    const bool narrow = k < narrow_limit;
-    const auto euclid = narrow ? kernels().euclid_narrow : kernels().euclid_wide;
-    if (euclid == nullptr) {
-        for (std::size_t i = 0; i < count; ++i) out[i] = sum(h[i], k, 0, over_k);
-        return;
-    }
+void unshifted_sums(std::array<std::uint64_t, block>& h, std::size_t count, const DedekindModulus& modulus,
+                    const Rounding& over_k, double* out) {
+    const std::uint64_t k = modulus.k;
+    const auto several = k < narrow_limit ? kernels().dedekind_narrow : kernels().dedekind_wide;
     const std::size_t padded = (count + euclids - 1) / euclids * euclids;
     for (std::size_t i = count; i < padded; ++i) h[i] = 0;
-    std::array<std::uint64_t, block> divisors;
-    std::array<std::int64_t, block> factors, wholes;
-    euclid(k, h.data(), padded, divisors.data(), factors.data(), wholes.data());
-    for (std::size_t i = 0; i < count; ++i) {
-        if (divisors[i] != 1) {
-            out[i] = sum(h[i], k, 0, over_k);
-            continue;
-        }
-        const std::int64_t whole = wholes[i] - (factors[i] > 0 ? 3 : 0);
-        const Wide rest = static_cast<Wide>(h[i]) + factors[i];
-        out[i] = over_k(static_cast<Wide>(whole) * static_cast<Wide>(k) + rest);
-    }
+    std::array<double, block> sums;
+    several(modulus, h.data(), padded, sums.data());
+    for (std::size_t i = 0; i < count; ++i) out[i] = std::isnan(sums[i]) ? sum(h[i], k, 0, over_k) : sums[i];
 }
 
 void shifted_sums(const std::array<std::uint64_t, block>& h, const std::array<std::uint64_t, block>& c,
@@ -202,6 +199,7 @@ void dedekind_sums(Vector<const std::int64_t> h, Vector<const std::int64_t> c, s
                    const Execution& execution) {
     check_modulus(k);
     const Rounding over_k(k);
+    const DedekindModulus modulus = with_inverse(k);
     require(out.size == h.size, "out must have one entry for each h");
     require(c.size == 0 || c.size == h.size, "c must be empty or have one entry for each h");
     const double cost = c.size == 0 ? unshifted_cost : shifted_cost;
@@ -210,7 +208,7 @@ void dedekind_sums(Vector<const std::int64_t> h, Vector<const std::int64_t> c, s
         const std::size_t first = task * block, count = std::min(block, h.size - first);
         std::array<std::uint64_t, block> at, shifts;
         take(h, first, count, k, "h", at);
-        if (c.size == 0) return unshifted_sums(at, count, k, over_k, out.data + first);
+        if (c.size == 0) return unshifted_sums(at, count, modulus, over_k, out.data + first);
         take(c, first, count, k, "c", shifts);
         shifted_sums(at, shifts, count, k, over_k, out.data + first);
     });
@@ -221,11 +219,12 @@ void dedekind_ratios(Vector<const std::int64_t> inverses, Vector<const std::int6
     check_modulus(k);
     require(a < k && b < k, "shifts must lie in 0..k-1");
     const Rounding over_k(k);
+    const DedekindModulus modulus = with_inverse(k);
     const FixedMultiplier times_a(a, k);
     const double cost = a == 0 && b == 0 ? unshifted_cost : shifted_cost;
     for_ratios(inverses, columns, k, out, execution, cost,
                [&](std::array<std::uint64_t, block>& ratios, std::size_t count, double* values) {
-                   if (a == 0 && b == 0) return unshifted_sums(ratios, count, k, over_k, values);
+                   if (a == 0 && b == 0) return unshifted_sums(ratios, count, modulus, over_k, values);
                    std::array<std::uint64_t, block> shifts;
                    for (std::size_t i = 0; i < count; ++i) {
                        const std::uint64_t moved = times_a(ratios[i]);

@@ -70,6 +70,12 @@ struct KernelSet {
                                const T* columns, std::size_t width, std::size_t count, double* sums);
 };
 
+// k < 2^63, and 1/k as the sum of two doubles to 2^-100 of it.
+struct DedekindModulus {
+    std::uint64_t k;
+    double inverse, inverse_rest;
+};
+
 struct Kernels {
     const char* name;
     KernelSet<float> f32;
@@ -80,14 +86,10 @@ struct Kernels {
                             const std::int64_t* points, std::size_t count, std::uint32_t* residues);
     void (*multiply_wide)(std::uint64_t modulus, const std::uint64_t* multipliers, const std::uint64_t* quotients,
                           const std::int64_t* points, std::size_t count, std::uint64_t* residues);
-    // Euclid's algorithm on p_1 = k, p_2 = h[i] for i < count, a multiple of euclids: the greatest common divisor
-    // p_{t+1}, (−1)^{t+1}·v_{t+1} with v_1 = 0, v_2 = 1, v_{j+2} = v_j + a_j·v_{j+1}, and Σ_j (−1)^{j+1}·a_j, where a_j
-    // = ⌊p_j/p_{j+1}⌋ and t is the number of steps. Narrow: k < 2^52. Wide: k < 2^63, or nullptr where the set has
-    // none; a divisor of 0 says that it is not computed.
-    void (*euclid_narrow)(std::uint64_t k, const std::uint64_t* h, std::size_t count, std::uint64_t* divisors,
-                          std::int64_t* factors, std::int64_t* wholes);
-    void (*euclid_wide)(std::uint64_t k, const std::uint64_t* h, std::size_t count, std::uint64_t* divisors,
-                        std::int64_t* factors, std::int64_t* wholes);
+    // sums[i] = σ(h[i], k, 0) by Euclid's algorithm for i < count, a multiple of euclids: correctly rounded, or NaN
+    // where that is not certain, where h[i] and k have a common divisor and where a quotient is huge. Narrow: k < 2^52.
+    void (*dedekind_narrow)(const DedekindModulus& modulus, const std::uint64_t* h, std::size_t count, double* sums);
+    void (*dedekind_wide)(const DedekindModulus& modulus, const std::uint64_t* h, std::size_t count, double* sums);
     // rows[v] <- Σ_x (−1)^⟨v,x⟩·rows[x] in place, for 2^levels rows of `width` numbers that follow one another; ⟨v,x⟩
     // is the number of ones that v and x have in common.
     void (*walsh)(double* rows, std::size_t levels, std::size_t width);

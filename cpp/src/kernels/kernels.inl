@@ -41,8 +41,8 @@ const Kernels& set() {
                                       step_and_multiply<double>, waves<double>, waves_and_multiply<double>},
                                      multiply_narrow,
                                      multiply_wide,
-                                     euclid_narrow,
-                                     euclid_of_words,
+                                     dedekind_narrow,
+                                     dedekind_wide,
                                      walsh};
     return kernels;
 }
