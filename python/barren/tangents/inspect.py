@@ -147,8 +147,9 @@ def check_finite(what: str, values: Tensor) -> None:
     Raises:
         ValueError: With the number of them.
     """
-    # One pass where all is well: of what is not a number, neither end is one.
-    if values.numel() and not all(bool(end.isfinite()) for end in torch.aminmax(values.detach())):
+    values = values.detach()
+    # No temporary where all is well: where something is not a number, neither end is one.
+    if values.numel() and not bool(values.amax().isfinite() & values.amin().isfinite()):
         bad = int((~torch.isfinite(values)).sum())
         raise ValueError(
             f"{what} must be finite; got {bad} of {values.numel()} numbers NaN or infinite: "

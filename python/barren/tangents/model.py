@@ -257,9 +257,8 @@ class ModelTangent(Tangent):
         threads = torch.get_num_threads()
         for _, block in self._other_columns([layer], bytes_limit // COPIES):
             (block,) = for_products(block)
-            packed = PackedRows(block, threads)
+            PackedRows(block, threads).block(rows, columns, total, threads, accumulate=True, reduced=reduced)
             del block  # before the next one is made
-            packed.block(rows, columns, total, threads, accumulate=True, reduced=reduced)
         return total
 
     def products(self, directions: npt.ArrayLike) -> Doubles:
