@@ -17,6 +17,8 @@ _Array = npt.NDArray[np.floating[Any]]
 
 # Multiply-adds of one call of BLAS: a tenth of a second on one slow core.
 _MULTIPLY_ADDS = 1 << 31
+# Rows that the core sums in one run, what a packed block of them may take, and rows of a product made together.
+_RUN, _PACKED_BYTES, _GRAM_ROWS = 256, 1 << 23, 192
 # Rows that `mirror` turns together.
 _TILE_ROWS = 256
 # Numbers that one call of NumPy goes over.
@@ -45,10 +47,21 @@ def add_product(out: _Array, left: _Array, right: _Array) -> None:
         out[rows] += left[rows] @ right
 
 
-def add_gram(out: _Array, matrix: _Array) -> None:
-    """Adds matrixᵀ·matrix to `out` on and above the diagonal; below it `out` is left as it comes (see `mirror`)."""
-    for rows in pieces(len(out), matrix.size, _MULTIPLY_ADDS):
-        out[rows, rows.start :] += matrix[:, rows].T @ matrix[:, rows.start :]
+def add_gram(out: _Array, matrix: _Array, threads: int) -> None:
+    """Adds matrixᵀ·matrix to `out` on and above the diagonal; below it `out` is left as it comes (see `mirror`).
+
+    All in float64, by the core: the threads of BLAS, which wait for more by going round, would slow what comes next.
+    """
+    n, none = len(out), np.zeros(len(out))
+    step = max(_RUN, _PACKED_BYTES // (8 * n) // _RUN * _RUN)
+    for first in range(0, len(matrix), step):
+        factor = _core.PackedFactor64(np.ascontiguousarray(matrix[first : first + step].T), threads)
+        for start in range(0, n, _GRAM_ROWS):
+            stop = min(n, start + _GRAM_ROWS)
+            block = np.empty((stop - start, n - start))
+            _core.gram_block(factor, factor, none, none, 0.0, (start, stop), (start, n), block, False, threads)
+            out[start:stop, start:] += block
+        del factor  # before the next one is made
 
 
 def mirror(matrix: _Array) -> None:

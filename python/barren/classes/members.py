@@ -34,7 +34,7 @@ def kernel(cls: ModularMultiplication, x: Integers, y: Integers, workers: int) -
         left, right = blocks[0], blocks[-1]
         left -= mean_x
         if same:
-            _products.add_gram(out, left)
+            _products.add_gram(out, left, workers)
         else:
             right -= mean_y
             _products.add_product(out, left.T, right)

@@ -165,7 +165,7 @@ def _kernel_seconds(problem: Problem, speeds: Speeds) -> float:
     if cls.by_dedekind_sums:
         workers = (problem.threads or _core.available_threads()) if cls.p < WORD_LIMIT else 1
         return 0.5 * entries * cls.sawtooth_kernel.seconds() / workers
-    return entries * cls.size * speeds.rates.product64
+    return 0.5 * entries * cls.size * speeds.rates.gram64
 
 
 def _is_whole_prime(problem: Problem) -> bool:

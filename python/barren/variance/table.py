@@ -255,7 +255,7 @@ def _by_forms(problem: Problem, table: np.ndarray, sums: np.ndarray) -> Pairing:
     kernel, meeting = np.zeros((n, n)), np.zeros(n)
     for rows in member_blocks(problem, 8 * n, room, _LEAST_MEMBERS):
         psi = look_up(problem, rows, cube)[:, :, 0]
-        add_gram(kernel, psi)
+        add_gram(kernel, np.asarray(psi, np.float64), problem.threads)
         meeting += sums[rows] @ psi
         del psi
     mirror(kernel)
