@@ -146,6 +146,8 @@ def test_means_and_cross_products_refuse_what_does_not_fit():
     with pytest.raises(ValueError, match="rows must have a row"):
         _core.column_means(np.empty((0, 3)))
     assert _core.column_means(np.empty((3, 0))).shape == (0,)
+    assert _core.column_means(np.empty((2**40, 0))).shape == (0,)
+    assert _core.cross_products(np.empty((2**40, 0)), np.empty((0, 3))).shape == (0, 0, 2**40)
     assert _core.cross_products(np.empty((4, 0)), np.empty((0, 3))).shape == (0, 0, 4)
     with pytest.raises(ValueError, match="rows must have as many columns"):
         _core.cross_products(np.ones((4, 5)), np.ones((2, 3)))

@@ -92,6 +92,7 @@ void column_means(Matrix<const T> rows, Vector<double> out, const Execution& exe
     const std::size_t n = rows.rows, columns = rows.columns;
     require(n > 0, "rows must have a row");
     require(out.size == columns, "out must have an entry a column of rows");
+    if (columns == 0) return;  // of as many rows as one likes
     const std::size_t height = std::max(least_rows, divide_up(n, most_tasks)), tasks = divide_up(n, height);
     std::vector<double> partial(tasks * columns, 0.0);
     parallel_for(tasks, execution, [&](std::size_t task, int worker, Progress& progress) {
@@ -115,6 +116,7 @@ void cross_products(Matrix<const T> rows, Matrix<const double> vectors, Matrix<d
     require(rows.columns == positions * width, "rows must have as many columns as vectors has entries");
     require(out.rows == positions * positions && out.columns == n,
             "out must have a row for each pair of rows of vectors, and a column for each row");
+    if (positions == 0) return;
     parallel_for(divide_up(n, least_rows), execution, [&](std::size_t task, int worker, Progress& progress) {
         for (std::size_t i = task * least_rows; i < std::min(n, (task + 1) * least_rows); ++i) {
             progress.checkpoint(worker);
