@@ -104,8 +104,6 @@ class Columns(ByCorrelation):
         self.order = np.full(self.correlation.order, -1)
         self.order[self.logarithms[units]] = units
         self.repeats = int((self.order >= 0).sum()) < len(units)
-        if not _takes_responses(problem):
-            self.correlation.powers  # noqa: B018  made here once, and not by every thread at the same time
 
     def variances(self, block: np.ndarray) -> np.ndarray:
         """The variances over "units" or "all" of pairs of neighbouring columns, or of each where that is asked for."""
