@@ -271,3 +271,13 @@ def test_importing_the_class_side_imports_nothing_heavy():
     folder = package.rsplit("classes", 1)[0]
     out = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_the_kernel_of_no_points_is_empty():
+    none = np.array([], dtype=np.int64)
+    for cls in (
+        ModularMultiplication(12, Bit(0)),
+        ModularMultiplication(11, Bit(0), [1, 2]),
+        ModularMultiplication(11, Bit(0)),
+    ):
+        assert cls.kernel(none, none).shape == (0, 0)

@@ -204,3 +204,18 @@ def test_long_columns_are_transformed_few_at_a_time(backend, monkeypatch):
     again = _fft.irfft(spectrum, m)
     assert len(stops) > columns // 4
     np.testing.assert_allclose(again, x, atol=1e-12)
+
+
+@pytest.mark.parametrize("p", [8363, 8387, 8053, 65537])  # (p−1)/2 = 37·113, 7·599, 2·3·11·61 and 2^15
+@pytest.mark.parametrize("options", [{"deviations": False}, {"deviations": False, "per_parameter": True}, {}])
+def test_the_number_of_threads_changes_no_bit_whatever_the_number_of_columns(p, options, backend):
+    cls = barren.ModularMultiplication(p, targets.Sawtooth())
+    for columns in (1, 8, 15, 17, 31):
+        jacobian = np.random.default_rng(columns).standard_normal((p, columns))
+        runs = [
+            barren.gradient_variance(cls, jacobian=jacobian, method="character", threads=threads, **options)
+            for threads in (1, 2, 7)
+        ]
+        assert len({float(v) for v in runs}) == 1
+        if not options:
+            assert all(np.array_equal(runs[0].deviations, v.deviations) for v in runs)

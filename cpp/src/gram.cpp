@@ -9,7 +9,7 @@
 namespace barren {
 namespace {
 
-// Rows of one task: few enough for all threads to have some, many enough for few partial sums.
+// Rows of one task at least, and tasks at most: the partial sums take little beside the rows.
 constexpr std::size_t least_rows = 256, most_tasks = 16;
 
 // Tiles of columns in one task: its sums stay in the second cache.

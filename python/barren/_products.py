@@ -53,8 +53,8 @@ def add_gram(out: _Array, matrix: _Array, threads: int) -> None:
     All in float64, by the core: the threads of BLAS, which wait for more by going round, would slow what comes next.
     """
     n, none = len(out), np.zeros(len(out))
-    step = max(_RUN, _PACKED_BYTES // (8 * n) // _RUN * _RUN)
-    for first in range(0, len(matrix), step):
+    step = max(_RUN, _PACKED_BYTES // (8 * max(1, n)) // _RUN * _RUN)
+    for first in range(0, len(matrix) if n else 0, step):
         factor = _core.PackedFactor64(np.ascontiguousarray(matrix[first : first + step].T), threads)
         for start in range(0, n, _GRAM_ROWS):
             stop = min(n, start + _GRAM_ROWS)

@@ -1,4 +1,4 @@
-"""Energies of functions on the units over all characters, two functions to a complex transform (docs/theory, 2).
+"""Energies over all characters of functions on the units, two of them to a transform (docs/theory, section 3.2).
 
 For real a and b, Z the transform of a + i·b and weights w that are the same at a character and its conjugate,
 Σ_χ w·|Z|² = Σ_χ w·(|A|² + |B|²): nothing need be taken apart, and frequencies may come in any order.

@@ -30,7 +30,7 @@ def bytes_a_column(problem: Problem) -> int:
 
 def smallest_memory(problem: Problem) -> int:
     """Bytes without which the method cannot run: ψ, the group's two tables, what makes columns, and one of them."""
-    return 8 * 8 * problem.cls.p + problem.tangent.column_bytes + bytes_a_column(problem)
+    return 8 * 9 * problem.cls.p + problem.tangent.column_bytes + bytes_a_column(problem)
 
 
 def memory(problem: Problem) -> int:
@@ -41,7 +41,10 @@ def memory(problem: Problem) -> int:
 def seconds(problem: Problem, speeds: Speeds) -> float:
     """Predicted time: columns are made, and the halves of each transformed; with responses there and back."""
     m, halves = (problem.cls.p - 1) // 2, halves_of(problem.cls)
-    one = speeds.rates.responses(m) if _takes_responses(problem) else speeds.rates.energy(m)
+    if _takes_responses(problem):
+        one = speeds.rates.responses(m)
+    else:
+        one = speeds.rates.energy(m) * (2.0 if problem.per_parameter else 1.0)  # not in pairs then
     return problem.tangent.parameters * halves * one + _passes(problem).seconds(speeds)
 
 
@@ -104,6 +107,8 @@ class Columns(ByCorrelation):
         self.order = np.full(self.correlation.order, -1)
         self.order[self.logarithms[units]] = units
         self.repeats = int((self.order >= 0).sum()) < len(units)
+        # Made here once: threads that look for them at the same time would each make them.
+        _ = self.correlation.halves if _takes_responses(problem) else self.correlation.powers
 
     def variances(self, block: np.ndarray) -> np.ndarray:
         """The variances over "units" or "all" of pairs of neighbouring columns, or of each where that is asked for."""
